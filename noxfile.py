@@ -1,0 +1,196 @@
+"""Sessions of portnn: ``nox`` runs what a newcomer wants, ``nox --list`` shows the rest.
+
+Environments are made by uv where it is found, else by virtualenv. PyTorch is the exception: its builds for
+the CPU and for CUDA share a version, and only pip finds the one that the machine offers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests(numpy)", "tests(strict)", "lint", "types"]
+nox.options.stop_on_first_error = False
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+TORCH = "torch==2.13.0"
+WHEEL_LIMIT = 300_000
+SMOKE = ROOT / "tests" / "smoke.py"
+SUITE = "https://github.com/data-apis/array-api-tests"
+STANDARD = "2024.12"
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group."""
+    return list(nox.project.dependency_groups(PYPROJECT, name))
+
+
+def quiet_threads() -> dict[str, str]:
+    """One BLAS thread: the tests' matrices are too small to share, and timings stay comparable."""
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def pytest(session: nox.Session, *options: str) -> None:
+    """Run pytest with `options`, then what stands after ``--`` on nox's command line."""
+    session.run("python", "-m", "pytest", *options, *session.posargs, env=quiet_threads())
+
+
+@nox.session
+@nox.parametrize("backend", [nox.param(name, id=name) for name in ("numpy", "strict", "jax", "gpu")])
+def tests(session: nox.Session, backend: str) -> None:
+    """Run the tests on one backend; PORTNN_CUDA=cuda12x or cuda13x chooses CuPy's build."""
+    extras = {"jax": "[jax]", "gpu": f"[{os.environ.get('PORTNN_CUDA', 'cuda12x')}]"}
+    session.install("-e", f".{extras.get(backend, '')}", *group("test"))
+    pytest(session, "--backend", backend)
+
+
+@nox.session(name="tests(torch)", venv_backend="virtualenv")
+def tests_torch(session: nox.Session) -> None:
+    """Run the tests on PyTorch: an exact version, by pip."""
+    session.install(TORCH)
+    session.install("-e", ".", *group("test"))
+    pytest(session, "--backend", "torch")
+
+
+@nox.session
+def tests_minimum(session: nox.Session) -> None:
+    """Run the tests on NumPy with the lowest allowed versions of the mandatory dependencies."""
+    lowest = [requirement.replace(">=", "==") for requirement in PYPROJECT["project"]["dependencies"]]
+    session.install("-e", ".", *lowest, *group("test"))
+    pytest(session, "--backend", "numpy")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the examples as a person would, on a small budget."""
+    session.install("-e", ".[plot,progress]")
+    tmp = Path(session.create_tmp())
+    run = ("python", "examples/digits.py", "--plot", str(tmp / "digits.png"))
+    session.run(*run, "--epochs", "1", "--save", str(tmp / "digits.safetensors"))
+    session.run("python", "examples/digits.py", "--recipe", "article", "--epochs", "3")
+    session.run("python", "examples/backprop_by_hand.py")
+    session.run("python", "examples/custom_loop.py")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format, the direction of imports, and spelling."""
+    session.install("-e", ".", *group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with mypy, strictly."""
+    session.install("-e", ".", *group("types"))
+    session.run("mypy")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure lines and branches of portnn on both CPU backends; under 95 % fails."""
+    session.install("-e", ".", *group("test"))
+    data = {**quiet_threads(), "COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    backends = ("--backend", "numpy", "--backend", "strict")
+    session.run("coverage", "run", "-m", "pytest", *backends, *session.posargs, env=data)
+    session.run("coverage", "report", env=data)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and the sdist, look inside, and try the wheel in an environment of its own."""
+    session.install(*group("build"))
+    tmp = Path(session.create_tmp()).resolve()
+    for old in (tmp / "dist").glob("*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(tmp / "dist"))
+    files = sorted((tmp / "dist").iterdir())
+    session.run("twine", "check", "--strict", *map(str, files))
+    [wheel] = [file for file in files if file.suffix == ".whl"]
+    check_wheel(session, wheel)
+    session.run("python", "-m", "venv", "--clear", str(tmp / "clean"))
+    python = tmp / "clean" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    session.run(str(python), "-m", "pip", "install", str(wheel), external=True)
+    session.chdir(tmp)
+    session.run(str(python), "-I", str(SMOKE), version(wheel), external=True)
+
+
+def version(wheel: Path) -> str:
+    """The version in a wheel's name."""
+    return wheel.name.split("-")[1]
+
+
+def check_wheel(session: nox.Session, wheel: Path) -> None:
+    """Fail unless `wheel` is small, runs everywhere, and holds the package alone."""
+    size = wheel.stat().st_size
+    session.log(f"{wheel.name}: {size} bytes")
+    if not wheel.name.endswith("-py3-none-any.whl"):
+        session.error(f"expected a py3-none-any wheel, got {wheel.name}")
+    if size >= WHEEL_LIMIT:
+        session.error(f"expected a wheel under {WHEEL_LIMIT} bytes, got {size}")
+    names = zipfile.ZipFile(wheel).namelist()
+    strays = [
+        name for name in names if not name.startswith(("portnn/", f"portnn-{version(wheel)}.dist-info/"))
+    ]
+    strays += [
+        name for name in names if name.startswith("portnn/") and not name.endswith((".py", ".md", "py.typed"))
+    ]
+    if strays or "portnn/py.typed" not in names:
+        session.error(f"expected the package's code and py.typed alone, got also {strays[:5]}")
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Hold portnn to array-api-tests: ARRAY_API_TESTS_DIR names the suite's folder, else it is cloned."""
+    session.install("-e", ".", *group("conformance"))
+    tmp = Path(session.create_tmp()).resolve()
+    suite = find_suite(session, tmp)
+    pairs = []
+    for name, module in (("numpy", "array_api_compat.numpy"), ("strict", "array_api_strict")):
+        reference, wrapped = tmp / f"{name}-reference.xml", tmp / f"{name}-portnn.xml"
+        run_suite(session, suite, module, reference)
+        # No single quote inside: the suite takes what stands between exec(' and ').
+        code = f"import portnn, {module} as wrapped; xp = portnn.differentiable(wrapped)"
+        run_suite(session, suite, f"exec('{code}')", wrapped)
+        pairs.append(f"{reference}={wrapped}")
+    session.run("python", str(ROOT / "tests" / "conformance" / "compare.py"), *pairs)
+
+
+def find_suite(session: nox.Session, tmp: Path) -> Path:
+    """The folder of array-api-tests: the one that is named, else a clone."""
+    if "ARRAY_API_TESTS_DIR" in os.environ:
+        suite = Path(os.environ["ARRAY_API_TESTS_DIR"]).resolve()
+    else:
+        suite = tmp / "array-api-tests"
+        if not suite.exists():
+            clone = ("git", "clone", "--depth", "1", "--recurse-submodules", "--shallow-submodules")
+            session.run(*clone, SUITE, str(suite), external=True)
+    if not (suite / "array_api_tests").is_dir():
+        session.error(f"expected the folder of array-api-tests with its package inside, got {suite}")
+    return suite
+
+
+def run_suite(session: nox.Session, suite: Path, module: str, report: Path) -> None:
+    """Run the suite in its folder; failing tests are left to the comparison, a broken run is not."""
+    report.unlink(missing_ok=True)
+    options = ["--max-examples", "10", "--derandomize", "--disable-deadline", "-p", "no:cacheprovider"]
+    options += ["-q", "--tb", "line", "--junit-xml", str(report)]
+    environment = {
+        **quiet_threads(),
+        "ARRAY_API_TESTS_MODULE": module,
+        "ARRAY_API_TESTS_VERSION": STANDARD,
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with session.chdir(suite):
+        run = ("python", "-m", "pytest", "array_api_tests", *options, *session.posargs)
+        session.run(*run, env=environment, success_codes=[0, 1])

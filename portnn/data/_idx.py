@@ -64,9 +64,7 @@ def _read_shape(stream: IO[bytes], name: str) -> tuple[int, ...]:
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(f"{name}: wrong magic number 0x{magic.hex()}, expected an IDX file (0x0000...)")
     if magic[2] != _UNSIGNED_BYTE:
-        raise DataError(
-            f"{name}: wrong magic number 0x{magic.hex()}: the third byte must be 08 (unsigned bytes)"
-        )
+        raise DataError(f"{name}: wrong magic number 0x{magic.hex()}: the third byte must be 08 (bytes)")
     n_axes = magic[3]
     if n_axes > _MAX_AXES:
         raise DataError(f"{name}: the header claims {n_axes} axes, at most {_MAX_AXES} can be read")

@@ -1,0 +1,1 @@
+"""portnn: neural networks on the Python Array API standard."""

@@ -1,0 +1,194 @@
+"""The record that reverse differentiation reads: nodes, and the walk back over them.
+
+Reverse mode (Griewank and Walther, Evaluating Derivatives, 2nd edition, section 3.2): each node holds
+what its primitive's rule needs; the walk visits the nodes in the reverse of the order in which they were
+made and hands each the sum of the gradients that arrived at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any, final
+
+from portnn._typing import Array
+from portnn.trace import Primitive, Trace, TracedArray, lift, namespace
+
+__all__ = ["DifferentiationError", "GradTrace", "Node", "backward"]
+
+_order = count()
+
+
+class DifferentiationError(TypeError):
+    """Something was differentiated that has no derivative, or none that portnn knows."""
+
+
+@final
+class Node:
+    """One recorded call: the primitive, what it was given and what it returned."""
+
+    __slots__ = ("args", "index", "options", "parents", "primitive", "value")
+
+    def __init__(
+        self,
+        primitive: Any,
+        parents: tuple[Node | None, ...],
+        args: Any,
+        options: dict[str, Any],
+        value: Any,
+    ) -> None:
+        self.primitive = primitive
+        self.parents = parents
+        self.args = args
+        self.options = options
+        self.value = value
+        self.index = next(_order)
+
+    def release(self) -> None:
+        """Let go of the intermediate values; the node cannot be walked again."""
+        self.args = self.value = None
+        self.parents = ()
+
+
+@final
+class GradTrace(Trace):
+    """The trace of one call of `grad` or `vjp`."""
+
+    __slots__ = ()
+
+    def leaf(self, value: Array) -> TracedArray:
+        """An input with respect to which one differentiates."""
+        return TracedArray(value, self, Node(None, (), (), {}, value))
+
+    def record(
+        self, primitive: Primitive[..., Any], args: tuple[Any, ...], inner: list[Any], options: dict[str, Any], out: Any
+    ) -> Any:
+        rules = primitive.rules
+        if rules is None:
+            if primitive.joint is None:
+                raise DifferentiationError(
+                    f"{primitive.name} has no derivative rule; treat its argument as a constant with "
+                    "portnn.stop_gradient(x), or make your own portnn.primitive with a rule"
+                )
+            parents = tuple([a.node if type(a) is TracedArray and a.trace is self else None for a in args])
+        else:
+            parents = tuple(
+                [
+                    a.node if type(a) is TracedArray and a.trace is self and rule is not None else None
+                    for a, rule in zip(args, rules, strict=False)
+                ]
+            )
+            if not any(parents):
+                return lift(out)
+        node = Node(primitive, parents, inner, options, out)
+        if type(out) is tuple:
+            return tuple([TracedArray(o, self, Node(_pick, (node,), (i, len(out)), {}, o)) for i, o in enumerate(out)])
+        return TracedArray(out, self, node)
+
+
+def _pick_rule(g: Array, y: Array, i: int, n: int) -> tuple[Array | None, ...]:
+    """The gradient by a tuple of which one member was used."""
+    return tuple([g if k == i else None for k in range(n)])
+
+
+_pick = Primitive(lambda y, i, n: y[i])
+_pick.rules = (_pick_rule,)
+
+
+def add(a: Any, b: Any) -> Any:
+    """The sum of two gradients; members of tuples may be None, which is zero."""
+    if type(a) is tuple:
+        return tuple([y if x is None else x if y is None else add(x, y) for x, y in zip(a, b, strict=True)])
+    # array-api-strict refuses `plain + traced`, so the traced operand goes first.
+    return b + a if type(b) is TracedArray and type(a) is not TracedArray else a + b
+
+
+def zeros_like(x: Array) -> Array:
+    """Zeros of the shape, dtype, library and device of `x`, which may be traced."""
+    x = x.plain if type(x) is TracedArray else x
+    return namespace(x).zeros_like(x)
+
+
+def backward(seeds: Iterable[tuple[Node, Array]], *, consume: bool) -> dict[Node, Array]:
+    """Walk back from the outputs and collect the gradients that arrive at the leaves.
+
+    Args:
+        seeds: output nodes, each with the gradient by its value.
+        consume: release each node's values once its rule has run, so that the memory of the forward
+            pass shrinks as the walk goes on; the record can then be walked only once.
+
+    Returns:
+        The gradient at each leaf that was reached.
+
+    Raises:
+        DifferentiationError: if a complex value lies on the way, or a rule returns a wrong shape.
+    """
+    gradients: dict[Node, Any] = {}
+    for node, g in seeds:
+        gradients[node] = g if node not in gradients else add(gradients[node], g)
+    found: dict[Node, Array] = {}
+    for node in _reachable(gradients):
+        g = gradients.pop(node, None)
+        if g is None:
+            continue
+        if node.primitive is None:
+            found[node] = g
+            continue
+        for parent, d in zip(node.parents, _apply_rules(node, g), strict=False):
+            if parent is not None and d is not None:
+                before = gradients.get(parent)
+                gradients[parent] = d if before is None else add(before, d)
+        if consume:
+            node.release()
+    return found
+
+
+def _reachable(roots: Iterable[Node]) -> list[Node]:
+    """The nodes from which the roots were computed, the latest first."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(seen, key=lambda node: node.index, reverse=True)
+
+
+def _apply_rules(node: Node, g: Any) -> list[Any]:
+    """The gradients by the arguments of `node`, None where there is none to pass on."""
+    primitive, y, args, options = node.primitive, node.value, node.args, node.options
+    if type(y) is tuple:
+        g = tuple([zeros_like(v) if part is None else part for part, v in zip(g, y, strict=True)])
+    elif _is_complex(y):
+        raise DifferentiationError(
+            f"{primitive.name} gave a complex array; portnn differentiates real functions only, "
+            "split it into real and imaginary part, or use portnn.stop_gradient"
+        )
+    if primitive.joint is not None:
+        ds = list(primitive.joint(g, y, *args, **options))
+    else:
+        ds = [
+            None if parent is None else rule(g, y, *args, **options)
+            for parent, rule in zip(node.parents, primitive.rules, strict=False)
+        ]
+    for parent, d, a in zip(node.parents, ds, args, strict=False):
+        if parent is not None and d is not None and type(d) is not tuple and d.shape != a.shape:
+            raise DifferentiationError(
+                f"the rule of {primitive.name} returned a gradient of shape {tuple(d.shape)} "
+                f"for an argument of shape {tuple(a.shape)}; a rule gives back the argument's shape"
+            )
+    return ds
+
+
+_complex: dict[Any, bool] = {}
+
+
+def _is_complex(x: Array) -> bool:
+    """Whether `x` is complex; remembered by dtype, since this is asked at every node."""
+    dtype = x.dtype
+    known = _complex.get(dtype)
+    if known is None:
+        x = x.plain if type(x) is TracedArray else x
+        known = _complex[dtype] = bool(namespace(x).isdtype(dtype, "complex floating"))
+    return known

@@ -1,0 +1,229 @@
+"""Functions that make derivatives of functions: vjp, grad, value_and_grad, stop_gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.autodiff._tape import DifferentiationError, GradTrace, Node, backward, zeros_like
+from portnn.trace import TracedArray, constant, lift, namespace, strip
+
+__all__ = ["grad", "stop_gradient", "value_and_grad", "vjp"]
+
+
+@constant
+def stop_gradient(x: Array, /) -> Array:
+    """The same values, as a constant: no gradient flows through.
+
+    It acts on portnn's own derivatives. Under another library's tracer, use that library's function.
+
+    Args:
+        x: an array of any shape and dtype.
+
+    Returns:
+        `x` itself, without its record.
+
+    Example:
+        >>> import numpy as np
+        >>> float(grad(lambda x: x * stop_gradient(x))(np.asarray(3.0)))
+        3.0
+    """
+    namespace(x)
+    return x
+
+
+def _is_real_floating(x: Array) -> bool:
+    x = x.plain if type(x) is TracedArray else x
+    return bool(namespace(x).isdtype(x.dtype, "real floating"))
+
+
+def _check_inputs(name: str, argument: Tree) -> list[Array]:
+    """The leaves of an argument that is to be differentiated."""
+    leaves = []
+    for path, leaf in tree.items(argument):
+        where = f"{name}[{path}]" if path else name
+        if type(leaf) is not TracedArray:
+            try:
+                namespace(leaf)
+            except TypeError as error:
+                raise TypeError(f"{where}: {error}") from None
+        if not _is_real_floating(leaf):
+            raise TypeError(
+                f"{where}: expected a real floating-point array to differentiate by, got dtype {leaf.dtype}; "
+                "convert it with astype"
+            )
+        leaves.append(leaf)
+    return leaves
+
+
+def _unbox(trace: GradTrace, value: Any, wrap: bool) -> Any:
+    """A result as the caller of the transform sees it, one level below `trace`."""
+    value = value.value if type(value) is TracedArray and value.trace is trace else strip(value)
+    return lift(value) if wrap else value
+
+
+def _begin(names: list[str], args: list[Tree]) -> tuple[GradTrace, list[list[Any]], list[Tree], bool]:
+    """Open a trace and box the leaves of `args`: the trace, boxes by argument, boxed arguments, and
+    whether the caller speaks in traced arrays and is to be answered so."""
+    plain = [_check_inputs(name, arg) for name, arg in zip(names, args, strict=True)]
+    trace = GradTrace()
+    boxes = [[trace.leaf(strip(leaf)) for leaf in leaves] for leaves in plain]
+    wrap = any(type(leaf) is TracedArray for leaves in plain for leaf in leaves)
+    boxed = [tree.unflatten(arg, leaves) for arg, leaves in zip(args, boxes, strict=True)]
+    return trace, boxes, boxed, wrap
+
+
+def _collect(found: dict[Node, Array], boxes: list[list[Any]], args: list[Tree], wrap: bool) -> list[Tree]:
+    """The gradients by each argument; zeros by what the output does not depend on."""
+    results = []
+    for arg, leaves in zip(args, boxes, strict=True):
+        grads = [found[box.node] if box.node in found else zeros_like(box.value) for box in leaves]
+        results.append(tree.unflatten(arg, [lift(g) for g in grads] if wrap else [strip(g) for g in grads]))
+    return results
+
+
+def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
+    """The value of `f` and its pullback: the product of a vector with the Jacobian.
+
+    Args:
+        f: a function of trees of arrays that returns a tree of arrays.
+        *args: its arguments; every leaf a real floating-point array.
+
+    Returns:
+        ``(f(*args), pullback)``. ``pullback(g)`` takes a tree like the output, the gradient of some scalar
+        by it, and returns a tuple with the gradient by each argument. It may be called many times.
+
+    Raises:
+        TypeError: if a leaf of `args` is not a real floating-point array.
+        ValueError: if `g` has not the structure and shapes of the output.
+
+    Example:
+        >>> import numpy as np
+        >>> y, pullback = vjp(lambda a, b: a * b, np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0]))
+        >>> [g.tolist() for g in pullback(np.asarray([1.0, 10.0]))]
+        [[3.0, 40.0], [1.0, 20.0]]
+    """
+    trees = list(args)
+    trace, boxes, boxed, wrap = _begin([f"argument {i}" for i in range(len(args))], trees)
+    out = f(*boxed)
+    value = tree.map(lambda y: _unbox(trace, y, wrap), out)
+
+    def pullback(g: Tree) -> tuple[Tree, ...]:
+        seeds: list[tuple[Node, Array]] = []
+
+        def seed(y: Any, g: Any) -> None:
+            if tuple(g.shape) != tuple(y.shape):
+                raise ValueError(
+                    f"pullback: expected a gradient of shape {tuple(y.shape)}, got {tuple(g.shape)}; "
+                    "it has the shape of the output"
+                )
+            if type(y) is TracedArray and y.trace is trace:
+                seeds.append((y.node, strip(g)))
+
+        tree.map(seed, out, g)
+        return tuple(_collect(backward(seeds, consume=False), boxes, trees, wrap))
+
+    return value, pullback
+
+
+def _scalar(loss: Any) -> None:
+    if not hasattr(loss, "shape") or not hasattr(loss, "dtype"):
+        raise TypeError(
+            f"grad: the function must return an array, got {type(loss).__name__}; "
+            "return (loss, extras) only with has_aux=True"
+        )
+    if tuple(loss.shape) != ():
+        raise ValueError(
+            f"grad: the function must return a scalar (shape ()), got shape {tuple(loss.shape)}; "
+            "reduce it with mean or sum, or use vjp"
+        )
+    if not _is_real_floating(loss):
+        raise DifferentiationError(f"grad: the function must return a real floating-point array, got {loss.dtype}")
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False
+) -> Callable[..., tuple[Any, Tree]]:
+    """A function that computes `f` and its gradient in one forward and one backward pass.
+
+    Args:
+        f: a function of trees of arrays that returns a scalar array, or ``(scalar, extras)`` with
+            ``has_aux=True``.
+        argnums: the position of the argument, or a tuple of positions, to differentiate by. Each leaf of
+            those arguments is a real floating-point array; other arguments may be anything.
+        has_aux: whether `f` returns extras (a tree) beside the loss, which are handed on.
+
+    Returns:
+        A function of the same arguments. It returns ``(value, gradient)``, or ``((value, extras),
+        gradient)`` with ``has_aux``; the gradient is a tree like the argument, a tuple of trees if
+        `argnums` is a tuple. Memory of intermediate values is freed as the backward pass consumes it.
+
+    Raises:
+        TypeError: on the call, if a leaf to differentiate by is not a real floating-point array.
+        ValueError: on the call, if `f` does not return a scalar or `argnums` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import ops
+        >>> f = value_and_grad(lambda p, x: ops.sum(ops.square(p["w"] * x)))
+        >>> value, gradient = f({"w": np.asarray([1.0, 2.0])}, np.asarray([3.0, 1.0]))
+        >>> float(value), gradient["w"].tolist()
+        (13.0, [18.0, 4.0])
+    """
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(f)
+    def wrapper(*args: Any, **options: Any) -> tuple[Any, Tree]:
+        if not positions or not all(-len(args) <= i < len(args) for i in positions):
+            raise ValueError(f"grad: argnums={argnums} is out of range for {len(args)} positional arguments")
+        chosen = [args[i] for i in positions]
+        trace, boxes, boxed, wrap = _begin([f"argument {i}" for i in positions], chosen)
+        full = list(args)
+        for i, box in zip(positions, boxed, strict=True):
+            full[i] = box
+        out = f(*full, **options)
+        loss, aux = out if has_aux else (out, None)
+        _scalar(loss)
+        value = _unbox(trace, loss, wrap)
+        if has_aux:
+            value = (value, tree.map(lambda v: _unbox(trace, v, wrap), aux))
+        found: dict[Node, Array] = {}
+        if type(loss) is TracedArray and loss.trace is trace:
+            plain = loss.plain
+            node = loss.node
+            del out, loss, aux, boxed, full
+            found = backward([(node, namespace(plain).ones_like(plain))], consume=True)
+        grads = _collect(found, boxes, chosen, wrap)
+        return value, grads[0] if isinstance(argnums, int) else tuple(grads)
+
+    return wrapper
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that computes the gradient of `f`; `value_and_grad` without the value.
+
+    Args:
+        f: as for `value_and_grad`.
+        argnums: as for `value_and_grad`.
+        has_aux: as for `value_and_grad`; the result is then ``(gradient, extras)``.
+
+    Returns:
+        A function of the same arguments that returns the gradient. Nested, it gives higher derivatives.
+
+    Example:
+        >>> import numpy as np
+        >>> cube = lambda x: x * x * x
+        >>> [float(d(np.asarray(2.0))) for d in (grad(cube), grad(grad(cube)), grad(grad(grad(cube))))]
+        [12.0, 12.0, 6.0]
+    """
+    both = value_and_grad(f, argnums, has_aux=has_aux)
+
+    @wraps(f)
+    def wrapper(*args: Any, **options: Any) -> Any:
+        value, gradient = both(*args, **options)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return wrapper

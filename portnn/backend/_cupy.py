@@ -1,0 +1,128 @@
+"""CuPy: NVIDIA GPUs. A GPU counts as there once memory is allocated and a kernel has run on it."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from importlib.metadata import distributions
+from types import ModuleType
+from typing import Any
+
+from portnn._typing import Array, Device, Namespace
+from portnn.backend._errors import BackendUnavailableError, load, said
+
+
+def open_device(device: str) -> tuple[str, Namespace, Device]:
+    """The GPU of that number (0 when none is given), tried by allocating and by one small kernel."""
+    if device and not (device.isascii() and device.isdigit()):
+        raise ValueError(f"a GPU is named by its number, as in 'gpu:0' or 'cupy:0'; got {device!r}")
+    number = int(device or 0)
+    name = f"cupy:{number}"
+    cupy = _load(name)
+    count = _device_count(cupy, name)
+    if number >= count:
+        found = f"this machine has {count} GPU{'s' if count > 1 else ''}, numbered from 0"
+        raise BackendUnavailableError(name, "device", f"{found}. Ask for 'gpu:{count - 1}' or lower.")
+    gpu = cupy.cuda.Device(number)
+    _try_kernel(cupy, gpu, name)
+    return name, importlib.import_module("array_api_compat.cupy"), gpu
+
+
+def _load(name: str) -> ModuleType:
+    """Import CuPy, after a look for a second build in the same environment: they overwrite each other."""
+    builds = installed_builds()
+    if len(builds) > 1:
+        names = " ".join(builds)
+        message = f"{len(builds)} CuPy builds are installed at once ({', '.join(builds)}). Mend it by: "
+        message += f"pip uninstall -y {names}, then pip install one of them again."
+        raise BackendUnavailableError(name, "conflict", message)
+    return load("cupy", name)
+
+
+def installed_builds() -> list[str]:
+    """The distributions that provide CuPy: cupy, cupy-cuda12x, cupy-rocm-7-0 and their like."""
+    names = {(found.name or "").lower().replace("_", "-") for found in distributions()}
+    return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
+
+
+def _device_count(cupy: ModuleType, name: str) -> int:
+    """The number of GPUs, at least one; CUDA's own words go into the error otherwise."""
+    runtime = cupy.cuda.runtime
+    try:
+        count = int(runtime.getDeviceCount())
+    except runtime.CUDARuntimeError as error:
+        if "cudaErrorNoDevice" in str(error):
+            raise _no_device(name, f"CUDA said: {said(error)}") from error
+        # 0 is what CUDA answers when there is no driver at all.
+        version = int(runtime.driverGetVersion())
+        what = f"the driver serves CUDA {version // 1000} only" if version else "no NVIDIA driver is loaded"
+        message = f"{what} (CUDA said: {said(error)}). Install or update the driver; nvidia-smi shows it."
+        raise BackendUnavailableError(name, "driver", message) from error
+    if count < 1:
+        raise _no_device(name, "CUDA found 0 devices")
+    return count
+
+
+def _no_device(name: str, detail: str) -> BackendUnavailableError:
+    """The driver is there, but no GPU is."""
+    message = f"no GPU is visible ({detail}). Look at nvidia-smi and at CUDA_VISIBLE_DEVICES."
+    return BackendUnavailableError(name, "device", message)
+
+
+def _try_kernel(cupy: ModuleType, gpu: Any, name: str) -> None:
+    """Allocate and compute on the GPU, so that a broken one fails here and not in a training step."""
+    errors = (RuntimeError, OSError, ImportError, MemoryError, cupy.cuda.compiler.CompileException)
+    try:
+        with gpu:
+            total = float((cupy.ones(2, dtype=cupy.float32) + 1).sum())
+    except errors as error:
+        message = f"the GPU is there but failed on a two-element sum (CuPy said: {said(error)}). "
+        message += 'If a CUDA library is missing: pip install "portnn[cuda12x]" (or cuda13x).'
+        raise BackendUnavailableError(name, "broken", message) from error
+    if total != 4.0:
+        message = f"the GPU computed 2 + 2 = {total:g}. The driver or the device is faulty."
+        raise BackendUnavailableError(name, "broken", message)
+
+
+def device_names() -> list[str]:
+    """A name for each GPU that CUDA counts."""
+    count = _device_count(_load("cupy"), "cupy")
+    return [f"cupy:{number}" for number in range(count)]
+
+
+def on_device(x: Array, device: Device) -> bool:
+    """Compare device numbers."""
+    return bool(x.device == device)
+
+
+def name_of(x: Array) -> str:
+    """"cupy:" and the number of the array's device."""
+    return f"cupy:{x.device.id}"
+
+
+def to_host(x: Array) -> Any:
+    """Copy to host memory; waits until the array is computed."""
+    return x.get()
+
+
+def from_host(host: Any, device: Device) -> Array:
+    """Copy to the device."""
+    cupy = importlib.import_module("cupy")
+    with device:
+        return cupy.asarray(host)
+
+
+def contiguous(x: Array) -> Array:
+    """A copy in C order, or x when it is in that order already."""
+    return importlib.import_module("cupy").ascontiguousarray(x)
+
+
+def activate(device: Device) -> AbstractContextManager[object]:
+    """CuPy launches kernels on its current device, which this sets."""
+    context: AbstractContextManager[object] = device
+    return context
+
+
+def synchronize(device: Device) -> None:
+    """Wait for every stream of the device."""
+    device.synchronize()

@@ -1,0 +1,66 @@
+"""What the rest of the package asks of each array library; a module per library answers."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import Any, Protocol, cast
+
+import array_api_compat
+
+from portnn._typing import Array, Device, Namespace
+from portnn.backend import _cupy, _jax, _numpy, _torch
+from portnn.backend._standard import StandardLibrary
+
+KNOWN = ("numpy", "cupy", "torch", "jax", "array_api_strict")
+_MODULES: dict[str, ModuleType] = {"numpy": _numpy, "cupy": _cupy, "torch": _torch, "jax": _jax}
+
+
+class Library(Protocol):
+    """The differences between array libraries, all of them."""
+
+    def open_device(self, device: str) -> tuple[str, Namespace, Device]:
+        """The canonical name, the namespace and the device, after a trial allocation."""
+
+    def device_names(self) -> list[str]:
+        """Names of the backends of this library that look usable; may raise BackendUnavailableError."""
+
+    def on_device(self, x: Array, device: Device) -> bool:
+        """Whether an array of this library is on the device."""
+
+    def name_of(self, x: Array) -> str:
+        """The canonical name of the backend that an array of this library belongs to."""
+
+    def to_host(self, x: Array) -> Any:
+        """An array of this library as a NumPy array, sharing memory where that can be."""
+
+    def from_host(self, host: Any, device: Device) -> Array:
+        """A NumPy array as an array of this library, sharing memory where that can be."""
+
+    def activate(self, device: Device) -> AbstractContextManager[object]:
+        """A context in which kernels of this library run on the device."""
+
+    def synchronize(self, device: Device) -> None:
+        """Wait for the work queued on the device."""
+
+
+def root_of(x: Array) -> str:
+    """The import name of the library that made an array, or "" when x is no array of a known one."""
+    if array_api_compat.is_numpy_array(x):
+        return "numpy"
+    if array_api_compat.is_torch_array(x):
+        return "torch"
+    if array_api_compat.is_jax_array(x):
+        return "jax"
+    if array_api_compat.is_cupy_array(x):
+        return "cupy"
+    if not hasattr(x, "__array_namespace__"):
+        return ""
+    # A namespace that is not a module belongs to a wrapper (a traced array), not to a library.
+    return str(getattr(x.__array_namespace__(), "__name__", ""))
+
+
+def library(root: str) -> Library:
+    """The functions particular to a library: a module of this package, or the standard's own."""
+    found = _MODULES.get(root)
+    return StandardLibrary(root) if found is None else cast("Library", found)

@@ -1,0 +1,57 @@
+"""NumPy: the host itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from portnn._typing import Array, Device, Namespace
+
+
+def open_device(device: str) -> tuple[str, Namespace, Device]:
+    """NumPy has one device, "cpu"."""
+    if device not in ("", "cpu"):
+        raise ValueError(f"backend 'numpy' has one device, 'cpu'; got {device!r}")
+    import array_api_compat.numpy as xp
+
+    return "numpy", xp, "cpu"
+
+
+def device_names() -> list[str]:
+    """Always there: NumPy is a dependency."""
+    return ["numpy"]
+
+
+def on_device(x: Array, device: Device) -> bool:
+    """Always: there is one device."""
+    return True
+
+
+def name_of(x: Array) -> str:
+    """Always "numpy"."""
+    return "numpy"
+
+
+def to_host(x: Array) -> Any:
+    """The array itself; a masked array is refused, since its mask would be lost."""
+    import numpy as np
+
+    # numpy.ma is imported on demand: whoever holds a masked array has imported it.
+    if "numpy.ma" in sys.modules and isinstance(x, np.ma.MaskedArray):
+        raise TypeError("x is a masked array, whose mask would be lost: pass x.filled(value) instead")
+    return np.asarray(x)
+
+
+def from_host(host: Any, device: Device) -> Array:
+    """The array itself."""
+    return host
+
+
+def activate(device: Device) -> AbstractContextManager[object]:
+    """Nothing to do."""
+    return nullcontext()
+
+
+def synchronize(device: Device) -> None:
+    """NumPy returns when the work is done."""

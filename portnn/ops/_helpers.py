@@ -1,0 +1,39 @@
+"""Axes and namespaces: small questions that many functions ask."""
+
+from __future__ import annotations
+
+from math import prod
+
+from portnn._typing import Array, Axis, Namespace
+from portnn.trace import TracedArray, namespace
+
+__all__ = ["normalize_axes", "normalize_axis", "plain", "plain_namespace", "reduced_count"]
+
+
+def plain(x: Array) -> Array:
+    """The array of the underlying library, whether `x` is traced or not."""
+    return x.plain if type(x) is TracedArray else x
+
+
+def plain_namespace(*arrays: Array) -> Namespace:
+    """The namespace of the underlying library of arrays that may be traced."""
+    return namespace(*[plain(a) for a in arrays])
+
+
+def normalize_axis(axis: int, ndim: int) -> int:
+    """`axis` counted from the first; a ValueError names an axis that does not exist."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis={axis} is out of range for an array with {ndim} axes")
+    return axis % ndim
+
+
+def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes meant by `axis`, counted from the first; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple([normalize_axis(a, ndim) for a in ((axis,) if isinstance(axis, int) else axis)])
+
+
+def reduced_count(x: Array, axis: Axis) -> int:
+    """The number of elements that a reduction over `axis` combines into one."""
+    return prod([x.shape[a] for a in normalize_axes(axis, len(x.shape))])

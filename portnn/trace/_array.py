@@ -1,0 +1,179 @@
+"""The traced array: a value, and the record of where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, ClassVar, final
+
+import array_api_compat
+
+from portnn._typing import Array, Device, DType, Namespace
+
+__all__ = ["CONSTANT", "Trace", "TracedArray", "lift", "strip"]
+
+_levels = count(1)
+
+
+class Trace:
+    """One act of writing down, such as one call of `grad`.
+
+    Traces nest: the one begun last has the highest level, and a primitive is recorded by the highest
+    trace among its arguments, whose values may themselves be traced at a lower level. That is all there
+    is to higher derivatives.
+    """
+
+    __slots__ = ("level",)
+
+    def __init__(self) -> None:
+        self.level = next(_levels)
+
+    def record(self, primitive: Any, args: tuple[Any, ...], inner: list[Any], options: dict[str, Any], out: Any) -> Any:
+        """Write down ``out = primitive(*inner, **options)`` and return `out` as a traced array.
+
+        Args:
+            primitive: the `Primitive` that was called.
+            args: its arguments as they came, some traced by this trace.
+            inner: the arguments with this trace's arrays replaced by their values.
+            options: the keyword arguments.
+            out: the result, already computed from `inner`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not record")
+
+
+class _Constants(Trace):
+    """The lowest level: arrays of a differentiable namespace that depend on nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.level = 0
+
+
+CONSTANT = _Constants()
+
+
+@final
+class TracedArray:
+    """An array that remembers the primitives it came from.
+
+    It has the attributes and operators of an array of the standard (the operators are attached by
+    `portnn.ops`), so code written for the standard works on it unchanged. Users do not make these: they
+    arrive as arguments inside `grad` and from the namespace that `differentiable` returns.
+    """
+
+    __slots__ = ("__weakref__", "node", "trace", "value")
+
+    # NumPy then leaves `ndarray + traced` to the traced operand instead of making an object array.
+    __array_ufunc__: ClassVar[None] = None
+
+    # Set by portnn.ops, which lies above: the differentiable namespace, and in-place assignment.
+    _namespace: ClassVar[Callable[[Namespace], Namespace]]
+
+    def __init__(self, value: Array, trace: Trace, node: Any) -> None:
+        self.value = value
+        self.trace = trace
+        self.node = node
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Namespace:
+        plain = self.plain
+        xp = array_api_compat.array_namespace(plain, api_version=api_version)
+        return type(self)._namespace(xp)
+
+    @property
+    def plain(self) -> Array:
+        """The array of the underlying library, below every level of tracing."""
+        value = self.value
+        while type(value) is TracedArray:
+            value = value.value
+        return value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        shape: tuple[int, ...] = self.value.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int | None:
+        """The number of elements."""
+        return array_api_compat.size(self.plain)
+
+    @property
+    def dtype(self) -> DType:
+        """The data type, an object of the underlying library."""
+        return self.value.dtype
+
+    @property
+    def device(self) -> Device:
+        """The device on which the values lie."""
+        return array_api_compat.device(self.plain)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __complex__(self) -> complex:
+        return complex(self.value)
+
+    def __index__(self) -> int:
+        value = self.value
+        return int(value.__index__())
+
+    # Equality makes an array, so traced arrays have no hash, as the standard's arrays have none.
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # object promises a hash; arrays deny it
+
+    def to_device(self, device: Device, /, *, stream: Any = None) -> TracedArray:
+        """A copy on another device, without a derivative."""
+        self._refuse_if_recorded("to_device")
+        return lift(array_api_compat.to_device(self.value, device, stream=stream))
+
+    def __dlpack__(self, **options: Any) -> Any:
+        self._refuse_if_recorded("DLPack export")
+        return self.value.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.plain.__dlpack_device__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        self._refuse_if_recorded("conversion to NumPy")
+        return self.value.__array__() if dtype is None else self.value.__array__(dtype)
+
+    def _refuse_if_recorded(self, what: str) -> None:
+        if self.trace is not CONSTANT:
+            raise TypeError(
+                f"{what} would drop the derivative of a traced array; write portnn.stop_gradient(x) first, "
+                "or use the functions of portnn.ops"
+            )
+
+    def __repr__(self) -> str:
+        kind = "constant" if self.trace is CONSTANT else f"level {self.trace.level}"
+        return f"TracedArray({self.value!r}, {kind})"
+
+
+def lift(value: Any) -> Any:
+    """A plain array as a constant of the differentiable namespace; containers leaf by leaf.
+
+    Traced arrays and Python objects that are no arrays (dtypes, numbers, None) stay as they are.
+    """
+    if isinstance(value, tuple | list):
+        children = [lift(v) for v in value]
+        return type(value)(*children) if hasattr(value, "_fields") else type(value)(children)
+    if type(value) is TracedArray or not array_api_compat.is_array_api_obj(value):
+        return value
+    return TracedArray(value, CONSTANT, None)
+
+
+def strip(value: Any) -> Any:
+    """The plain array of a constant; anything else as it is."""
+    return value.value if type(value) is TracedArray and value.trace is CONSTANT else value

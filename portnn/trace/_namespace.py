@@ -1,0 +1,70 @@
+"""Which library do these arrays belong to? Asked once per call, so it has to be quick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+
+from portnn._typing import Array, Namespace
+
+__all__ = ["namespace"]
+
+_SCALARS = (bool, int, float, complex, type(None))
+
+# Namespace by array type; False for Python scalars, which belong to every library.
+_known: dict[type, Any] = dict.fromkeys(_SCALARS, False)
+
+
+def namespace(*arrays: Array) -> Namespace:
+    """The Array API namespace that plain arrays share (wrapped by array-api-compat).
+
+    Args:
+        *arrays: arrays of one library; Python scalars and None are passed over.
+
+    Returns:
+        The namespace, for instance ``array_api_compat.numpy``.
+
+    Raises:
+        TypeError: if no argument is an array, or if they are of different libraries.
+
+    Example:
+        >>> import numpy as np
+        >>> namespace(np.ones(2), 3.0).__name__
+        'array_api_compat.numpy'
+    """
+    xp: Namespace = None
+    for a in arrays:
+        found = _known.get(type(a))
+        if found is None:
+            found = _find(a)
+        if found and found is not xp:
+            if xp is not None:
+                raise TypeError(
+                    f"arrays of different libraries: {_label(xp)} and {_label(found)}; "
+                    "bring them to one with Backend.asarray or from_dlpack"
+                )
+            xp = found
+    if xp is None:
+        kinds = ", ".join(type(a).__name__ for a in arrays[:4])
+        raise TypeError(f"expected at least one array, got {kinds or 'nothing'}; make one with xp.asarray")
+    return xp
+
+
+def _find(a: Any) -> Any:
+    """The namespace of one array of a type not met before; it is remembered by its type."""
+    if isinstance(a, _SCALARS) and not array_api_compat.is_array_api_obj(a):
+        return False
+    try:
+        found = array_api_compat.array_namespace(a)
+    except TypeError:
+        raise TypeError(
+            f"expected an array of a library that follows the Array API standard, got {type(a).__name__}; "
+            "make one with xp.asarray"
+        ) from None
+    _known[type(a)] = found
+    return found
+
+
+def _label(xp: Namespace) -> str:
+    return str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")

@@ -1,0 +1,115 @@
+"""Primitives: functions of arrays whose calls are written down when an argument is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, final
+
+from portnn.trace._array import CONSTANT, TracedArray, lift, strip
+
+__all__ = ["Primitive", "constant", "primitive"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@final
+class Primitive(Generic[P, R]):
+    """A function of arrays with a rule for its derivative beside it.
+
+    On plain arrays it is just the function. On traced ones the function is carried out on their values
+    and the call is recorded. Arrays are positional arguments and options are keywords; the function must
+    not change its arguments.
+
+    Made by the decorator `primitive`; rules are given by `vjp` or `vjp_joint`. Without a rule, the
+    function works on values and differentiating it is an error.
+    """
+
+    def __init__(self, function: Callable[P, R], *, constant: bool = False) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.constant = constant
+        self.rules: tuple[Callable[..., Any] | None, ...] | None = None
+        self.joint: Callable[..., Any] | None = None
+        update_wrapper(self, function)
+
+    def vjp(self, *rules: Callable[..., Any] | None) -> None:
+        """Give the derivative, a rule per positional argument.
+
+        Each rule is called as ``rule(g, y, *args, **options)``, where ``y`` is what the function returned
+        and ``g`` the gradient of the loss by ``y``; it returns the gradient by its argument, of that
+        argument's shape and dtype. None stands for an argument that has no derivative. Rules written in
+        `portnn.ops` are themselves differentiable.
+
+        Example:
+            >>> import numpy as np
+            >>> from portnn import ops
+            >>> @primitive
+            ... def cube(x):
+            ...     return ops.multiply(x, ops.multiply(x, x))
+            >>> cube.vjp(lambda g, y, x: ops.multiply(g, 3.0 * ops.square(x)))
+            >>> float(cube(np.asarray(2.0)))
+            8.0
+        """
+        self.rules = rules
+
+    def vjp_joint(self, rule: Callable[..., Any]) -> None:
+        """Give the derivative by one rule that returns the gradients by all arguments.
+
+        For functions with any number of arguments or much shared work: ``rule(g, y, *args, **options)``
+        returns a sequence as long as ``args``, None where there is no derivative.
+        """
+        self.joint = rule
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> R:
+        for a in args:
+            if type(a) is TracedArray:
+                return self._traced(args, options)
+        return self.function(*args, **options)
+
+    def _traced(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        top = CONSTANT
+        for a in args:
+            if type(a) is TracedArray and a.trace.level > top.level:
+                top = a.trace
+        # The values one level down: an array of a lower level stays traced there.
+        inner = [a.value if type(a) is TracedArray and (a.trace is top or a.trace is CONSTANT) else a for a in args]
+        out = self(*inner, **options)  # type: ignore[call-arg]  # the same call, one level down
+        if top is CONSTANT or self.constant:
+            return lift(out)
+        return top.record(self, args, inner, options, strip(out))
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def primitive(function: Callable[P, R]) -> Primitive[P, R]:
+    """Make a function of arrays a primitive: one unit in every record, with a rule of its own.
+
+    Args:
+        function: takes arrays as positional arguments and options as keywords, returns an array or a
+            tuple of arrays, and is given plain arrays or arrays of lower levels.
+
+    Returns:
+        A `Primitive`, called like the function. Give its derivative with `Primitive.vjp`.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import autodiff, ops
+        >>> @primitive
+        ... def halve(x):
+        ...     return ops.multiply(x, 0.5)
+        >>> halve.vjp(lambda g, y, x: halve(g))
+        >>> float(autodiff.grad(halve)(np.asarray(3.0)))
+        0.5
+    """
+    return Primitive(function)
+
+
+def constant(function: Callable[P, R]) -> Primitive[P, R]:
+    """Make a function whose derivative is zero wherever it exists, such as a comparison or `floor`.
+
+    What it returns is a constant for every trace.
+    """
+    return Primitive(function, constant=True)

@@ -1,0 +1,165 @@
+"""Trees: nested dicts, lists and tuples whose leaves are arrays (or anything else).
+
+Parameters, gradients and optimiser states are trees of the same structure, so one function over
+leaves serves them all. ``None`` and empty containers are subtrees without leaves; named tuples keep
+their type. Dicts keep their insertion order, and two dicts match when they have the same keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from portnn._typing import Tree
+
+__all__ = ["flatten", "items", "leaves", "map", "structure", "unflatten"]
+
+
+class _Leaf:
+    """The mark that stands for a leaf in a structure."""
+
+    def __repr__(self) -> str:
+        return "*"
+
+
+_LEAF = _Leaf()
+
+
+def _rebuild(like: Any, children: list[Any]) -> Any:
+    """A list or tuple of the type of `like` with other children."""
+    return type(like)(*children) if hasattr(like, "_fields") else type(like)(children)
+
+
+def _mismatch(path: str, expected: Any, found: Any) -> ValueError:
+    def describe(tree: Any) -> str:
+        if isinstance(tree, dict):
+            return f"a dict with keys {[*tree][:6]}"
+        if isinstance(tree, list | tuple):
+            return f"a {type(tree).__name__} of {len(tree)}"
+        return f"a leaf of type {type(tree).__name__}"
+
+    return ValueError(f"trees differ at {path or 'the root'}: expected {describe(expected)}, got {describe(found)}")
+
+
+def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
+    """Apply `f` to each leaf of `tree`, with the leaves at the same place in `rest`.
+
+    Args:
+        f: called as ``f(leaf, *leaves_of_rest)``.
+        tree: the tree whose structure the result has.
+        *rest: trees of the same structure.
+
+    Returns:
+        A tree of what `f` returned.
+
+    Raises:
+        ValueError: if a tree in `rest` has another structure; the message names the place.
+
+    Example:
+        >>> map(lambda a, b: a + b, {"w": 1, "b": [2, 3]}, {"w": 10, "b": [20, 30]})
+        {'w': 11, 'b': [22, 33]}
+    """
+    return _map(f, "", tree, rest)
+
+
+def _map(f: Callable[..., Any], path: str, tree: Any, rest: tuple[Any, ...]) -> Any:
+    if isinstance(tree, dict):
+        for other in rest:
+            if not isinstance(other, dict) or other.keys() != tree.keys():
+                raise _mismatch(path, tree, other)
+        return {k: _map(f, f"{path}.{k}", v, tuple([o[k] for o in rest])) for k, v in tree.items()}
+    if isinstance(tree, list | tuple):
+        for other in rest:
+            if type(other) is not type(tree) or len(other) != len(tree):
+                raise _mismatch(path, tree, other)
+        return _rebuild(
+            tree, [_map(f, f"{path}.{i}", v, tuple([o[i] for o in rest])) for i, v in enumerate(tree)]
+        )
+    for other in rest:
+        if isinstance(other, dict | list | tuple) or (other is None) is not (tree is None):
+            raise _mismatch(path, tree, other)
+    return None if tree is None else f(tree, *rest)
+
+
+def items(tree: Tree, /) -> Iterator[tuple[str, Any]]:
+    """Each leaf with its path, the keys joined by dots.
+
+    Example:
+        >>> list(items(({"weight": 1, "bias": 2}, {}, {"weight": 3})))
+        [('0.weight', 1), ('0.bias', 2), ('2.weight', 3)]
+    """
+    children: Iterator[tuple[Any, Any]] | None = None
+    if isinstance(tree, dict):
+        children = iter(tree.items())
+    elif isinstance(tree, list | tuple):
+        children = iter(enumerate(tree))
+    if children is not None:
+        for key, child in children:
+            for path, leaf in items(child):
+                yield f"{key}.{path}" if path else str(key), leaf
+    elif tree is not None:
+        yield "", tree
+
+
+def leaves(tree: Tree, /) -> list[Any]:
+    """The leaves of `tree` from left to right.
+
+    Example:
+        >>> leaves({"a": 1, "b": (2, [3, None])})
+        [1, 2, 3]
+    """
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[Any]) -> None:
+    if isinstance(tree, dict):
+        for child in tree.values():
+            _collect(child, found)
+    elif isinstance(tree, list | tuple):
+        for child in tree:
+            _collect(child, found)
+    elif tree is not None:
+        found.append(tree)
+
+
+def structure(tree: Tree, /) -> Tree:
+    """The shape of `tree`: the same containers with every leaf replaced by one mark.
+
+    Two trees can be mapped together if their structures are equal.
+
+    Example:
+        >>> structure({"a": 1, "b": (2, 3)})
+        {'a': *, 'b': (*, *)}
+        >>> structure([1, 2]) == structure([5, 6])
+        True
+    """
+    return map(lambda _: _LEAF, tree)
+
+
+def flatten(tree: Tree, /) -> tuple[list[Any], Tree]:
+    """The leaves of `tree` and its structure, which `unflatten` puts together again.
+
+    Example:
+        >>> flatten({"a": 1, "b": [2]})
+        ([1, 2], {'a': *, 'b': [*]})
+    """
+    return leaves(tree), structure(tree)
+
+
+def unflatten(shape: Tree, values: list[Any], /) -> Tree:
+    """A tree of the structure `shape` with `values` as its leaves, from left to right.
+
+    Raises:
+        ValueError: if the number of values is not the number of leaves.
+
+    Example:
+        >>> unflatten(structure({"a": 0, "b": [0]}), [1, 2])
+        {'a': 1, 'b': [2]}
+    """
+    n = len(leaves(shape))
+    if n != len(values):
+        raise ValueError(f"unflatten: the structure has {n} leaves, got {len(values)} values")
+    rest = iter(values)
+    return map(lambda _: next(rest), shape)

@@ -4,9 +4,10 @@ The only place where arrays cross between libraries. Importing this package impo
 library; a backend imports its own when it is first asked for.
 """
 
+from portnn.backend._backend import Backend
 from portnn.backend._config import available_backends, show_config
 from portnn.backend._errors import BackendUnavailableError
-from portnn.backend._get import Backend, convert_like, get_backend
+from portnn.backend._get import convert_like, get_backend
 
 __all__ = [
     "Backend",

@@ -14,6 +14,7 @@ from portnn.backend._library import library, root_of
 from portnn.backend._values import checked, read_values
 
 _HOST = 1  # kDLCPU of DLPack
+_BY_NAME: dict[str, Backend] = {}  # one object for every spelling of a name
 
 
 @final
@@ -85,7 +86,7 @@ class Backend:
     def _own(self, x: Array, wanted: DType | None, copy: bool | None) -> Array:
         """An array already here: cast and copied as asked."""
         if self.name == "numpy":
-            x = _numpy.tohost_of(x)  # NumPy's scalars become arrays
+            x = _numpy.to_host(x)  # NumPy's scalars become arrays
         if wanted is not None and x.dtype != wanted:
             if copy is False:
                 raise _needs_copy(x, self.name)
@@ -97,10 +98,11 @@ class Backend:
 
         Host arrays do not come here: they cross as NumPy's view of their DLPack memory.
         """
-        if not hasattr(x, "__dlpack_device__") or self.name == "numpy":
+        place = tuple(x.__dlpack_device__()) if hasattr(x, "__dlpack_device__") else (_HOST, 0)
+        if int(place[0]) == _HOST or not self._types().has(x.dtype):
             return None
-        mine = self.xp.zeros((1,), dtype=self.xp.float32, device=self.device).__dlpack_device__()
-        if int(mine[0]) == _HOST or tuple(x.__dlpack_device__()) != tuple(mine):
+        mine = self.xp.zeros((1,), dtype=self.xp.float32, device=self.device)
+        if tuple(mine.__dlpack_device__()) != place:
             return None
         if root_of(x) == "cupy":
             x = _cupy.contiguous(x)  # torch ends the process on a negative stride
@@ -186,13 +188,8 @@ def open_backend(name: str) -> Backend:
 @cache
 def _open(root: str, device: str) -> Backend:
     """Open a device once; failures are not kept, so that a mended installation is found."""
-    return _backend(*library(root).open_device(device))
-
-
-@cache
-def _backend(name: str, xp: Namespace, device: Device) -> Backend:
-    """One object for every spelling of a name."""
-    return Backend(name, xp, device)
+    name, xp, found = library(root).open_device(device)
+    return _BY_NAME.setdefault(name, Backend(name, xp, found))
 
 
 def host_of(x: ArrayLike) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import TextIO
 
 from portnn.backend._cupy import installed_builds
@@ -69,6 +68,8 @@ def show_config(file: TextIO | None = None) -> None:
 
 def _version(distribution: str) -> str:
     """The version of an installed distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(distribution)
     except PackageNotFoundError:

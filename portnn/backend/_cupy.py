@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from contextlib import AbstractContextManager
-from importlib.metadata import distributions
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +40,8 @@ def _load(name: str) -> ModuleType:
 
 def installed_builds() -> list[str]:
     """The distributions that provide CuPy: cupy, cupy-cuda12x, cupy-rocm-7-0 and their like."""
+    from importlib.metadata import distributions  # costs more to import than this package does
+
     names = {(found.name or "").lower().replace("_", "-") for found in distributions()}
     return sorted(n for n in names if n == "cupy" or n.startswith(("cupy-cuda", "cupy-rocm")))
 
@@ -96,7 +97,7 @@ def on_device(x: Array, device: Device) -> bool:
 
 
 def name_of(x: Array) -> str:
-    """"cupy:" and the number of the array's device."""
+    """The canonical name: "cupy:" and the number of the array's device."""
     return f"cupy:{x.device.id}"
 
 

@@ -30,6 +30,10 @@ class DeviceTypes:
             mend = f"it has {', '.join(sorted(self._all()))}"
         raise ValueError(f"backend {self.backend!r} has no dtype {name[:40]!r}: {mend}")
 
+    def has(self, dtype: DType) -> bool:
+        """Whether the device has a data type of that name: JAX would else narrow it in silence."""
+        return dtype_name(dtype) in self._all()
+
     def fit(self, host: Any, x: Any, dtype: DType | None) -> Any:
         """The host array in the data type that the result shall have."""
         name = host.dtype.name

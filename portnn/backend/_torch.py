@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from portnn._typing import Array, Device, Namespace
-from portnn.backend._errors import BackendUnavailableError, load, said
+from portnn.backend._errors import BackendUnavailableError, Reason, load, said
 
 
 def open_device(device: str) -> tuple[str, Namespace, Device]:
@@ -38,7 +38,8 @@ def _check_cuda(torch: ModuleType, number: int, name: str) -> None:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
         message = f"torch said: {said(error)}. Look at nvidia-smi and at CUDA_VISIBLE_DEVICES."
-        raise BackendUnavailableError(name, "driver" if "driver" in str(error) else "device", message) from error
+        reason: Reason = "driver" if "driver" in str(error) else "device"
+        raise BackendUnavailableError(name, reason, message) from error
     count = torch.cuda.device_count()
     if number >= count:
         message = f"torch finds {count} GPU{'s' if count > 1 else ''}, numbered from 0"
@@ -67,14 +68,14 @@ def on_device(x: Array, device: Device) -> bool:
 
 
 def name_of(x: Array) -> str:
-    """"torch:" and the device as torch writes it."""
+    """The canonical name: "torch:" and the device as torch writes it."""
     return f"torch:{x.device}"
 
 
 def to_host(x: Array) -> Any:
     """A view on the CPU, a copy elsewhere; a tensor under torch's autograd is refused."""
     if x.requires_grad:
-        message = "x is a torch tensor that requires grad, and gradients do not cross libraries: pass x.detach()"
+        message = "x is a torch tensor that requires grad; gradients do not cross libraries: pass x.detach()"
         raise ValueError(message)
     try:
         return x.cpu().resolve_conj().resolve_neg().numpy()

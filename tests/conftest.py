@@ -1,0 +1,102 @@
+"""Command line options, the backend fixtures, and hypothesis' profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests.backends import DEFAULT, GROUPS, BackendUnderTest, Matrix, in_use, open_member
+
+# Derandomised: the same examples on every machine, so that a failure in CI is a failure here.
+# The fixtures of the matrix hold no state that a second example could see.
+hypothesis.settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("ci")
+
+SELECTED = pytest.StashKey[list[Matrix]]()
+FIXTURES = {"backend", "xp", "device"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    names = ", ".join([*GROUPS, *Matrix])
+    text = f"run tests on this backend; may be given several times. One of: {names}"
+    parser.addoption("--backend", action="append", default=[], metavar="NAME", help=text)
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SELECTED] = _select(config.getoption("--backend"))
+
+
+def _select(names: list[str]) -> list[Matrix]:
+    """The backends to run on; one that is named but cannot serve is an error of usage."""
+    chosen: list[Matrix] = []
+    for name in names:
+        if name not in GROUPS and name not in set(Matrix):
+            raise pytest.UsageError(f"--backend {name}: expected one of {', '.join([*GROUPS, *Matrix])}")
+        members = GROUPS.get(name) or [Matrix(name)]
+        if name != "all":  # all: whatever is there, the rest are visible skips
+            _check_available(name, members)
+        chosen += members
+    return list(dict.fromkeys(chosen)) or DEFAULT
+
+
+def _check_available(name: str, members: list[Matrix]) -> None:
+    for member in members:
+        try:
+            open_member(member)
+        except (RuntimeError, ValueError) as error:
+            raise pytest.UsageError(f"--backend {name}: {error}") from error
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"backends: {', '.join(config.stash[SELECTED])}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if FIXTURES & set(metafunc.fixturenames):
+        members = metafunc.config.stash[SELECTED]
+        metafunc.parametrize("_member", members, ids=[member.value for member in members], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="slow: give --slow to run it")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture
+def _member(request: pytest.FixtureRequest) -> Matrix:
+    return request.param
+
+
+@pytest.fixture
+def backend(_member: Matrix) -> Iterator[BackendUnderTest]:
+    """A backend of the matrix: name, xp, device, asarray, to_numpy, has_float64."""
+    try:
+        bench = open_member(_member)
+    except (RuntimeError, ValueError) as error:
+        pytest.skip(str(error))
+    with in_use(bench):
+        yield bench
+
+
+@pytest.fixture
+def xp(backend: BackendUnderTest) -> Any:
+    """The namespace of the backend."""
+    return backend.xp
+
+
+@pytest.fixture
+def device(backend: BackendUnderTest) -> Any:
+    """The device of the backend."""
+    return backend.device

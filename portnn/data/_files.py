@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -60,13 +61,27 @@ def open_packed(path: Path) -> Iterator[IO[bytes]]:
             if magic == _GZIP_MAGIC:
                 stream = cast(IO[bytes], stack.enter_context(gzip.open(stream)))
             elif magic == _ZIP_MAGIC:
-                archive = stack.enter_context(zipfile.ZipFile(stream))
-                stream = stack.enter_context(archive.open(_only_member(archive, name)))
+                stream = _open_zip(stack, stream, name)
             yield stream
         except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
             kind = "gzip" if magic == _GZIP_MAGIC else "zip"
             reason = str(error)[:80]
             raise DataError(f"{name}: damaged {kind} file ({reason}); fetch or pack it again") from error
+
+
+def _open_zip(stack: ExitStack, stream: IO[bytes], name: str) -> IO[bytes]:
+    """Open the one file in an archive, whose damage `zipfile` reports in many ways."""
+    import zipfile
+
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(stream))
+        member = _only_member(archive, name)
+        return stack.enter_context(archive.open(member))
+    except DataError:
+        raise
+    # One flipped byte gives any of these: a position before the file, a version of the future, an empty name.
+    except (OSError, ValueError, NotImplementedError, IndexError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _only_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:

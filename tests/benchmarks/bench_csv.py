@@ -10,7 +10,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +37,14 @@ def seconds(read: Callable[[Path], object], file: Path) -> float:
     return time.perf_counter() - start
 
 
-def main() -> float:
+def main(arguments: Sequence[str] | None = None) -> float:
     """Print the times and return the median ratio."""
     import pandas as pd
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--rows", type=int, default=60_000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     images, labels = (array[: options.rows] for array in load_mnist(MNIST, "train"))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "mnist_train.csv"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
+from array_api_compat import device
+
 from portnn._typing import Array, Axis, Namespace
 from portnn.trace import TracedArray, namespace
 
-__all__ = ["normalize_axes", "normalize_axis", "plain", "plain_namespace", "reduced_count"]
+__all__ = ["normalize_axes", "normalize_axis", "plain", "plain_namespace", "reduced_count", "zeros_at"]
 
 
 def plain(x: Array) -> Array:
@@ -37,3 +39,9 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 def reduced_count(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction over `axis` combines into one."""
     return prod([x.shape[a] for a in normalize_axes(axis, len(x.shape))])
+
+
+def zeros_at(x: Array, shape: tuple[int, ...]) -> Array:
+    """Zeros of another shape in the dtype, library and device of `x`."""
+    x = plain(x)
+    return namespace(x).zeros(shape, dtype=x.dtype, device=device(x))

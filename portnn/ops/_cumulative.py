@@ -1,0 +1,166 @@
+"""Sums and products, total and running; the products are exact with zeros among the factors."""
+
+from __future__ import annotations
+
+from portnn._typing import Array, Axis, DType
+from portnn.ops._arithmetic import multiply
+from portnn.ops._broadcasting import astype, reshape, where
+from portnn.ops._broadcasting import sum as sum_
+from portnn.ops._helpers import normalize_axes, normalize_axis, plain_namespace, reduced_count, zeros_at
+from portnn.ops._joining import concat
+from portnn.ops._manipulation import cut, expand_dims, flip, pad, permute_dims
+from portnn.trace import namespace, primitive
+
+__all__ = ["cumulative_prod", "cumulative_sum", "prod"]
+
+
+@primitive
+def _cumulative_sum(x: Array, /, *, axis: int) -> Array:
+    return namespace(x).cumulative_sum(x, axis=axis)
+
+
+_cumulative_sum.vjp(lambda g, y, x, axis: flip(_cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis))
+
+
+def _only_axis(name: str, x: Array, axis: int | None) -> int:
+    if axis is None:
+        if len(x.shape) != 1:
+            raise ValueError(f"{name}: axis is needed for an array with {len(x.shape)} axes; only 1-D can do without")
+        return 0
+    return normalize_axis(axis, len(x.shape))
+
+
+def cumulative_sum(
+    x: Array, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
+) -> Array:
+    """Running sums along an axis.
+
+    Args:
+        x: numeric array.
+        axis: the axis to sum along; may be left out for one-dimensional arrays.
+        dtype: the dtype to sum in; by default as for `sum`.
+        include_initial: whether a 0 stands in front, which makes the axis longer by one.
+
+    Returns:
+        The sums of the elements up to each place.
+
+    Raises:
+        ValueError: if `axis` is left out for an array of several axes.
+
+    Example:
+        >>> import numpy as np
+        >>> cumulative_sum(np.asarray([1, 2, 3]), include_initial=True).tolist()
+        [0, 1, 3, 6]
+    """
+    axis = _only_axis("cumulative_sum", x, axis)
+    y = _cumulative_sum(_accumulator(x, dtype), axis=axis)
+    return pad(y, axis=axis, before=1, after=0) if include_initial else y
+
+
+def _accumulator(x: Array, dtype: DType | None) -> Array:
+    """`x` in the dtype in which the standard says sums and products are taken."""
+    if dtype is None:
+        xp = plain_namespace(x)
+        if not xp.isdtype(x.dtype, "integral"):
+            return x
+        dtype = xp.sum(zeros_at(x, (0,))).dtype
+    return x if x.dtype == dtype else astype(x, dtype)
+
+
+@primitive
+def _cumulative_prod(x: Array, /, *, axis: int) -> Array:
+    return namespace(x).cumulative_prod(x, axis=axis)
+
+
+def _cumulative_prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:
+    """Each element's gradient is the running product without it, by the gradients from its place on.
+
+    Exact with zeros and differentiable to any order, at the price of n² products for an axis of n.
+    """
+    n = x.shape[axis]
+    xp = plain_namespace(x)
+    place = xp.astype(xp.cumulative_sum(zeros_at(x, (n,)) + 1), x.dtype)
+    along = (n, *[1] * (len(x.shape) - axis - 1))
+    element, position = xp.reshape(place, (n, 1, *along[1:])), xp.reshape(place, (1, *along))
+    others = where(element == position, 1.0, expand_dims(x, axis=axis))
+    products = _cumulative_prod(others, axis=axis + 1)
+    later = multiply(xp.astype(position >= element, x.dtype), expand_dims(g, axis=axis))
+    return sum_(multiply(products, later), axis=axis + 1)
+
+
+_cumulative_prod.vjp(_cumulative_prod_rule)
+
+
+def cumulative_prod(
+    x: Array, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
+) -> Array:
+    """Running products along an axis.
+
+    Args:
+        x: numeric array.
+        axis: the axis to multiply along; may be left out for one-dimensional arrays.
+        dtype: the dtype to multiply in; by default as for `prod`.
+        include_initial: whether a 1 stands in front, which makes the axis longer by one.
+
+    Returns:
+        The products of the elements up to each place.
+
+    Raises:
+        ValueError: if `axis` is left out for an array of several axes.
+
+    Example:
+        >>> import numpy as np
+        >>> cumulative_prod(np.asarray([1, 2, 3, 4])).tolist()
+        [1, 2, 6, 24]
+    """
+    axis = _only_axis("cumulative_prod", x, axis)
+    y = _cumulative_prod(_accumulator(x, dtype), axis=axis)
+    if not include_initial:
+        return y
+    return concat([zeros_at(y, (*y.shape[:axis], 1, *y.shape[axis + 1 :])) + 1, y], axis=axis)
+
+
+@primitive
+def _prod(x: Array, /, *, axis: int) -> Array:
+    return namespace(x).prod(x, axis=axis)
+
+
+def _prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:
+    """The product of the elements before times that of the elements after, so zeros do no harm."""
+    n = x.shape[axis]
+    before = cut(cumulative_prod(x, axis=axis, include_initial=True), axis=axis, start=0, stop=n)
+    after = flip(
+        cut(cumulative_prod(flip(x, axis=axis), axis=axis, include_initial=True), axis=axis, start=0, stop=n),
+        axis=axis,
+    )
+    return multiply(expand_dims(g, axis=axis), multiply(before, after))
+
+
+_prod.vjp(_prod_rule)
+
+
+def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Array:
+    """Product along axes.
+
+    Args:
+        x: numeric array.
+        axis: the axes to multiply over; None for all.
+        dtype: the dtype to multiply in; by default that of `x` for floating-point arrays, and the default
+            integer for smaller integers.
+        keepdims: whether the reduced axes stay, with length one.
+
+    Returns:
+        The products.
+
+    Example:
+        >>> import numpy as np
+        >>> prod(np.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=1).tolist()
+        [2.0, 12.0]
+    """
+    gone = normalize_axes(axis, len(x.shape))
+    kept = [a for a in range(len(x.shape)) if a not in gone]
+    shape = tuple([x.shape[a] for a in kept])
+    count = reduced_count(x, axis)
+    rows = reshape(permute_dims(_accumulator(x, dtype), (*kept, *gone)), (*shape, count))
+    y = _prod(rows, axis=len(kept))
+    return reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)])) if keepdims else y

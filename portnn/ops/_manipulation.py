@@ -1,0 +1,210 @@
+"""Manipulation: the same elements in another place. Every rule moves the gradient back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portnn._typing import Array
+from portnn.ops._broadcasting import reshape
+from portnn.ops._helpers import normalize_axes, zeros_at
+from portnn.trace import namespace, primitive
+
+__all__ = ["cut", "expand_dims", "flip", "moveaxis", "pad", "permute_dims", "roll", "squeeze"]
+
+
+@primitive
+def cut(x: Array, /, *, axis: int, start: int, stop: int) -> Array:
+    """The part ``start:stop`` of one axis (counted from the first)."""
+    index: list[Any] = [slice(None)] * len(x.shape)
+    index[axis] = slice(start, stop)
+    return x[tuple(index)]
+
+
+cut.vjp(lambda g, y, x, axis, start, stop: pad(g, axis=axis, before=start, after=x.shape[axis] - stop))
+
+
+@primitive
+def pad(x: Array, /, *, axis: int, before: int, after: int) -> Array:
+    """Zeros before and after the elements along one axis (counted from the first)."""
+
+    def zeros(n: int) -> list[Array]:
+        return [zeros_at(x, (*x.shape[:axis], n, *x.shape[axis + 1 :]))] if n else []
+
+    return namespace(x).concat([*zeros(before), x, *zeros(after)], axis=axis)
+
+
+pad.vjp(lambda g, y, x, axis, before, after: cut(g, axis=axis, start=before, stop=before + x.shape[axis]))
+
+
+@primitive
+def _expand_dims(x: Array, /, *, axis: int) -> Array:
+    return namespace(x).expand_dims(x, axis=axis)
+
+
+_expand_dims.vjp(lambda g, y, x, axis: reshape(g, tuple(x.shape)))
+
+
+def expand_dims(x: Array, /, *, axis: int = 0) -> Array:
+    """Insert an axis of length one.
+
+    Args:
+        x: an array.
+        axis: where the new axis stands in the result.
+
+    Returns:
+        An array with one axis more; it may share memory with `x`.
+
+    Example:
+        >>> import numpy as np
+        >>> expand_dims(np.asarray([1, 2]), axis=1).shape
+        (2, 1)
+    """
+    return _expand_dims(x, axis=axis)
+
+
+@primitive
+def _squeeze(x: Array, /, *, axis: int | tuple[int, ...]) -> Array:
+    return namespace(x).squeeze(x, axis=axis)
+
+
+_squeeze.vjp(lambda g, y, x, axis: reshape(g, tuple(x.shape)))
+
+
+def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
+    """Leave out axes of length one.
+
+    Args:
+        x: an array.
+        axis: the axes to leave out; each must have length one.
+
+    Returns:
+        An array with fewer axes; it may share memory with `x`.
+
+    Example:
+        >>> import numpy as np
+        >>> squeeze(np.asarray([[1, 2]]), axis=0).shape
+        (2,)
+    """
+    return _squeeze(x, axis=axis)
+
+
+@primitive
+def _permute_dims(x: Array, /, *, axes: tuple[int, ...]) -> Array:
+    return namespace(x).permute_dims(x, axes)
+
+
+def _permute_rule(g: Array, y: Array, x: Array, axes: tuple[int, ...]) -> Array:
+    """The inverse permutation."""
+    forward = normalize_axes(axes, len(x.shape))
+    return _permute_dims(g, axes=tuple([forward.index(a) for a in range(len(forward))]))
+
+
+_permute_dims.vjp(_permute_rule)
+
+
+def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
+    """Reorder the axes.
+
+    Args:
+        x: an array.
+        axes: for each axis of the result, the axis of `x` it was.
+
+    Returns:
+        An array with its axes permuted; it may share memory with `x`.
+
+    Example:
+        >>> import numpy as np
+        >>> permute_dims(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+        (4, 2, 3)
+    """
+    return _permute_dims(x, axes=axes)
+
+
+def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
+    """Move axes to new places; the others keep their order.
+
+    Args:
+        x: an array.
+        source: the axes to move.
+        destination: where each of them goes.
+
+    Returns:
+        An array with its axes permuted.
+
+    Raises:
+        ValueError: if the numbers of axes differ, or one is named twice.
+
+    Example:
+        >>> import numpy as np
+        >>> moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
+    n = len(x.shape)
+    origin, target = normalize_axes(source, n), normalize_axes(destination, n)
+    if len(origin) != len(target) or len({*origin}) != len(origin) or len({*target}) != len(target):
+        raise ValueError(f"moveaxis: source={source} and destination={destination} must name equally many distinct axes")
+    order = [a for a in range(n) if a not in origin]
+    for to, a in sorted(zip(target, origin, strict=True)):
+        order.insert(to, a)
+    return permute_dims(x, tuple(order))
+
+
+@primitive
+def _flip(x: Array, /, *, axis: int | tuple[int, ...] | None) -> Array:
+    return namespace(x).flip(x, axis=axis)
+
+
+_flip.vjp(lambda g, y, x, axis: _flip(g, axis=axis))
+
+
+def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
+    """Reverse the order of the elements along axes.
+
+    Args:
+        x: an array.
+        axis: the axes to reverse; None for all.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> flip(np.asarray([1, 2, 3])).tolist()
+        [3, 2, 1]
+    """
+    return _flip(x, axis=axis)
+
+
+@primitive
+def _roll(x: Array, /, *, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None) -> Array:
+    return namespace(x).roll(x, shift, axis=axis)
+
+
+def _roll_rule(
+    g: Array, y: Array, x: Array, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None
+) -> Array:
+    return _roll(g, shift=-shift if isinstance(shift, int) else tuple([-s for s in shift]), axis=axis)
+
+
+_roll.vjp(_roll_rule)
+
+
+def roll(
+    x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None
+) -> Array:
+    """Shift the elements along axes; what leaves at one end comes in at the other.
+
+    Args:
+        x: an array.
+        shift: by how many places, towards higher indices.
+        axis: the axes to shift along; None shifts the flattened array.
+
+    Returns:
+        An array of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> roll(np.asarray([1, 2, 3]), 1).tolist()
+        [3, 1, 2]
+    """
+    return _roll(x, shift=shift, axis=axis)

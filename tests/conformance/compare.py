@@ -107,13 +107,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         excuses = read_excuses(options.excused)
-        pairs = [_compare_files(pair) for pair in options.pairs]
+        comparisons = {Path(pair).stem: _compare_files(pair) for pair in options.pairs}
     except UnusableInputError as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
-    good = [report(pair, comparison, excuses) for pair, comparison in zip(options.pairs, pairs, strict=True)]
+    good = [report(label, comparison, excuses) for label, comparison in comparisons.items()]
     for name in excuses:
-        if not any(name in comparison.lost for comparison in pairs):
+        if not any(name in comparison.lost for comparison in comparisons.values()):
             print(f"note: {name} is excused but was not lost in these runs")
     return 0 if all(good) else 1
 

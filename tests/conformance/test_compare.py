@@ -89,8 +89,9 @@ def test_an_excuse_for_another_test_does_not_count(run):
     assert "note: " + LOST + "_more is excused but was not lost" in text
 
 
-def test_a_failing_teardown_spoils_a_pass(run):
-    status, _ = run([("test_two", "passed")], [("test_two", "passed"), ("test_two", "error")])
+@pytest.mark.parametrize("twice", [("passed", "error"), ("error", "passed")])
+def test_a_failing_teardown_spoils_a_pass(run, twice):
+    status, _ = run([("test_two", "passed")], [("test_two", outcome) for outcome in twice])
     assert status == 1
 
 

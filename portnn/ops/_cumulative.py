@@ -1,9 +1,9 @@
-"""Sums and products, total and running; the products are exact with zeros among the factors."""
+"""Running sums, products and differences; products are exact with zeros among the factors."""
 
 from __future__ import annotations
 
 from portnn._typing import Array, Axis, DType
-from portnn.ops._arithmetic import multiply
+from portnn.ops._arithmetic import multiply, subtract
 from portnn.ops._broadcasting import astype, reshape, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._helpers import normalize_axes, normalize_axis, plain_namespace, reduced_count, zeros_at
@@ -11,7 +11,7 @@ from portnn.ops._joining import concat
 from portnn.ops._manipulation import cut, expand_dims, flip, pad, permute_dims
 from portnn.trace import namespace, primitive
 
-__all__ = ["cumulative_prod", "cumulative_sum", "prod"]
+__all__ = ["cumulative_prod", "cumulative_sum", "diff", "prod"]
 
 
 @primitive
@@ -164,3 +164,37 @@ def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims
     rows = reshape(permute_dims(_accumulator(x, dtype), (*kept, *gone)), (*shape, count))
     y = _prod(rows, axis=len(kept))
     return reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)])) if keepdims else y
+
+
+def diff(
+    x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = None, append: Array | None = None
+) -> Array:
+    """Differences between neighbours along an axis, taken `n` times.
+
+    Args:
+        x: numeric array.
+        axis: the axis along which neighbours are subtracted.
+        n: how many times.
+        prepend: elements to put in front of `x` first, of its shape apart from `axis`.
+        append: elements to put behind `x` first.
+
+    Returns:
+        An array whose `axis` is shorter by `n`.
+
+    Raises:
+        ValueError: if `n` is negative.
+
+    Example:
+        >>> import numpy as np
+        >>> diff(np.asarray([1, 4, 9, 16])).tolist()
+        [3, 5, 7]
+    """
+    if n < 0:
+        raise ValueError(f"diff: n must be at least 0, got {n}")
+    axis = normalize_axis(axis, len(x.shape))
+    parts = [a for a in (prepend, x, append) if a is not None]
+    y = concat(parts, axis=axis) if len(parts) > 1 else x
+    for _ in range(n):
+        length = max(y.shape[axis], 1)
+        y = subtract(cut(y, axis=axis, start=1, stop=length), cut(y, axis=axis, start=0, stop=length - 1))
+    return y

@@ -1,0 +1,294 @@
+"""Exponentials, logarithms and roots.
+
+Where a derivative is infinite (`sqrt`, `log` and `reciprocal` at 0), the gradient is infinite too, and NumPy
+warns of a division by zero, as it does for logarithms themselves.
+"""
+
+from __future__ import annotations
+
+from math import log as scalar_log
+
+from portnn._typing import Array, ArrayLike
+from portnn.ops._arithmetic import add, divide, multiply, negative
+from portnn.ops._broadcasting import match, where
+from portnn.ops._comparison import equal
+from portnn.trace import namespace, primitive
+
+__all__ = [
+    "direction", "exp", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp", "reciprocal", "sqrt",
+    "square",
+]  # fmt: skip
+
+
+@primitive
+def exp(x: Array, /) -> Array:
+    """Elementwise ``e**x``.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> exp(np.asarray([0.0, 1.0])).tolist()
+        [1.0, 2.718281828459045]
+    """
+    return namespace(x).exp(x)
+
+
+exp.vjp(lambda g, y, x: multiply(g, y))
+
+
+@primitive
+def expm1(x: Array, /) -> Array:
+    """Elementwise ``e**x - 1``, accurate also for small `x`.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> expm1(np.asarray([0.0, 1e-20])).tolist()
+        [0.0, 1e-20]
+    """
+    return namespace(x).expm1(x)
+
+
+expm1.vjp(lambda g, y, x: multiply(g, exp(x)))
+
+
+@primitive
+def log(x: Array, /) -> Array:
+    """Elementwise natural logarithm.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> log(np.asarray([1.0, np.e])).tolist()
+        [0.0, 1.0]
+    """
+    return namespace(x).log(x)
+
+
+log.vjp(lambda g, y, x: divide(g, x))
+
+
+@primitive
+def log1p(x: Array, /) -> Array:
+    """Elementwise ``log(1 + x)``, accurate also for small `x`.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> log1p(np.asarray([0.0, 1e-20])).tolist()
+        [0.0, 1e-20]
+    """
+    return namespace(x).log1p(x)
+
+
+log1p.vjp(lambda g, y, x: divide(g, add(x, 1.0)))
+
+
+@primitive
+def log2(x: Array, /) -> Array:
+    """Elementwise logarithm to base 2.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> log2(np.asarray([1.0, 8.0])).tolist()
+        [0.0, 3.0]
+    """
+    return namespace(x).log2(x)
+
+
+log2.vjp(lambda g, y, x: divide(g, multiply(x, scalar_log(2.0))))
+
+
+@primitive
+def log10(x: Array, /) -> Array:
+    """Elementwise logarithm to base 10.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> log10(np.asarray([1.0, 1000.0])).tolist()
+        [0.0, 3.0]
+    """
+    return namespace(x).log10(x)
+
+
+log10.vjp(lambda g, y, x: divide(g, multiply(x, scalar_log(10.0))))
+
+
+@primitive
+def _logistic(x: Array, /) -> Array:
+    """1 / (1 + exp(-x)), from the exponential of -|x|, which cannot overflow."""
+    xp = namespace(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+_logistic.vjp(lambda g, y, x: multiply(g, multiply(y, _logistic(negative(x)))))
+
+
+@primitive
+def _gap(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """x1 - x2, and 0 where they are equal, infinities included."""
+    xp = namespace(x1, x2)
+    x1 = xp.full_like(x2, x1) if isinstance(x1, int | float) else x1
+    x2 = xp.full_like(x1, x2) if isinstance(x2, int | float) else x2
+    same = x1 == x2
+    return xp.where(same, 0.0, x1) - xp.where(same, 0.0, x2)
+
+
+_gap.vjp(
+    lambda g, y, x1, x2: match(g, x1),
+    lambda g, y, x1, x2: match(negative(g), x2),
+)
+
+
+@primitive
+def logaddexp(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """Elementwise ``log(exp(x1) + exp(x2))`` without overflow.
+
+    The gradient by `x1` is the logistic function of ``x1 - x2``, 1/2 where both are the same infinity.
+
+    Args:
+        x1: real floating-point array, or a Python scalar if `x2` is an array.
+        x2: real floating-point array that broadcasts with `x1`, or a Python scalar.
+
+    Returns:
+        An array of the broadcast shape and promoted dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> logaddexp(np.asarray([1000.0, -np.inf]), np.asarray([0.0, 2.0])).tolist()
+        [1000.0, 2.0]
+    """
+    return namespace(x1, x2).logaddexp(x1, x2)
+
+
+logaddexp.vjp(
+    lambda g, y, x1, x2: match(multiply(g, _logistic(_gap(x1, x2))), x1),
+    lambda g, y, x1, x2: match(multiply(g, _logistic(_gap(x2, x1))), x2),
+)
+
+
+@primitive
+def sqrt(x: Array, /) -> Array:
+    """Elementwise square root; at 0 the gradient is infinite.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> sqrt(np.asarray([4.0, 9.0])).tolist()
+        [2.0, 3.0]
+    """
+    return namespace(x).sqrt(x)
+
+
+sqrt.vjp(lambda g, y, x: divide(multiply(g, 0.5), y))
+
+
+@primitive
+def square(x: Array, /) -> Array:
+    """Elementwise ``x * x``.
+
+    Args:
+        x: numeric array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> square(np.asarray([2.0, -3.0])).tolist()
+        [4.0, 9.0]
+    """
+    return namespace(x).square(x)
+
+
+square.vjp(lambda g, y, x: multiply(g, multiply(x, 2.0)))
+
+
+@primitive
+def reciprocal(x: Array, /) -> Array:
+    """Elementwise ``1 / x``.
+
+    Args:
+        x: floating-point array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> reciprocal(np.asarray([2.0, -4.0])).tolist()
+        [0.5, -0.25]
+    """
+    return namespace(x).reciprocal(x)
+
+
+reciprocal.vjp(lambda g, y, x: negative(multiply(g, multiply(y, y))))
+
+
+def direction(x: Array, norm: Array) -> Array:
+    """``x / norm``, and 0 with all its derivatives where the norm is 0: the slope of a norm by `x`."""
+    zero = equal(norm, 0.0)
+    return divide(where(zero, 0.0, x), where(zero, 1.0, norm))
+
+
+@primitive
+def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
+    """Elementwise ``sqrt(x1**2 + x2**2)`` without overflow; at (0, 0) the gradient is 0.
+
+    Args:
+        x1: real floating-point array, or a Python scalar if `x2` is an array.
+        x2: real floating-point array that broadcasts with `x1`, or a Python scalar.
+
+    Returns:
+        An array of the broadcast shape and promoted dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> hypot(np.asarray([3.0, 0.0]), np.asarray([4.0, 1e300])).tolist()
+        [5.0, 1e+300]
+    """
+    return namespace(x1, x2).hypot(x1, x2)
+
+
+hypot.vjp(
+    lambda g, y, x1, x2: match(multiply(g, direction(x1, y)), x1),
+    lambda g, y, x1, x2: match(multiply(g, direction(x2, y)), x2),
+)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 from portnn.backend import Backend, get_backend
 
@@ -105,6 +106,27 @@ def _enable_x64() -> None:
     except ImportError:
         return  # get_backend says what is missing
     jax.config.update("jax_enable_x64", True)
+
+
+def select(names: list[str]) -> list[Matrix]:
+    """The backends to run on; one that is named but cannot serve is an error of usage."""
+    chosen: list[Matrix] = []
+    for name in names:
+        if name not in GROUPS and name not in set(Matrix):
+            raise pytest.UsageError(f"--backend {name}: expected one of {', '.join([*GROUPS, *Matrix])}")
+        members = GROUPS.get(name) or [Matrix(name)]
+        if name != "all":  # all: whatever is there, the rest are visible skips
+            _check_available(name, members)
+        chosen += members
+    return list(dict.fromkeys(chosen)) or DEFAULT
+
+
+def _check_available(name: str, members: list[Matrix]) -> None:
+    for member in members:
+        try:
+            open_member(member)
+        except (RuntimeError, ValueError) as error:
+            raise pytest.UsageError(f"--backend {name}: {error}") from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.backends import DEFAULT, GROUPS, BackendUnderTest, Matrix, in_use, open_member
+from tests.backends import GROUPS, BackendUnderTest, Matrix, in_use, open_member, select
 
 # Derandomised: the same examples on every machine, so that a failure in CI is a failure here.
 # The fixtures of the matrix hold no state that a second example could see.
@@ -32,28 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SELECTED] = _select(config.getoption("--backend"))
-
-
-def _select(names: list[str]) -> list[Matrix]:
-    """The backends to run on; one that is named but cannot serve is an error of usage."""
-    chosen: list[Matrix] = []
-    for name in names:
-        if name not in GROUPS and name not in set(Matrix):
-            raise pytest.UsageError(f"--backend {name}: expected one of {', '.join([*GROUPS, *Matrix])}")
-        members = GROUPS.get(name) or [Matrix(name)]
-        if name != "all":  # all: whatever is there, the rest are visible skips
-            _check_available(name, members)
-        chosen += members
-    return list(dict.fromkeys(chosen)) or DEFAULT
-
-
-def _check_available(name: str, members: list[Matrix]) -> None:
-    for member in members:
-        try:
-            open_member(member)
-        except (RuntimeError, ValueError) as error:
-            raise pytest.UsageError(f"--backend {name}: {error}") from error
+    config.stash[SELECTED] = select(config.getoption("--backend"))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

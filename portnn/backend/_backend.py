@@ -8,10 +8,10 @@ from functools import cache
 from typing import Any, final
 
 from portnn._typing import Array, ArrayLike, Device, DType, Namespace
-from portnn.backend import _cupy, _numpy
-from portnn.backend._dtypes import DeviceTypes
-from portnn.backend._library import library, root_of
-from portnn.backend._values import checked, read_values
+from portnn.backend import _cupy
+from portnn.backend._dtypes import DeviceTypes, refuse_real_part
+from portnn.backend._library import library
+from portnn.backend._values import checked, dtype_name, read_values, root_of
 
 _HOST = 1  # kDLCPU of DLPack
 _BY_NAME: dict[str, Backend] = {}  # one object for every spelling of a name
@@ -86,8 +86,9 @@ class Backend:
     def _own(self, x: Array, wanted: DType | None, copy: bool | None) -> Array:
         """An array already here: cast and copied as asked."""
         if self.name == "numpy":
-            x = _numpy.to_host(x)  # NumPy's scalars become arrays
+            x = host_of(x)  # NumPy's scalars become arrays, its texts and masks are refused
         if wanted is not None and x.dtype != wanted:
+            refuse_real_part(x.dtype, dtype_name(wanted))
             if copy is False:
                 raise _needs_copy(x, self.name)
             return self.xp.astype(x, wanted)

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Any, cast, final
 
 from portnn._typing import Device, DType, Namespace
-from portnn.backend._values import KINDS, NAMES, dtype_name, is_plain, narrower
+from portnn.backend._values import EXTRA, KINDS, NAMES, dtype_name, is_plain, narrower
+
+
+def refuse_real_part(source: DType, wanted: str) -> None:
+    """Casting complex to real would drop the imaginary part."""
+    if dtype_name(source).startswith("complex") and not wanted.startswith("complex"):
+        raise TypeError(f"x is complex and dtype is {wanted}: take the real part of x first")
 
 
 @final
@@ -21,7 +27,7 @@ class DeviceTypes:
     def find(self, dtype: DType) -> DType:
         """The library's data type of that name, or ValueError when the device lacks it."""
         name = dtype_name(dtype)
-        found = getattr(self.xp, name, None) if name in NAMES or "float" in name else None
+        found = getattr(self.xp, name, None) if name in NAMES | EXTRA else None
         if found is not None and (name not in NAMES or name in self._all()):
             return found
         if self.backend.startswith("jax") and name in ("float64", "complex128", "int64", "uint64"):
@@ -39,8 +45,7 @@ class DeviceTypes:
         name = host.dtype.name
         if dtype is not None:
             name = dtype_name(dtype)
-            if host.dtype.kind == "c" and not name.startswith("complex"):
-                raise TypeError(f"x is complex and dtype is {name}: take the real part of x first")
+            refuse_real_part(host.dtype, name)
         elif host.dtype.kind in KINDS and is_plain(x):
             name = dtype_name(self._info().default_dtypes(device=self.device)[KINDS[host.dtype.kind]])
         elif name not in self._all():

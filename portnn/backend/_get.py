@@ -8,7 +8,8 @@ import warnings
 from portnn._typing import Array, ArrayLike
 from portnn.backend._backend import Backend, host_of, open_backend
 from portnn.backend._errors import BackendUnavailableError, is_installed
-from portnn.backend._library import KNOWN, library, root_of
+from portnn.backend._library import KNOWN, library
+from portnn.backend._values import root_of
 
 _ALIASES = {"cpu": "numpy", "gpu": "cupy"}
 _FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z0-9_]+)*", re.ASCII)
@@ -44,7 +45,7 @@ def get_backend(name: str | Backend = "auto") -> Backend:
         raise TypeError(f"backend must be a name such as 'cpu' or a Backend, got {type(name).__name__}")
     if name == "auto":
         return _auto()
-    if not _FORM.fullmatch(name):
+    if len(name) > 100 or not _FORM.fullmatch(name):
         raise _unknown(name)
     root, _, device = name.partition(":")
     if root == "auto":

@@ -75,6 +75,9 @@ def to_host(x: Array) -> Any:
     """A read-only view on the CPU, a copy elsewhere; waits until the array is computed."""
     import numpy as np
 
+    if isinstance(x, importlib.import_module("jax").core.Tracer):
+        message = "x is traced by JAX (jax.jit, jax.grad) and has no values yet: keep it on backend 'jax'"
+        raise TypeError(message)
     return np.asarray(x)
 
 

@@ -6,8 +6,6 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-import array_api_compat
-
 from portnn._typing import Array, Device, Namespace
 from portnn.backend import _cupy, _jax, _numpy, _torch
 from portnn.backend._standard import StandardLibrary
@@ -42,22 +40,6 @@ class Library(Protocol):
 
     def synchronize(self, device: Device) -> None:
         """Wait for the work queued on the device."""
-
-
-def root_of(x: Array) -> str:
-    """The import name of the library that made an array, or "" when x is no array of a known one."""
-    if array_api_compat.is_numpy_array(x):
-        return "numpy"
-    if array_api_compat.is_torch_array(x):
-        return "torch"
-    if array_api_compat.is_jax_array(x):
-        return "jax"
-    if array_api_compat.is_cupy_array(x):
-        return "cupy"
-    if not hasattr(x, "__array_namespace__"):
-        return ""
-    # A namespace that is not a module belongs to a wrapper (a traced array), not to a library.
-    return str(getattr(x.__array_namespace__(), "__name__", ""))
 
 
 def library(root: str) -> Library:

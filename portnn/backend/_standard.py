@@ -11,6 +11,7 @@ import array_api_compat
 
 from portnn._typing import Array, Device, Namespace
 from portnn.backend._errors import load, said
+from portnn.backend._values import root_of
 
 
 @final
@@ -27,52 +28,61 @@ class StandardLibrary:
 
     def open_device(self, device: str) -> tuple[str, Namespace, Device]:
         """The device whose name that is, or the library's default; tried by allocating."""
-        module = self._import()
-        info = module.__array_namespace_info__() if hasattr(module, "__array_namespace_info__") else None
-        default = None if info is None else info.default_device()
-        if not device:
-            xp = _try(module, default, self.package)
+        xp = self._namespace()
+        default, others = _devices(xp)
+        if not device or device == device_name(default):
             return self.package, xp, default
-        devices = [] if info is None else [d for d in info.devices() if d is not None]
-        found = [d for d in devices if device_name(d) == device]
+        found = [d for d in others if device_name(d) == device]
         if not found:
-            known = ", ".join(device_name(d) for d in devices) or "no devices to choose from"
+            known = ", ".join(device_name(d) for d in [default, *others])
             raise ValueError(f"{self.package} has no device {device[:40]!r}; it has: {known[:150]}")
-        name = self.package if found[0] == default else f"{self.package}:{device}"
-        return name, _try(module, found[0], self.package), found[0]
+        xp.ones((2,), dtype=xp.float32, device=found[0])
+        return f"{self.package}:{device}", xp, found[0]
 
-    def _import(self) -> Any:
-        """The module, a dotted one included."""
-        root = load(self.package.partition(".")[0], self.package)
-        return root if "." not in self.package else importlib.import_module(self.package)
+    def _namespace(self) -> Namespace:
+        """The namespace of a small array that the package makes: what portnn works with."""
+        try:
+            module = load(self.package.partition(".")[0], self.package)
+            if "." in self.package:
+                module = importlib.import_module(self.package)
+            x = module.ones((2,), dtype=module.float32)
+        except (ModuleNotFoundError, AttributeError, TypeError) as error:
+            raise self._refuse(said(error)) from error
+        if root_of(x) != self.package:
+            raise self._refuse(f"its arrays belong to {root_of(x) or 'no namespace'}")
+        return array_api_compat.array_namespace(x)
+
+    def _refuse(self, why: str) -> ValueError:
+        what = f"backend {self.package!r}: not a library of the Array API standard"
+        return ValueError(f"{what} ({why})")
 
     def device_names(self) -> list[str]:
         """The library's default device and its others."""
-        module = self._import()
-        info = module.__array_namespace_info__()
-        others = [d for d in info.devices() if d is not None and d != info.default_device()]
+        _, others = _devices(self._namespace())
         return [self.package, *(f"{self.package}:{device_name(d)}" for d in others)]
 
     def on_device(self, x: Array, device: Device) -> bool:
-        """Compare devices; a library without devices has one."""
-        return device is None or bool(x.device == device)
+        """Compare devices."""
+        return bool(array_api_compat.device(x) == device)
 
     def name_of(self, x: Array) -> str:
         """The package, and the device unless it is the default."""
-        default = x.__array_namespace__().__array_namespace_info__().default_device()
-        return self.package if default in (None, x.device) else f"{self.package}:{device_name(x.device)}"
+        device = array_api_compat.device(x)
+        default, _ = _devices(array_api_compat.array_namespace(x))
+        return self.package if device == default else f"{self.package}:{device_name(device)}"
 
     def to_host(self, x: Array) -> Any:
         """By DLPack: a view when the array is in host memory, a copy otherwise."""
         import numpy as np
 
+        if not hasattr(x, "__dlpack__"):
+            return np.asarray(x)
         kind, _ = x.__dlpack_device__()
         return np.from_dlpack(x) if int(kind) == 1 else np.from_dlpack(x, device="cpu", copy=True)
 
     def from_host(self, host: Any, device: Device) -> Array:
         """By the library's own asarray."""
-        module = self._import()
-        return module.asarray(host) if device is None else module.asarray(host, device=device)
+        return self._namespace().asarray(host, device=device)
 
     def activate(self, device: Device) -> AbstractContextManager[object]:
         """The standard has no current device."""
@@ -93,12 +103,8 @@ def device_name(device: Device) -> str:
     return text.split("'")[1] if text.count("'") == 2 else text
 
 
-def _try(module: Any, device: Device, package: str) -> Namespace:
-    """Allocate a small array; its own namespace is what portnn works with."""
-    where = {} if device is None else {"device": device}
-    try:
-        x = module.ones((2,), dtype=module.float32, **where)
-        return array_api_compat.array_namespace(x)
-    except (AttributeError, TypeError) as error:
-        message = f"backend {package!r}: that package does not follow the Array API standard ({said(error)})"
-        raise ValueError(message) from error
+def _devices(xp: Namespace) -> tuple[Device, list[Device]]:
+    """The default device, and the other ones."""
+    info = xp.__array_namespace_info__()
+    default = info.default_device()
+    return default, [d for d in info.devices() if d != default]

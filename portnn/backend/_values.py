@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
-from portnn._typing import DType
+import array_api_compat
+
+from portnn._typing import Array, DType
 from portnn.backend._errors import said
 
 INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+# What the standard has, and what several libraries have besides.
+EXTRA = {"float16", "bfloat16"}
 NAMES = {"bool", "float32", "float64", "complex64", "complex128"} | INTEGERS
 KINDS = {"i": "integral", "u": "integral", "f": "real floating", "c": "complex floating"}
+
+
+def root_of(x: Array) -> str:
+    """The import name of the library that made an array, or "" when x is no array of a library.
+
+    Example:
+        >>> import numpy as np
+        >>> root_of(np.zeros(2)), root_of([1.0])
+        ('numpy', '')
+    """
+    if array_api_compat.is_numpy_array(x):
+        return "numpy"
+    if array_api_compat.is_torch_array(x):
+        return "torch"
+    if array_api_compat.is_jax_array(x):
+        return "jax"
+    if array_api_compat.is_cupy_array(x):
+        return "cupy"
+    if array_api_compat.is_dask_array(x):
+        return "dask.array"
+    space = x.__array_namespace__() if hasattr(x, "__array_namespace__") else None
+    # A namespace that is no module belongs to a wrapper, such as a traced array, not to a library.
+    return space.__name__ if isinstance(space, ModuleType) else ""
 
 
 def dtype_name(dtype: DType) -> str:

@@ -54,7 +54,9 @@ def _quotient(t: Array, coefficients: tuple[tuple[float, ...], tuple[float, ...]
 def _floating_namespace(name: str, x: Array) -> Namespace:
     xp = namespace(x)
     if not xp.isdtype(x.dtype, "real floating"):
-        raise TypeError(f"{name}: expected a real floating-point array, got {x.dtype}; convert it with astype")
+        raise TypeError(
+            f"{name}: expected a real floating-point array, got {x.dtype}; convert it with astype"
+        )
     return xp
 
 

@@ -38,7 +38,9 @@ def _mismatch(path: str, expected: Any, found: Any) -> ValueError:
             return f"a {type(tree).__name__} of {len(tree)}"
         return f"a leaf of type {type(tree).__name__}"
 
-    return ValueError(f"trees differ at {path or 'the root'}: expected {describe(expected)}, got {describe(found)}")
+    return ValueError(
+        f"trees differ at {path or 'the root'}: expected {describe(expected)}, got {describe(found)}"
+    )
 
 
 def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:

@@ -61,7 +61,12 @@ class GradTrace(Trace):
         return TracedArray(value, self, Node(None, (), (), {}, value))
 
     def record(
-        self, primitive: Primitive[..., Any], args: tuple[Any, ...], inner: list[Any], options: dict[str, Any], out: Any
+        self,
+        primitive: Primitive[..., Any],
+        args: tuple[Any, ...],
+        inner: list[Any],
+        options: dict[str, Any],
+        out: Any,
     ) -> Any:
         rules = primitive.rules
         if rules is None:
@@ -82,7 +87,9 @@ class GradTrace(Trace):
                 return lift(out)
         node = Node(primitive, parents, inner, options, out)
         if type(out) is tuple:
-            return tuple([TracedArray(o, self, Node(_pick, (node,), (i, len(out)), {}, o)) for i, o in enumerate(out)])
+            return tuple(
+                [TracedArray(o, self, Node(_pick, (node,), (i, len(out)), {}, o)) for i, o in enumerate(out)]
+            )
         return TracedArray(out, self, node)
 
 
@@ -181,14 +188,15 @@ def _apply_rules(node: Node, g: Any) -> list[Any]:
     return ds
 
 
-_complex: dict[Any, bool] = {}
+_complex: dict[tuple[type, Any], bool] = {}
 
 
 def _is_complex(x: Array) -> bool:
     """Whether `x` is complex; remembered by dtype, since this is asked at every node."""
-    dtype = x.dtype
-    known = _complex.get(dtype)
+    while type(x) is TracedArray:
+        x = x.value
+    key = (type(x), x.dtype)  # dtypes of different libraries may be neither equal nor comparable
+    known = _complex.get(key)
     if known is None:
-        x = x.plain if type(x) is TracedArray else x
-        known = _complex[dtype] = bool(namespace(x).isdtype(dtype, "complex floating"))
+        known = _complex[key] = bool(namespace(x).isdtype(x.dtype, "complex floating"))
     return known

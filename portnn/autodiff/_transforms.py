@@ -141,7 +141,9 @@ def _scalar(loss: Any) -> None:
             "reduce it with mean or sum, or use vjp"
         )
     if not _is_real_floating(loss):
-        raise DifferentiationError(f"grad: the function must return a real floating-point array, got {loss.dtype}")
+        raise DifferentiationError(
+            f"grad: the function must return a real floating-point array, got {loss.dtype}"
+        )
 
 
 def value_and_grad(
@@ -202,7 +204,9 @@ def value_and_grad(
     return wrapper
 
 
-def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that computes the gradient of `f`; `value_and_grad` without the value.
 
     Args:

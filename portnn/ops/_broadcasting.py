@@ -10,7 +10,7 @@ from portnn._typing import Array, ArrayLike, Axis, Device, DType
 from portnn.ops._helpers import normalize_axes, plain_namespace
 from portnn.trace import constant, namespace, primitive
 
-__all__ = ["astype", "broadcast_to", "keep", "match", "reshape", "sum", "where"]
+__all__ = ["astype", "broadcast_to", "reshape", "sum", "where"]
 
 
 def match(g: Array, x: Array) -> Array:

@@ -6,7 +6,14 @@ from portnn._typing import Array, Axis, DType
 from portnn.ops._arithmetic import multiply, subtract
 from portnn.ops._broadcasting import astype, reshape, where
 from portnn.ops._broadcasting import sum as sum_
-from portnn.ops._helpers import normalize_axes, normalize_axis, plain_namespace, reduced_count, zeros_at
+from portnn.ops._helpers import (
+    indices_at,
+    normalize_axes,
+    normalize_axis,
+    plain_namespace,
+    reduced_count,
+    zeros_at,
+)
 from portnn.ops._joining import concat
 from portnn.ops._manipulation import cut, expand_dims, flip, pad, permute_dims
 from portnn.trace import namespace, primitive
@@ -25,7 +32,9 @@ _cumulative_sum.vjp(lambda g, y, x, axis: flip(_cumulative_sum(flip(g, axis=axis
 def _only_axis(name: str, x: Array, axis: int | None) -> int:
     if axis is None:
         if len(x.shape) != 1:
-            raise ValueError(f"{name}: axis is needed for an array with {len(x.shape)} axes; only 1-D can do without")
+            raise ValueError(
+                f"{name}: axis is needed for an array with {len(x.shape)} axes; only 1-D can do without"
+            )
         return 0
     return normalize_axis(axis, len(x.shape))
 
@@ -79,7 +88,7 @@ def _cumulative_prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:
     """
     n = x.shape[axis]
     xp = plain_namespace(x)
-    place = xp.astype(xp.cumulative_sum(zeros_at(x, (n,)) + 1), x.dtype)
+    place = indices_at(x, n)
     along = (n, *[1] * (len(x.shape) - axis - 1))
     element, position = xp.reshape(place, (n, 1, *along[1:])), xp.reshape(place, (1, *along))
     others = where(element == position, 1.0, expand_dims(x, axis=axis))

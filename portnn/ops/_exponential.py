@@ -15,7 +15,7 @@ from portnn.ops._comparison import equal
 from portnn.trace import namespace, primitive
 
 __all__ = [
-    "direction", "exp", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp", "reciprocal", "sqrt",
+    "exp", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp", "reciprocal", "sqrt",
     "square",
 ]  # fmt: skip
 

@@ -9,7 +9,15 @@ from array_api_compat import device
 from portnn._typing import Array, Axis, Namespace
 from portnn.trace import TracedArray, namespace
 
-__all__ = ["normalize_axes", "normalize_axis", "plain", "plain_namespace", "reduced_count", "zeros_at"]
+__all__ = [
+    "indices_at",
+    "normalize_axes",
+    "normalize_axis",
+    "plain",
+    "plain_namespace",
+    "reduced_count",
+    "zeros_at",
+]
 
 
 def plain(x: Array) -> Array:
@@ -45,3 +53,9 @@ def zeros_at(x: Array, shape: tuple[int, ...]) -> Array:
     """Zeros of another shape in the dtype, library and device of `x`."""
     x = plain(x)
     return namespace(x).zeros(shape, dtype=x.dtype, device=device(x))
+
+
+def indices_at(x: Array, n: int) -> Array:
+    """The integers 0 to n - 1 in the library's default integer dtype, on the device of `x`."""
+    x = plain(x)
+    return namespace(x).arange(n, device=device(x))

@@ -13,7 +13,7 @@ from typing import Any
 from portnn._typing import Array
 from portnn.autodiff import DifferentiationError
 from portnn.ops._broadcasting import broadcast_to, match, reshape
-from portnn.ops._helpers import normalize_axis, plain, plain_namespace, zeros_at
+from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
 from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad
 from portnn.trace import TracedArray, namespace, primitive
 
@@ -38,9 +38,9 @@ def _scatter_add(values: Array, indices: Array, /, *, length: int) -> Array:
     width = 1
     while width < m:
         same = xp.reshape(ids[width:] == ids[:-width], (m - width, *column))
-        total = xp.concat([total[:width], total[width:] + xp.where(same, total[:-width], 0.0)], axis=0)
+        total = xp.concat([total[:width, ...], total[width:, ...] + xp.where(same, total[:-width, ...], 0.0)], axis=0)
         width *= 2
-    wanted = xp.cumulative_sum(zeros_at(ids, (length,)) + 1) - 1
+    wanted = indices_at(ids, length)
     last = xp.searchsorted(ids, wanted, side="right") - 1
     last = xp.where(last < 0, xp.zeros_like(last), last)
     present = xp.reshape(xp.take(ids, last, axis=0) == wanted, (length, *column))
@@ -92,7 +92,9 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
         [30, 10, 30]
     """
     if axis is None and len(x.shape) != 1:
-        raise ValueError(f"take: axis is needed for an array with {len(x.shape)} axes; only 1-D can do without")
+        raise ValueError(
+            f"take: axis is needed for an array with {len(x.shape)} axes; only 1-D can do without"
+        )
     axis = normalize_axis(axis or 0, len(x.shape))
     if len(indices.shape) == 1:
         return _take(x, indices, axis=axis)
@@ -111,9 +113,11 @@ def _take_along_axis_rule(g: Array, y: Array, x: Array, indices: Array, axis: in
     stretched = (*g.shape[:axis], n, *g.shape[axis + 1 :])
     rows = prod(g.shape[:axis]) * prod(g.shape[axis + 1 :])
     xp = plain_namespace(g)
-    columns = xp.reshape(_from_first(moveaxis(broadcast_to(plain(indices), tuple(g.shape)), axis, -1), n), (rows, -1))
-    first = xp.cumulative_sum(zeros_at(columns, (rows,)) + n) - n
-    places = xp.reshape(columns + xp.astype(xp.expand_dims(first, axis=1), columns.dtype), (-1,))
+    columns = xp.reshape(
+        _from_first(moveaxis(broadcast_to(plain(indices), tuple(g.shape)), axis, -1), n), (rows, -1)
+    )
+    first = xp.expand_dims(indices_at(columns, rows) * n, axis=1)
+    places = xp.reshape(xp.astype(columns, first.dtype) + first, (-1,))
     flat = _scatter_add(reshape(moveaxis(g, axis, -1), (-1,)), places, length=rows * n)
     lead = (*stretched[:axis], *stretched[axis + 1 :], n)
     return match(moveaxis(reshape(flat, lead), -1, axis), x)
@@ -168,8 +172,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
         return reshape(copies, (*lead, n * repeats, *rest))
     repeats = plain(repeats)
     xp = plain_namespace(x, repeats)
-    places = xp.cumulative_sum(zeros_at(xp.argsort(repeats), (n,)) + 1) - 1
-    return _take(x, xp.repeat(places, repeats), axis=axis)
+    return _take(x, xp.repeat(indices_at(x, n), repeats), axis=axis)
 
 
 _ARRAY = object()  # stands for an array in an index whose arrays travel as arguments
@@ -223,7 +226,10 @@ def _unslice(g: Array, x: Array, index: tuple[Any, ...]) -> Array:
         index = (*index[:at], *[slice(None)] * (len(x.shape) - named), *index[at + 1 :])
     entries = [e for e in index if e is not None]
     entries += [slice(None)] * (len(x.shape) - len(entries))
-    ranges = [range(n)[e] if isinstance(e, slice) else range(e % n, e % n + 1) for e, n in zip(entries, x.shape, strict=True)]
+    ranges = [
+        range(n)[e] if isinstance(e, slice) else range(e % n, e % n + 1)
+        for e, n in zip(entries, x.shape, strict=True)
+    ]
     g = reshape(g, tuple([len(r) for r in ranges]))
     for axis, (r, n) in enumerate(zip(ranges, x.shape, strict=True)):
         g = _spread_axis(g, axis, r, n)
@@ -269,7 +275,11 @@ def getitem(x: Array, index: Any, /) -> Array:
     entries = index if isinstance(index, tuple) else (index,)
     arrays, plain_entries = [], []
     for entry in entries:
-        if type(entry) is TracedArray and entry.ndim == 0 and plain_namespace(entry).isdtype(entry.dtype, "integral"):
+        if (
+            type(entry) is TracedArray
+            and entry.ndim == 0
+            and plain_namespace(entry).isdtype(entry.dtype, "integral")
+        ):
             entry = int(entry)
         is_array = hasattr(entry, "dtype") and hasattr(entry, "shape")
         if is_array:

@@ -162,11 +162,16 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
     if any(len(a.shape) > 1 for a in arrays):
-        raise ValueError(f"meshgrid: expected arrays of at most one axis, got {[len(a.shape) for a in arrays[:6]]} axes")
+        raise ValueError(
+            f"meshgrid: expected arrays of at most one axis, got {[len(a.shape) for a in arrays[:6]]} axes"
+        )
     n = len(arrays)
     place = list(range(n))
     if indexing == "xy" and n > 1:
         place[:2] = [1, 0]
     return broadcast_arrays(
-        *[reshape(a, tuple([-1 if i == p else 1 for i in range(n)])) for a, p in zip(arrays, place, strict=True)]
+        *[
+            reshape(a, tuple([-1 if i == p else 1 for i in range(n)]))
+            for a, p in zip(arrays, place, strict=True)
+        ]
     )

@@ -9,7 +9,7 @@ from portnn.ops._broadcasting import reshape
 from portnn.ops._helpers import normalize_axes, zeros_at
 from portnn.trace import namespace, primitive
 
-__all__ = ["cut", "expand_dims", "flip", "moveaxis", "pad", "permute_dims", "roll", "squeeze"]
+__all__ = ["expand_dims", "flip", "moveaxis", "permute_dims", "roll", "squeeze"]
 
 
 @primitive
@@ -142,7 +142,9 @@ def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[i
     n = len(x.shape)
     origin, target = normalize_axes(source, n), normalize_axes(destination, n)
     if len(origin) != len(target) or len({*origin}) != len(origin) or len({*target}) != len(target):
-        raise ValueError(f"moveaxis: source={source} and destination={destination} must name equally many distinct axes")
+        raise ValueError(
+            f"moveaxis: source={source} and destination={destination} must name equally many distinct axes"
+        )
     order = [a for a in range(n) if a not in origin]
     for to, a in sorted(zip(target, origin, strict=True)):
         order.insert(to, a)
@@ -189,9 +191,7 @@ def _roll_rule(
 _roll.vjp(_roll_rule)
 
 
-def roll(
-    x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None
-) -> Array:
+def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
     """Shift the elements along axes; what leaves at one end comes in at the other.
 
     Args:

@@ -7,7 +7,6 @@ from portnn.ops._arithmetic import divide, multiply, subtract
 from portnn.ops._broadcasting import astype, broadcast_to, keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
-from portnn.ops._exponential import sqrt
 from portnn.ops._helpers import reduced_count
 from portnn.trace import namespace, primitive
 
@@ -109,7 +108,9 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def _var_rule(g: Array, y: Array, x: Array, axis: Axis, correction: float, keepdims: bool) -> Array:
     """2 (x - mean(x)) / (n - correction)."""
     centred = subtract(x, mean(x, axis=axis, keepdims=True))
-    return multiply(multiply(keep(g, x, axis, keepdims), 2.0 / (reduced_count(x, axis) - correction)), centred)
+    return multiply(
+        multiply(keep(g, x, axis, keepdims), 2.0 / (reduced_count(x, axis) - correction)), centred
+    )
 
 
 @primitive

@@ -4,4 +4,14 @@ from portnn.trace._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.trace._namespace import namespace
 from portnn.trace._primitive import Primitive, constant, primitive
 
-__all__ = ["CONSTANT", "Primitive", "Trace", "TracedArray", "constant", "lift", "namespace", "primitive", "strip"]
+__all__ = [
+    "CONSTANT",
+    "Primitive",
+    "Trace",
+    "TracedArray",
+    "constant",
+    "lift",
+    "namespace",
+    "primitive",
+    "strip",
+]

@@ -28,7 +28,9 @@ class Trace:
     def __init__(self) -> None:
         self.level = next(_levels)
 
-    def record(self, primitive: Any, args: tuple[Any, ...], inner: list[Any], options: dict[str, Any], out: Any) -> Any:
+    def record(
+        self, primitive: Any, args: tuple[Any, ...], inner: list[Any], options: dict[str, Any], out: Any
+    ) -> Any:
         """Write down ``out = primitive(*inner, **options)`` and return `out` as a traced array.
 
         Args:

@@ -74,7 +74,9 @@ class Primitive(Generic[P, R]):
             if type(a) is TracedArray and a.trace.level > top.level:
                 top = a.trace
         # The values one level down: an array of a lower level stays traced there.
-        inner = [a.value if type(a) is TracedArray and (a.trace is top or a.trace is CONSTANT) else a for a in args]
+        inner = [
+            a.value if type(a) is TracedArray and (a.trace is top or a.trace is CONSTANT) else a for a in args
+        ]
         out = self(*inner, **options)  # type: ignore[call-arg]  # the same call, one level down
         if top is CONSTANT or self.constant:
             return lift(out)

@@ -1,0 +1,387 @@
+"""Making arrays. There is no array argument to find the library in, so `like` names it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat
+
+from portnn._typing import Array, Device, DType, Namespace
+from portnn.ops._helpers import plain
+from portnn.trace import constant, namespace, primitive
+
+__all__ = [
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "ones",
+    "ones_like", "tril", "triu", "zeros", "zeros_like",
+]  # fmt: skip
+
+
+def dtype_named(xp: Namespace, dtype: DType | str | None) -> DType | None:
+    """The dtype object of a namespace for a name such as "float32"; dtype objects as they are."""
+    if not isinstance(dtype, str):
+        return dtype
+    found = getattr(xp, dtype, None)
+    if found is None:
+        raise ValueError(
+            f"dtype={dtype!r} is not known to {xp.__name__}; use a name of the standard such as 'float32'"
+        )
+    return found
+
+
+def _place(like: Any, dtype: DType | str | None, device: Device | None) -> tuple[Namespace, dict[str, Any]]:
+    """The namespace that `like` (an array or a backend) means, and the options of its creators."""
+    if hasattr(like, "xp"):
+        xp, here = like.xp, like.device
+    else:
+        xp, here = namespace(plain(like)), array_api_compat.device(plain(like))
+    return xp, {"dtype": dtype_named(xp, dtype), "device": here if device is None else device}
+
+
+def zeros(
+    shape: int | tuple[int, ...], *, dtype: DType | str, like: Any, device: Device | None = None
+) -> Array:
+    """An array of zeros.
+
+    Args:
+        shape: its shape.
+        dtype: its dtype, an object of the library or a name such as "float32".
+        like: an array, or a backend, whose library and device it is made on.
+        device: another device of that library.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> import numpy as np
+        >>> zeros((2,), dtype="float32", like=np.ones(1)).dtype
+        dtype('float32')
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.zeros(shape, **options)
+
+
+def ones(
+    shape: int | tuple[int, ...], *, dtype: DType | str, like: Any, device: Device | None = None
+) -> Array:
+    """An array of ones; the arguments are those of `zeros`.
+
+    Example:
+        >>> import numpy as np
+        >>> ones(2, dtype="int64", like=np.ones(1)).tolist()
+        [1, 1]
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.ones(shape, **options)
+
+
+def empty(
+    shape: int | tuple[int, ...], *, dtype: DType | str, like: Any, device: Device | None = None
+) -> Array:
+    """An array whose elements are not set; the arguments are those of `zeros`.
+
+    Example:
+        >>> import numpy as np
+        >>> empty((2, 3), dtype="float32", like=np.ones(1)).shape
+        (2, 3)
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.empty(shape, **options)
+
+
+def full(
+    shape: int | tuple[int, ...],
+    fill_value: complex,
+    *,
+    dtype: DType | str,
+    like: Any,
+    device: Device | None = None,
+) -> Array:
+    """An array of one value; the other arguments are those of `zeros`.
+
+    Args:
+        shape: its shape.
+        fill_value: a Python number.
+        dtype: its dtype.
+        like: an array or backend whose library and device it is made on.
+        device: another device of that library.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> import numpy as np
+        >>> full(2, 7.0, dtype="float32", like=np.ones(1)).tolist()
+        [7.0, 7.0]
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.full(shape, fill_value, **options)
+
+
+def arange(
+    start: float,
+    /,
+    stop: float | None = None,
+    step: float = 1,
+    *,
+    dtype: DType | str,
+    like: Any,
+    device: Device | None = None,
+) -> Array:
+    """Evenly spaced values ``start, start + step, ...`` below `stop`.
+
+    Args:
+        start: the first value, or the bound if `stop` is left out (the first is then 0).
+        stop: the bound, not included.
+        step: the distance, not 0.
+        dtype: the dtype of the result.
+        like: an array or backend whose library and device it is made on.
+        device: another device of that library.
+
+    Returns:
+        A one-dimensional array.
+
+    Example:
+        >>> import numpy as np
+        >>> arange(3, dtype="int64", like=np.ones(1)).tolist()
+        [0, 1, 2]
+    """
+    xp, options = _place(like, dtype, device)
+    return (
+        xp.arange(start, stop, step, **options) if stop is not None else xp.arange(0, start, step, **options)
+    )
+
+
+def linspace(
+    start: float,
+    stop: float,
+    /,
+    num: int,
+    *,
+    dtype: DType | str,
+    like: Any,
+    device: Device | None = None,
+    endpoint: bool = True,
+) -> Array:
+    """A given number of evenly spaced values.
+
+    Args:
+        start: the first value.
+        stop: the last value, or the first one left out if not `endpoint`.
+        num: how many.
+        dtype: the floating-point dtype of the result.
+        like: an array or backend whose library and device it is made on.
+        device: another device of that library.
+        endpoint: whether `stop` is among them.
+
+    Returns:
+        A one-dimensional array.
+
+    Example:
+        >>> import numpy as np
+        >>> linspace(0.0, 1.0, 3, dtype="float32", like=np.ones(1)).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.linspace(start, stop, num, endpoint=endpoint, **options)
+
+
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: DType | str,
+    like: Any,
+    device: Device | None = None,
+) -> Array:
+    """Ones on a diagonal, zeros elsewhere.
+
+    Args:
+        n_rows: the number of rows.
+        n_cols: the number of columns; by default as many.
+        k: which diagonal: 0 the main one, positive above it.
+        dtype: the dtype of the result.
+        like: an array or backend whose library and device it is made on.
+        device: another device of that library.
+
+    Returns:
+        A matrix.
+
+    Example:
+        >>> import numpy as np
+        >>> eye(2, dtype="float32", like=np.ones(1)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.eye(n_rows, n_cols, k=k, **options)
+
+
+def asarray(
+    obj: Any,
+    /,
+    *,
+    like: Any,
+    dtype: DType | str | None = None,
+    device: Device | None = None,
+    copy: bool | None = None,
+) -> Array:
+    """Python numbers, nested sequences of them, or an array of the library, as an array.
+
+    Arrays of other libraries are brought over by `Backend.asarray`.
+
+    Args:
+        obj: what to convert.
+        like: an array or backend whose library and device it is made on.
+        dtype: the dtype; by default what the library gives `obj`.
+        device: another device of that library.
+        copy: True copies, False never does, None if it must.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> import numpy as np
+        >>> asarray([1, 2], dtype="float32", like=np.ones(1)).tolist()
+        [1.0, 2.0]
+    """
+    xp, options = _place(like, dtype, device)
+    return xp.asarray(obj, copy=copy, **options)
+
+
+def from_dlpack(x: Any, /, *, like: Any, device: Device | None = None, copy: bool | None = None) -> Array:
+    """An array of another library over the DLPack protocol.
+
+    Args:
+        x: an array with ``__dlpack__``.
+        like: an array or backend whose library it becomes an array of.
+        device: the device to bring it to; by default it stays where it is.
+        copy: True copies, False never does, None if it must.
+
+    Returns:
+        The array; it may share memory with `x`.
+
+    Example:
+        >>> import numpy as np
+        >>> from_dlpack(np.asarray([1.0, 2.0]), like=np.ones(1)).tolist()
+        [1.0, 2.0]
+    """
+    xp = like.xp if hasattr(like, "xp") else namespace(plain(like))
+    options = {k: v for k, v in (("device", device), ("copy", copy)) if v is not None}
+    return xp.from_dlpack(x, **options)
+
+
+@constant
+def zeros_like(x: Array, /, *, dtype: DType | str | None = None, device: Device | None = None) -> Array:
+    """Zeros of the shape, dtype, library and device of an array.
+
+    Args:
+        x: the array.
+        dtype: another dtype.
+        device: another device.
+
+    Returns:
+        The zeros.
+
+    Example:
+        >>> import numpy as np
+        >>> zeros_like(np.asarray([1.0, 2.0])).tolist()
+        [0.0, 0.0]
+    """
+    xp = namespace(x)
+    return xp.zeros_like(x, dtype=dtype_named(xp, dtype), device=device)
+
+
+@constant
+def ones_like(x: Array, /, *, dtype: DType | str | None = None, device: Device | None = None) -> Array:
+    """Ones of the shape, dtype, library and device of an array; the arguments are those of `zeros_like`.
+
+    Example:
+        >>> import numpy as np
+        >>> ones_like(np.asarray([3.0, 2.0])).tolist()
+        [1.0, 1.0]
+    """
+    xp = namespace(x)
+    return xp.ones_like(x, dtype=dtype_named(xp, dtype), device=device)
+
+
+@constant
+def empty_like(x: Array, /, *, dtype: DType | str | None = None, device: Device | None = None) -> Array:
+    """Unset elements of the shape of an array; the arguments are those of `zeros_like`.
+
+    Example:
+        >>> import numpy as np
+        >>> empty_like(np.asarray([3.0, 2.0])).shape
+        (2,)
+    """
+    xp = namespace(x)
+    return xp.empty_like(x, dtype=dtype_named(xp, dtype), device=device)
+
+
+@constant
+def full_like(
+    x: Array, /, fill_value: complex, *, dtype: DType | str | None = None, device: Device | None = None
+) -> Array:
+    """One value in the shape, dtype, library and device of an array.
+
+    Args:
+        x: the array.
+        fill_value: a Python number.
+        dtype: another dtype.
+        device: another device.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> import numpy as np
+        >>> full_like(np.asarray([3.0, 2.0]), 7.0).tolist()
+        [7.0, 7.0]
+    """
+    xp = namespace(x)
+    return xp.full_like(x, fill_value, dtype=dtype_named(xp, dtype), device=device)
+
+
+@primitive
+def _triangle(x: Array, /, *, name: str, k: int) -> Array:
+    xp = namespace(x)
+    return xp.tril(x, k=k) if name == "tril" else xp.triu(x, k=k)
+
+
+_triangle.vjp(lambda g, y, x, name, k: _triangle(g, name=name, k=k))
+
+
+def tril(x: Array, /, *, k: int = 0) -> Array:
+    """The lower triangle of matrices, zeros above it.
+
+    Args:
+        x: array of shape (..., m, n).
+        k: the diagonal up to which elements are kept: 0 the main one, positive above it.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> tril(np.ones((2, 2))).tolist()
+        [[1.0, 0.0], [1.0, 1.0]]
+    """
+    return _triangle(x, name="tril", k=k)
+
+
+def triu(x: Array, /, *, k: int = 0) -> Array:
+    """The upper triangle of matrices, zeros below it.
+
+    Args:
+        x: array of shape (..., m, n).
+        k: the diagonal from which elements are kept: 0 the main one, positive above it.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> triu(np.ones((2, 2))).tolist()
+        [[1.0, 1.0], [0.0, 1.0]]
+    """
+    return _triangle(x, name="triu", k=k)

@@ -1,0 +1,123 @@
+"""The operators of traced arrays: each is a function of this package, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from portnn._typing import Array
+from portnn.ops._arithmetic import (
+    add,
+    divide,
+    floor_divide,
+    multiply,
+    negative,
+    positive,
+    remainder,
+    subtract,
+)
+from portnn.ops._comparison import equal, greater, greater_equal, less, less_equal, not_equal
+from portnn.ops._helpers import plain_namespace
+from portnn.ops._indexing import getitem
+from portnn.ops._linear_algebra import matmul, matrix_transpose
+from portnn.ops._logical import (
+    bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor,
+)  # fmt: skip
+from portnn.ops._manipulation import permute_dims
+from portnn.ops._power import pow
+from portnn.ops._rounding import abs
+from portnn.trace import CONSTANT, TracedArray, namespace, strip
+
+__all__: list[str] = []
+
+_BINARY = {
+    "add": add, "sub": subtract, "mul": multiply, "truediv": divide, "floordiv": floor_divide, "mod": remainder,
+    "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
+    "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
+}  # fmt: skip
+_COMPARISONS = {
+    "eq": equal,
+    "ne": not_equal,
+    "lt": less,
+    "le": less_equal,
+    "gt": greater,
+    "ge": greater_equal,
+}
+_UNARY = {"neg": negative, "pos": positive, "abs": abs, "invert": bitwise_invert}
+
+
+def _is_operand(x: Any) -> bool:
+    """Whether an operator takes `x`; if not, Python asks the other operand, and raises if that declines."""
+    if isinstance(x, TracedArray | bool | int | float | complex):
+        return True
+    try:
+        namespace(x)
+    except TypeError:
+        return False
+    return True
+
+
+def _forward(f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
+    return lambda self, other: f(self, other) if _is_operand(other) else NotImplemented
+
+
+def _reflected(f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
+    return lambda self, other: f(other, self) if _is_operand(other) else NotImplemented
+
+
+def _in_place(name: str, f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
+    """``x += y`` binds the name to a new array, of the same shape and dtype as the standard demands."""
+
+    def operator(self: TracedArray, other: Any) -> Any:
+        if not _is_operand(other):
+            return NotImplemented
+        y = f(self, other)
+        if y.shape != self.shape or y.dtype != self.dtype:
+            raise TypeError(
+                f"x {name}= y must keep shape {self.shape} and dtype {self.dtype}, "
+                f"but gives {tuple(y.shape)} and {y.dtype}; write x = x {name} y"
+            )
+        return y
+
+    return operator
+
+
+def _transpose(x: TracedArray) -> Array:
+    """`T`, for matrices only, as the standard has it."""
+    if x.ndim != 2:
+        raise ValueError(
+            f"x.T is for two axes, got {x.ndim}; use x.mT for stacks of matrices or permute_dims"
+        )
+    return permute_dims(x, (1, 0))
+
+
+def _setitem(x: TracedArray, index: Any, value: Any) -> None:
+    """Assign to part of a constant; the array it was made from stays as it is."""
+    if x.trace is not CONSTANT:
+        raise TypeError(
+            "traced arrays are never changed in place; build the new array with ops.where or ops.concat"
+        )
+    xp = plain_namespace(x)
+    entries = tuple(strip(e) for e in index) if isinstance(index, tuple) else strip(index)
+    changed = xp.asarray(x.value, copy=True)
+    changed[entries] = strip(value)
+    x.value = changed
+
+
+def _attach() -> None:
+    for name, f in _BINARY.items():
+        setattr(TracedArray, f"__{name}__", _forward(f))
+        setattr(TracedArray, f"__r{name}__", _reflected(f))
+        setattr(TracedArray, f"__i{name}__", _in_place(name, f))
+    for name, f in _COMPARISONS.items():
+        setattr(TracedArray, f"__{name}__", _forward(f))
+    for name, f in _UNARY.items():
+        setattr(TracedArray, f"__{name}__", lambda self, f=f: f(self))
+    members = {"__getitem__": getitem, "__setitem__": _setitem}
+    for name, method in members.items():
+        setattr(TracedArray, name, lambda self, *args, method=method: method(self, *args))
+    TracedArray.T = property(_transpose)  # type: ignore[attr-defined]  # attached here, above the class
+    TracedArray.mT = property(lambda self: matrix_transpose(self))  # type: ignore[attr-defined]  # likewise
+
+
+_attach()

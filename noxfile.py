@@ -22,6 +22,7 @@ PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 TORCH = "torch==2.13.0"
 WHEEL_LIMIT = 300_000
 SMOKE = ROOT / "tests" / "smoke.py"
+COMPARISON = ROOT / "tests" / "conformance"
 SUITE = "https://github.com/data-apis/array-api-tests"
 STANDARD = "2024.12"
 
@@ -164,7 +165,7 @@ def conformance(session: nox.Session) -> None:
         code = f"import portnn, {name}; xp = portnn.differentiable({name})"
         run_suite(session, suite, f"exec('{code}')", wrapped)
         pairs.append(f"{reference}={wrapped}")
-    session.run("python", str(ROOT / "tests" / "conformance" / "compare.py"), *pairs)
+    session.run("python", str(COMPARISON / "compare.py"), *pairs)
 
 
 def find_suite(session: nox.Session, tmp: Path) -> Path:
@@ -184,14 +185,25 @@ def find_suite(session: nox.Session, tmp: Path) -> Path:
 def run_suite(session: nox.Session, suite: Path, module: str, report: Path) -> None:
     """Run the suite in its folder; failing tests are left to the comparison, a broken run is not."""
     report.unlink(missing_ok=True)
-    options = ["--max-examples", "10", "--derandomize", "--disable-deadline", "-p", "no:cacheprovider"]
-    options += ["-q", "--tb", "line", "--disable-warnings", "--junit-xml", str(report)]
+    options = ["--max-examples", "10", "--derandomize", "--disable-deadline", "-p", "seeded"]
+    options += [
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--tb",
+        "line",
+        "--disable-warnings",
+        "--junit-xml",
+        str(report),
+    ]
     environment = {
         **quiet_threads(),
         "ARRAY_API_TESTS_MODULE": module,
         "ARRAY_API_TESTS_VERSION": STANDARD,
         "HYPOTHESIS_STORAGE_DIRECTORY": str(report.parent / "hypothesis"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(COMPARISON),
     }
     with session.chdir(suite):
         run = ("python", "-m", "pytest", "array_api_tests", *options, *session.posargs)

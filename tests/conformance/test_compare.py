@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import sys
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 import pytest
 
-# By path: the script is run as a file, and its folder is no package.
-_spec = importlib.util.spec_from_file_location("conformance_compare", Path(__file__).with_name("compare.py"))
-compare = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = compare
-_spec.loader.exec_module(compare)
+
+def load(name):
+    """Load a module of this folder by path: these are run as files, and the folder is no package."""
+    spec = importlib.util.spec_from_file_location(
+        f"conformance_{name}", Path(__file__).with_name(f"{name}.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+compare = load("compare")
+seeded = load("seeded")
 
 TAGS = {"passed": "", "failed": "<failure/>", "error": "<error/>", "skipped": "<skipped/>"}
 LOST = "array_api_tests.test_a::test_two"
@@ -131,3 +141,15 @@ def test_a_missing_report_and_a_missing_sign_are_refused(tmp_path, capsys):
 
 def test_the_list_in_this_repository_is_valid():
     assert len(compare.read_excuses(compare.EXCUSED)) <= compare.EXCUSES_ALLOWED
+
+
+def test_random_numbers_depend_on_the_test_alone(request):
+    state = random.getstate()
+    try:
+        seeded.pytest_runtest_call(request.node)
+        first = random.random()
+        random.random()
+        seeded.pytest_runtest_call(request.node)
+        assert random.random() == first
+    finally:
+        random.setstate(state)

@@ -58,7 +58,8 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
         unit: Primitive[..., Any] = Primitive(run)
         unit.name = f"checkpoint({getattr(f, '__name__', 'function')})"
         unit.vjp_joint(_rule(f, shape))
-        return tree.unflatten(outline[0], list(unit(*leaves))) if leaves else f(*args)
+        results = unit(*leaves)
+        return tree.unflatten(outline[0], list(results))
 
     return wrapper
 

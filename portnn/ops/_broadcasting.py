@@ -35,7 +35,7 @@ def _cast(x: Array, /, *, dtype: DType, copy: bool = False, device: Device = Non
     return xp.astype(x, dtype, copy=copy) if device is None else xp.astype(x, dtype, copy=copy, device=device)
 
 
-_cast.vjp(lambda g, y, x, dtype, copy, device=None: _cast(g, dtype=x.dtype))
+_cast.vjp(lambda g, y, x, **_: _cast(g, dtype=x.dtype))
 
 
 @constant
@@ -82,7 +82,7 @@ def _reshape(x: Array, /, *, shape: tuple[int, ...], copy: bool | None = None) -
     return namespace(x).reshape(x, shape) if copy is None else namespace(x).reshape(x, shape, copy=copy)
 
 
-_reshape.vjp(lambda g, y, x, shape, copy=None: _reshape(g, shape=tuple(x.shape)))
+_reshape.vjp(lambda g, y, x, **_: _reshape(g, shape=tuple(x.shape)))
 
 
 def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:

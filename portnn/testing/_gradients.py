@@ -1,0 +1,299 @@
+"""Analytic gradients against five-point central differences, in float64.
+
+For a smooth function s of one variable (Abramowitz and Stegun, Handbook of Mathematical Functions, 25.3.6)
+
+    s'(0) = (8 (s(h) - s(-h)) - (s(2h) - s(-2h))) / 12 h + O(h⁴ s⁽⁵⁾),
+
+so a step of 1e-2 costs about 1e-9 in the formula and 1e-14 in roundoff: enough room to see a rule that is
+wrong by one part in 10⁶. A random direction sees every entry at once and a random cotangent every output,
+so that errors have nothing to hide under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod, sqrt
+from random import Random
+from typing import Any, NamedTuple
+
+import array_api_compat
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.autodiff import vjp
+from portnn.trace import TracedArray, namespace
+
+__all__ = ["check_gradients"]
+
+_FULL = 64  # entries of a Jacobian up to which every one of them is checked
+_SHRINK = (1.0, 0.25, 0.0625)  # each is 256 times more exact than the one before, until roundoff takes over
+_EPS = 2.0**-52
+_ROUNDOFF = 32.0  # roundings, in units of the last place, that a function may make
+
+Function = Callable[..., list[Array]]
+
+
+def check_gradients(
+    f: Callable[..., Tree],
+    args: Sequence[Tree],
+    order: int = 2,
+    *,
+    directions: int = 3,
+    step: float = 1e-2,
+    tolerance: float = 1e-8,
+    seed: int = 0,
+) -> None:
+    """Check the derivatives of `f` that portnn computes against finite differences; return if they agree.
+
+    Each array is moved along random unit directions, and by itself along each of its entries if the
+    Jacobian has at most 64 entries; `f` has to be smooth within two steps of `args`. Where the two sides
+    differ, they are compared again at a quarter and a sixteenth of the step: the error of the formula
+    shrinks by 256 each time, that of a wrong rule stays. Second order checks, in the same way, the gradient
+    of the product of the gradient with a random vector.
+
+    Args:
+        f: a function of trees of arrays that returns an array or a tree of them; a random cotangent makes
+            a scalar of what it returns. Results that are not real floating-point are passed over.
+        args: its arguments, a list or tuple of trees. Every float64 array in them is checked, in any
+            library of the standard; integers, booleans, None and other objects are handed on.
+        order: how many times to differentiate, 1 or more.
+        directions: how many random directions to try for each array.
+        step: length of a step, times the root mean square of the array where that is over 1.
+        tolerance: the largest difference allowed, as a part of the norm of the gradient by that array;
+            a few roundings of the function's own values are allowed besides.
+        seed: chooses directions and cotangents; the same seed makes the same check.
+
+    Raises:
+        AssertionError: if a gradient differs; the message names the argument, the direction or entry, and
+            both values.
+        ValueError: if an array is of lower precision than float64 or complex, or nothing is there to check.
+        TypeError: if `args` is not a list or tuple.
+
+    Example:
+        >>> import numpy as np
+        >>> check_gradients(lambda x, y: x * y, (np.asarray([1.0, 2.0]), np.asarray(3.0)))
+    """
+    if order < 1 or directions < 1 or not step > 0.0 or not tolerance > 0.0:
+        raise ValueError(
+            "check_gradients: order and directions are at least 1, step and tolerance positive, "
+            f"got order={order}, directions={directions}, step={step}, tolerance={tolerance}"
+        )
+    names, leaves, call = _split(f, args)
+    function: Function = call
+    outputs = [f"output[{path}]" if path else "output" for path, _ in _floating_items(f(*args))]
+    if not outputs:
+        raise ValueError("check_gradients: the function returned no real floating-point array to check")
+    rng = Random(seed)  # noqa: S311  # directions need no secrecy
+    for k in range(1, order + 1):
+        check = _Check(function, names, leaves, f"order {k}", step, tolerance)
+        cotangents = check.run(outputs, directions, rng)
+        function = partial(_gradients, function, cotangents)
+        outputs = [f"gradient by {name}" for name in names]
+
+
+def _plain(x: Array) -> Array:
+    return x.plain if type(x) is TracedArray else x
+
+
+def _is_dtype(x: Array, kind: str) -> bool:
+    return bool(namespace(_plain(x)).isdtype(x.dtype, kind))
+
+
+def _floating_items(out: Tree) -> list[tuple[str, Array]]:
+    """The real floating-point arrays of a result, each with its path."""
+    return [
+        (path, y)
+        for path, y in tree.items(out)
+        if array_api_compat.is_array_api_obj(_plain(y)) and _is_dtype(y, "real floating")
+    ]
+
+
+def _split(f: Callable[..., Tree], args: Sequence[Tree]) -> tuple[list[str], list[Array], Function]:
+    """The float64 arrays in `args`, their names, and `f` as a function of them alone."""
+    if not isinstance(args, list | tuple):
+        raise TypeError(
+            f"check_gradients: args must be a list or tuple of arguments, got {type(args).__name__}; "
+            "write (x,) for a single array"
+        )
+    everything = tree.leaves(list(args))
+    names: dict[int, str] = {}
+    for place, (path, leaf) in enumerate(tree.items(list(args))):
+        argument, _, inside = path.partition(".")
+        name = f"argument {argument}[{inside}]" if inside else f"argument {argument}"
+        if _is_checked(name, leaf):
+            names[place] = name
+    if not names:
+        raise ValueError("check_gradients: args hold no float64 array, nothing to check")
+
+    def call(*leaves: Array) -> list[Array]:
+        full = list(everything)
+        for place, leaf in zip(names, leaves, strict=True):
+            full[place] = leaf
+        return [y for _, y in _floating_items(f(*tree.unflatten(list(args), full)))]
+
+    return list(names.values()), [everything[place] for place in names], call
+
+
+def _is_checked(name: str, leaf: Any) -> bool:
+    """Whether a leaf is an array to differentiate by; an error if it should be one and cannot."""
+    if not array_api_compat.is_array_api_obj(leaf):
+        return False
+    xp = namespace(leaf)
+    if xp.isdtype(leaf.dtype, ("real floating", "complex floating")):
+        if leaf.dtype != xp.float64:
+            raise ValueError(
+                f"check_gradients: {name} has dtype {leaf.dtype}; finite differences need float64, "
+                "convert it with astype(x, float64)"
+            )
+        return True
+    return False
+
+
+def _gradients(function: Function, cotangents: list[Array], *leaves: Array) -> list[Array]:
+    """The gradients of ``Σ cotangent · output`` as a function of the same arrays."""
+    return list(vjp(function, *leaves)[1](cotangents))
+
+
+def _values_like(x: Array, values: list[float]) -> Array:
+    """Numbers as an array of the shape, dtype, library and device of `x`."""
+    xp = namespace(x)
+    flat = xp.asarray(values, dtype=x.dtype, device=array_api_compat.device(x))
+    return xp.reshape(flat, tuple(x.shape))
+
+
+def _size(x: Array) -> int:
+    return prod(x.shape)
+
+
+def _unit(x: Array, i: int) -> Array:
+    """One in entry `i`, zero elsewhere."""
+    return _values_like(x, [float(j == i) for j in range(_size(x))])
+
+
+def _entry(x: Array, i: int) -> str:
+    """Entry `i` by its indices."""
+    indices: list[str] = []
+    for n in reversed(x.shape):
+        i, k = divmod(i, n)
+        indices.insert(0, str(k))
+    return f"[{', '.join(indices)}]" if indices else ""
+
+
+def _direction(x: Array, rng: Random) -> Array:
+    """A random array of norm one."""
+    values = [rng.gauss(0.0, 1.0) for _ in range(_size(x))]
+    norm = sqrt(sum(v * v for v in values))
+    return _values_like(x, [v / norm for v in values])
+
+
+def _total(x: Array) -> float:
+    return float(namespace(x).sum(x))
+
+
+def _norm(x: Array) -> float:
+    return sqrt(_total(x * x))
+
+
+class _Row(NamedTuple):
+    """One scalar ``Σ cotangent · output``, its analytic gradients, and the size of its terms."""
+
+    label: str
+    cotangents: list[Array]
+    gradients: list[Array]
+    scale: float
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One order of differentiation of one function at one point."""
+
+    function: Function
+    names: list[str]
+    leaves: list[Array]
+    label: str
+    step: float
+    tolerance: float
+
+    def run(self, outputs: list[str], directions: int, rng: Random) -> list[Array]:
+        """Check the gradients of the function and return the random cotangents that were used."""
+        values, pullback = vjp(self.function, *self.leaves)
+        cotangents = [_values_like(y, [rng.gauss(0.0, 1.0) for _ in range(_size(y))]) for y in values]
+        row = self._row("random cotangent", cotangents, values, pullback)
+        for name, gradient, x in zip(self.names, row.gradients, self.leaves, strict=True):
+            self._check_form(name, gradient, x)
+        for i, x in enumerate(self.leaves):
+            for k in range(directions if _size(x) else 0):
+                self._compare(i, f"random direction {k}", _direction(x, rng), [row])
+        if 0 < sum(map(_size, self.leaves)) * sum(map(_size, values)) <= _FULL:
+            rows = self._jacobian_rows(outputs, values, pullback)
+            for i, x in enumerate(self.leaves):
+                for k in range(_size(x)):
+                    self._compare(i, f"entry {_entry(x, k)}".strip(), _unit(x, k), rows)
+        return cotangents
+
+    def _row(self, label: str, cotangents: list[Array], values: list[Array], pullback: Any) -> _Row:
+        scale = sqrt(sum(_norm(c * y) ** 2 for c, y in zip(cotangents, values, strict=True)))
+        return _Row(label, cotangents, list(pullback(cotangents)), scale)
+
+    def _jacobian_rows(self, outputs: list[str], values: list[Array], pullback: Any) -> list[_Row]:
+        """A row for each entry of each output."""
+        zeros = [namespace(y).zeros_like(y) for y in values]
+        rows = []
+        for i, (name, y) in enumerate(zip(outputs, values, strict=True)):
+            for k in range(_size(y)):
+                cotangents = [*zeros[:i], _unit(y, k), *zeros[i + 1 :]]
+                rows.append(self._row(name + _entry(y, k), cotangents, values, pullback))
+        return rows
+
+    def _check_form(self, name: str, gradient: Array, x: Array) -> None:
+        """The gradient is an array of the shape, dtype, library and device of its argument."""
+        for what, found, expected in (
+            ("shape", tuple(gradient.shape), tuple(x.shape)),
+            ("dtype", gradient.dtype, x.dtype),
+            ("namespace", namespace(gradient).__name__, namespace(x).__name__),
+            ("device", array_api_compat.device(gradient), array_api_compat.device(x)),
+        ):
+            if found != expected:
+                raise AssertionError(
+                    f"gradient by {name}, {self.label}: {what} is {found}, that of the argument {expected}"
+                )
+
+    def _compare(self, i: int, where: str, direction: Array, rows: list[_Row]) -> None:
+        """Compare the derivatives of all rows along a direction of argument `i`."""
+        x = self.leaves[i]
+        h = self.step * max(1.0, _norm(x) / sqrt(_size(x)))
+        report = ""
+        for shrink in _SHRINK:
+            columns = self._differences(i, direction, h * shrink)
+            report = ""
+            for row in rows:
+                report = report or self._disagreement(i, direction, columns, row, h * shrink)
+            if not report:
+                return
+        raise AssertionError(f"gradient by {self.names[i]}, {self.label}, {where}, {report}")
+
+    def _disagreement(self, i: int, direction: Array, columns: list[Array], row: _Row, h: float) -> str:
+        """What differs between the analytic and the numeric derivative; empty if they agree."""
+        analytic = _total(row.gradients[i] * direction)
+        numeric = sum(_total(c * d) for c, d in zip(row.cotangents, columns, strict=True))
+        allowed = self.tolerance * _norm(row.gradients[i]) + _ROUNDOFF * _EPS * row.scale / h
+        # Written so that NaN, which compares as false, is a disagreement.
+        if abs(analytic - numeric) <= allowed:
+            return ""
+        return (
+            f"{row.label}: analytic {analytic:.12g}, numeric {numeric:.12g}, "
+            f"difference {abs(analytic - numeric):.3g}, allowed {allowed:.3g}"
+        )
+
+    def _differences(self, i: int, direction: Array, h: float) -> list[Array]:
+        """The derivative of every output along a direction of argument `i`, by the five-point formula."""
+        ahead, back, far_ahead, far_back = (
+            self.function(*self.leaves[:i], self.leaves[i] + direction * (k * h), *self.leaves[i + 1 :])
+            for k in (1.0, -1.0, 2.0, -2.0)
+        )
+        return [
+            ((a - b) * 8.0 - (fa - fb)) / (12.0 * h)
+            for a, b, fa, fb in zip(ahead, back, far_ahead, far_back, strict=True)
+        ]

@@ -66,6 +66,7 @@ MALFORMED = {
     "text": (b"label,1x1\n", "wrong magic number 0x6c616265"),
     "magic cut short": (b"\x00\x00\x08", "wrong magic number 0x000008"),
     "little-endian magic": (b"\x01\x08\x00\x00" + bytes(8), "wrong magic number 0x01080000"),
+    "no zeros in front": (b"\x01\x00\x08\x01" + bytes(4), "wrong magic number 0x01000801, expected an IDX"),
     "floats": (b"\x00\x00\x0d\x01" + bytes(8), "wrong magic number 0x00000d01.*third byte must be 08"),
     "too many axes": (b"\x00\x00\x08\xff" + bytes(4 * 255), "claims 255 axes, at most 64"),
     "header cut short": (b"\x00\x00\x08\x03" + bytes(11), "truncated inside the header, expected 16 bytes"),

@@ -120,6 +120,7 @@ BAD_PAIRS = {
     "images as labels": (IMAGES, IMAGES, "train-labels-idx1-ubyte: labels have one axis, this file has 3"),
     "labels as images": (LABELS, LABELS, r"train-images-idx3-ubyte: shape \(3,\), expected \(n, 28, 28\)"),
     "smaller images": (IMAGES[:, :14], LABELS, r"train-images-idx3-ubyte: shape \(3, 14, 28\), expected"),
+    "an axis more": (IMAGES[..., None], LABELS, r"train-images-idx3-ubyte: shape \(3, 28, 28, 1\), expected"),
     "no images": (IMAGES[:0], LABELS[:0], "train-images-idx3-ubyte: holds no images"),
 }
 

@@ -71,6 +71,18 @@ def test_pandas_reads_the_same(tmp_path, digits_csv):
     np.testing.assert_array_equal(images.reshape(-1, 784), table[:, 1:])
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_the_usual_form_is_never_read_field_by_field(tmp_path, monkeypatch, digits, digits_csv, end):
+    def parse_lines(block, line, name):
+        raise AssertionError(f"line {line} took the slow way")
+
+    monkeypatch.setattr(_csv, "_parse_lines", parse_lines)
+    file = tmp_path / "digits.csv"
+    for tail in (b"", end, end + end):
+        file.write_bytes(digits_csv.rstrip().replace(b"\n", end) + tail)
+        np.testing.assert_array_equal(read_mnist_csv(file)[0], digits[0])
+
+
 @pytest.mark.slow
 def test_sixty_thousand_rows_take_at_most_twice_the_time_of_pandas():
     pytest.importorskip("pandas", reason="the bound is relative to pandas")
@@ -144,7 +156,7 @@ MALFORMED = {
     "short header": (b"label,1x1\n" + GOOD.encode(), ", line 1: the header has 2 columns, expected 785"),
     "ragged row": (csv(GOOD, GOOD, "7,1,2"), ", line 4: the row has 3 fields, expected 785"),
     "row with a field more": (csv(GOOD, GOOD + ",0"), ", line 3: the row has 786 fields"),
-    "one more, then one fewer": (csv(GOOD + ",0", GOOD[:-2]), ", line 2: the row has 786 fields"),
+    "one more, then one fewer": (csv(GOOD + ",0", GOOD[:-2], GOOD), ", line 2: the row has 786 fields"),
     "row of 1570 fields": (csv(GOOD + "," + GOOD), ", line 2: the row has 1570 fields"),
     "last row cut short": (csv(GOOD, GOOD)[:-3], ", line 3: the row has 784 fields"),
     "blank line inside": (csv(GOOD, "", GOOD), ", line 3: blank line before the last row"),

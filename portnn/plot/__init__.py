@@ -1,0 +1,13 @@
+"""Pictures of training and of mistakes, drawn by matplotlib: ``pip install "portnn[plot]"``.
+
+Each function returns a `matplotlib.figure.Figure` and touches no global state, so it works without a
+display: ``plot.history(h).savefig("history.png", dpi=150)``. Arrays may be of any library. Colours are
+chosen so that lightness and line style tell what colour tells, whatever a reader's colour vision.
+"""
+
+from portnn.plot._confusion import confusion_matrix
+from portnn.plot._history import history
+from portnn.plot._mistakes import mistakes
+from portnn.plot._report import digits_report
+
+__all__ = ["confusion_matrix", "digits_report", "history", "mistakes"]

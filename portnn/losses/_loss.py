@@ -1,0 +1,168 @@
+"""What a loss is: a function, the task that it is for, and what predictions mean under it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import Enum
+from functools import partial, update_wrapper
+from inspect import signature
+from typing import Any, Generic, ParamSpec, final
+
+from portnn._typing import Array
+
+__all__ = ["Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of"]
+
+P = ParamSpec("P")
+
+
+class Task(Enum):
+    """What a network is trained to tell; decided by its loss."""
+
+    CLASSES = "classes"
+    """One class of several, for each sample."""
+    LABELS = "labels"
+    """Yes or no, for each of one or several labels."""
+    VALUES = "values"
+    """Real numbers."""
+
+
+def identity(predictions: Array) -> Array:
+    """The predictions as they are."""
+    return predictions
+
+
+@final
+class Loss(Generic[P]):
+    """A loss function that knows its task, called like the function.
+
+    The losses of this package are instances. A function of one's own becomes one by ``Loss(function,
+    task=..., link=...)``.
+
+    Args:
+        function: called as ``function(predictions, targets, **options)``; returns a scalar to minimise.
+            To work with every option of `Network` it takes ``sample_weight`` and ``reduction``.
+        task: what the network is trained to tell.
+        link: from raw predictions (logits) to what a person wants to see, such as `ops.softmax`.
+
+    Attributes:
+        function: the function.
+        task: the task.
+        link: the link.
+
+    Raises:
+        TypeError: if `function` or `link` cannot be called, or `task` is not a `Task`.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import ops
+        >>> cubic = Loss(lambda p, t: ops.mean(ops.abs(p - t) ** 3), task=Task.VALUES)
+        >>> float(cubic(np.asarray([1.0, 2.0]), np.asarray([1.0, 4.0])))
+        4.0
+        >>> task_of(cubic)
+        <Task.VALUES: 'values'>
+    """
+
+    def __init__(
+        self, function: Callable[P, Array], *, task: Task, link: Callable[..., Array] = identity
+    ) -> None:
+        for name, value in (("function", function), ("link", link)):
+            if not callable(value):
+                raise TypeError(f"Loss: {name} must be callable, got {type(value).__name__}")
+        if not isinstance(task, Task):
+            raise TypeError(f"Loss: task must be Task.CLASSES, Task.LABELS or Task.VALUES, got {task!r}")
+        self.function = function
+        self.task = task
+        self.link = link
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Array:
+        return self.function(*args, **options)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # A decorated function is pickled by its name, which leads to the loss and not to the function.
+        name = getattr(self, "__qualname__", "")
+        if getattr(sys.modules.get(getattr(self, "__module__", "")), name, None) is self:
+            return name
+        return partial(Loss, task=self.task, link=self.link), (self.function,)
+
+    def __repr__(self) -> str:
+        return f"<loss {getattr(self, '__name__', self.function)}>"
+
+
+def make_loss(
+    *, task: Task, link: Callable[..., Array] = identity
+) -> Callable[[Callable[P, Array]], Loss[P]]:
+    """`Loss` as a decorator."""
+
+    def decorate(function: Callable[P, Array]) -> Loss[P]:
+        return Loss(function, task=task, link=link)
+
+    return decorate
+
+
+def loss_of(loss: Any) -> tuple[Loss[...], dict[str, Any]]:
+    """The `Loss` below any number of `functools.partial`, and the options that they bind."""
+    options: dict[str, Any] = {}
+    inner = loss
+    while isinstance(inner, partial):
+        options = {**inner.keywords, **options}
+        inner = inner.func
+    if not isinstance(inner, Loss):
+        name = getattr(inner, "__name__", type(inner).__name__)
+        raise TypeError(
+            f"loss: the task of {name} is not known; give one of portnn.losses, "
+            "or losses.Loss(function, task=..., link=...)"
+        )
+    return inner, options
+
+
+def task_of(loss: Any) -> Task:
+    """The task that a loss is for.
+
+    Args:
+        loss: a `Loss`, or a `functools.partial` of one.
+
+    Returns:
+        Its task.
+
+    Raises:
+        TypeError: if it is a plain function, whose task cannot be known.
+
+    Example:
+        >>> from functools import partial
+        >>> from portnn import losses
+        >>> losses.task_of(partial(losses.softmax_cross_entropy, label_smoothing=0.1))
+        <Task.CLASSES: 'classes'>
+    """
+    return loss_of(loss)[0].task
+
+
+def link_of(loss: Any) -> Callable[..., Array]:
+    """The function from a network's raw predictions to what is shown: probabilities, rates, values.
+
+    An option that is bound with `functools.partial` and that the link has as well is handed on to it:
+    ``partial(poisson_nll, log_input=False)`` does not take exponentials.
+
+    Args:
+        loss: a `Loss`, or a `functools.partial` of one.
+
+    Returns:
+        The link.
+
+    Raises:
+        TypeError: if it is a plain function, whose link cannot be known.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import losses
+        >>> losses.link_of(losses.sigmoid_cross_entropy)(np.asarray([0.0])).tolist()
+        [0.5]
+    """
+    found, options = loss_of(loss)
+    if options:
+        known = signature(found.link).parameters
+        shared = {name: value for name, value in options.items() if name in known}
+        if shared:
+            return partial(found.link, **shared)
+    return found.link

@@ -23,6 +23,11 @@ class _Leaf:
 
 
 _LEAF = _Leaf()
+_CONTAINERS = (dict, list, tuple)
+
+
+class _MismatchError(ValueError):
+    """Two trees have different structures; where is found out afterwards."""
 
 
 def _rebuild(like: Any, children: list[Any]) -> Any:
@@ -30,17 +35,39 @@ def _rebuild(like: Any, children: list[Any]) -> Any:
     return type(like)(*children) if hasattr(like, "_fields") else type(like)(children)
 
 
-def _mismatch(path: str, expected: Any, found: Any) -> ValueError:
-    def describe(tree: Any) -> str:
-        if isinstance(tree, dict):
-            return f"a dict with keys {[*tree][:6]}"
-        if isinstance(tree, list | tuple):
-            return f"a {type(tree).__name__} of {len(tree)}"
-        return f"a leaf of type {type(tree).__name__}"
+def _describe(tree: Any) -> str:
+    if isinstance(tree, dict):
+        return f"a dict with keys {[*tree][:6]}"
+    if isinstance(tree, list | tuple):
+        return f"a {type(tree).__name__} of {len(tree)}"
+    return "None" if tree is None else f"a leaf of type {type(tree).__name__}"
 
-    return ValueError(
-        f"trees differ at {path or 'the root'}: expected {describe(expected)}, got {describe(found)}"
-    )
+
+def _children(tree: Any) -> list[tuple[Any, Any]] | None:
+    """The keys and children of a container; None for a leaf."""
+    if isinstance(tree, dict):
+        return [*tree.items()]
+    return [*enumerate(tree)] if isinstance(tree, list | tuple) else None
+
+
+def _same_kind(tree: Any, other: Any) -> bool:
+    """Whether two nodes are containers of the same type and keys, or both leaves, or both None."""
+    if isinstance(tree, _CONTAINERS):
+        if isinstance(tree, dict):
+            return isinstance(other, dict) and tree.keys() == other.keys()
+        return type(tree) is type(other) and len(tree) == len(other)
+    return not isinstance(other, _CONTAINERS) and (tree is None) is (other is None)
+
+
+def _difference(tree: Any, other: Any, path: str = "") -> str | None:
+    """Where two trees differ and how, in words; None if they have the same structure."""
+    if not _same_kind(tree, other):
+        return f"at {path or 'the root'}: expected {_describe(tree)}, got {_describe(other)}"
+    for key, child in _children(tree) or []:
+        found = _difference(child, other[key], f"{path}.{key}" if path else str(key))
+        if found:
+            return found
+    return None
 
 
 def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
@@ -61,25 +88,27 @@ def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
         >>> map(lambda a, b: a + b, {"w": 1, "b": [2, 3]}, {"w": 10, "b": [20, 30]})
         {'w': 11, 'b': [22, 33]}
     """
-    return _map(f, "", tree, rest)
+    try:
+        return _map(f, tree, rest)
+    except _MismatchError:
+        for other in rest:
+            if difference := _difference(tree, other):
+                raise ValueError(f"trees differ {difference}") from None
+        raise
 
 
-def _map(f: Callable[..., Any], path: str, tree: Any, rest: tuple[Any, ...]) -> Any:
-    if isinstance(tree, dict):
-        for other in rest:
-            if not isinstance(other, dict) or other.keys() != tree.keys():
-                raise _mismatch(path, tree, other)
-        return {k: _map(f, f"{path}.{k}", v, tuple([o[k] for o in rest])) for k, v in tree.items()}
-    if isinstance(tree, list | tuple):
-        for other in rest:
-            if type(other) is not type(tree) or len(other) != len(tree):
-                raise _mismatch(path, tree, other)
-        return _rebuild(
-            tree, [_map(f, f"{path}.{i}", v, tuple([o[i] for o in rest])) for i, v in enumerate(tree)]
-        )
+def _map(f: Callable[..., Any], tree: Any, rest: tuple[Any, ...]) -> Any:
+    # Every optimiser step passes through here once per array: no path is kept, it is found on failure.
     for other in rest:
-        if isinstance(other, dict | list | tuple) or (other is None) is not (tree is None):
-            raise _mismatch(path, tree, other)
+        if not _same_kind(tree, other):
+            raise _MismatchError
+    kind = type(tree)
+    if kind is dict:
+        return {k: _map(f, v, tuple([o[k] for o in rest])) for k, v in tree.items()}
+    if kind is tuple or kind is list or isinstance(tree, list | tuple):
+        return _rebuild(tree, [_map(f, v, others) for v, *others in zip(tree, *rest, strict=True)])
+    if isinstance(tree, dict):
+        return kind((k, _map(f, v, tuple([o[k] for o in rest]))) for k, v in tree.items())
     return None if tree is None else f(tree, *rest)
 
 

@@ -11,9 +11,27 @@ import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
 from portnn.ops import (
-    _arithmetic, _broadcasting, _comparison, _creation, _cumulative, _dtypes, _exponential, _hyperbolic, _indexing,
-    _joining, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching, _sorting, _statistical,
-    _trigonometric, fft, linalg,
+    _arithmetic,
+    _broadcasting,
+    _comparison,
+    _creation,
+    _cumulative,
+    _dtypes,
+    _exponential,
+    _hyperbolic,
+    _indexing,
+    _joining,
+    _linear_algebra,
+    _logical,
+    _manipulation,
+    _power,
+    _rounding,
+    _searching,
+    _sorting,
+    _statistical,
+    _trigonometric,
+    fft,
+    linalg,
 )  # fmt: skip
 from portnn.trace import CONSTANT, Primitive, TracedArray, lift, strip
 

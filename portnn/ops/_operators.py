@@ -21,7 +21,12 @@ from portnn.ops._helpers import plain_namespace
 from portnn.ops._indexing import getitem
 from portnn.ops._linear_algebra import matmul, matrix_transpose
 from portnn.ops._logical import (
-    bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_or, bitwise_right_shift, bitwise_xor,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
 )  # fmt: skip
 from portnn.ops._manipulation import permute_dims
 from portnn.ops._power import pow

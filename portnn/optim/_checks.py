@@ -1,0 +1,119 @@
+"""Checks of hyperparameters, of parameters and of gradients, with errors that say how to mend them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import TypeAlias
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.trace import TracedArray, namespace
+
+__all__ = [
+    "Schedule", "check_gradients", "check_params", "check_rate", "fraction", "fractions", "not_negative",
+    "positive", "whole",
+]  # fmt: skip
+
+Schedule: TypeAlias = Callable[[Array | int], Array | float]
+"""A learning rate as a function of the step: an int, or a 0-d array inside an optimiser."""
+
+
+def _real(name: str, value: object, fix: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a Python number, got {type(value).__name__}; {fix}")
+    return float(value)
+
+
+def _fit(fits: bool, name: str, x: float, expected: str, fix: str) -> float:
+    if not fits:
+        raise ValueError(f"{name} must be {expected}, got {x}; {fix}")
+    return x
+
+
+def positive(name: str, value: object, fix: str = "try a small number such as 0.01") -> float:
+    """`value` as a float, if it is finite and above zero."""
+    x = _real(name, value, fix)
+    return _fit(0.0 < x < math.inf, name, x, "finite and > 0", fix)
+
+
+def not_negative(name: str, value: object, fix: str = "0.0 switches it off") -> float:
+    """`value` as a float, if it is finite and not below zero."""
+    x = _real(name, value, fix)
+    return _fit(0.0 <= x < math.inf, name, x, "finite and >= 0", fix)
+
+
+def fraction(name: str, value: object, fix: str = "try 0.9") -> float:
+    """`value` as a float, if 0 <= value < 1."""
+    x = _real(name, value, fix)
+    return _fit(0.0 <= x < 1.0, name, x, "in [0, 1)", fix)
+
+
+def fractions(name: str, values: object) -> tuple[float, float]:
+    """A pair of decay rates, each in [0, 1)."""
+    if not isinstance(values, tuple | list) or len(values) != 2:
+        raise TypeError(f"{name} must be a pair of numbers, got {type(values).__name__}; try (0.9, 0.999)")
+    return fraction(f"{name}[0]", values[0]), fraction(f"{name}[1]", values[1], "try 0.999")
+
+
+def whole(name: str, value: object, least: int, fix: str) -> int:
+    """`value`, if it is an int and not below `least`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, got {type(value).__name__}; {fix}")
+    if value < least:
+        raise ValueError(f"{name} must be >= {least}, got {value}; {fix}")
+    return value
+
+
+def check_rate(value: object) -> float | Schedule:
+    """A learning rate: a positive number as a float, or a schedule as it is."""
+    return value if callable(value) else positive("learning_rate", value, "try 0.01, or give a schedule")
+
+
+def _plain(x: Array) -> Array:
+    return x.plain if type(x) is TracedArray else x
+
+
+def check_params(params: Tree) -> None:
+    """Refuse parameters that cannot be trained: no arrays, of several libraries, or not real floating."""
+    first = None
+    for path, leaf in tree.items(params):
+        where = f"params[{path}]" if path else "params"
+        try:
+            xp = namespace(_plain(leaf), first)
+        except TypeError as error:
+            raise TypeError(f"{where}: {error}") from None
+        if not xp.isdtype(leaf.dtype, "real floating"):
+            raise TypeError(
+                f"{where}: expected real floating-point parameters, got dtype {leaf.dtype}; "
+                "convert them with astype, or keep what is not trained in another tree"
+            )
+        first = _plain(leaf)
+
+
+def _differs(p: Array, g: Array) -> bool:
+    """Whether `g` cannot be a gradient by `p`; asked of each leaf at each step, so quick questions first."""
+    if type(p) is not type(g) and namespace(_plain(p)) is not namespace(_plain(g)):
+        return True
+    return bool(p.shape != g.shape or p.dtype != g.dtype)
+
+
+def check_gradients(what: str, grads: Tree, params: Tree) -> None:
+    """Refuse gradients or updates that do not fit the parameters, leaf by leaf.
+
+    Raises:
+        ValueError: if the trees differ, or a shape.
+        TypeError: if a library or a dtype differs.
+    """
+    if not any(tree.leaves(tree.map(_differs, params, grads))):
+        return
+    for (path, p), g in zip(tree.items(params), tree.leaves(grads), strict=True):
+        where = f"{what}[{path}]" if path else what
+        namespace(_plain(p), _plain(g))
+        if p.shape != g.shape:
+            raise ValueError(
+                f"{where}: expected its parameter's shape {tuple(p.shape)}, got {tuple(g.shape)}"
+            )
+        if p.dtype != g.dtype:
+            raise TypeError(f"{where}: expected its parameter's dtype {p.dtype}, got {g.dtype}; use astype")

@@ -1,0 +1,135 @@
+"""The optimiser: two pure functions, their composition, and the sum that applies an update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from portnn import ops, tree
+from portnn._typing import Tree
+from portnn.optim._checks import check_gradients, check_params
+
+__all__ = ["Optimizer", "apply_updates", "chain"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """A pair of pure functions: one makes the state, one turns gradients into updates.
+
+    The recipes (`sgd`, `adam`, ...) and the small transforms that they are chained from are all of this
+    type. To write one of your own, give the two functions; `init` and `update` check what comes in and
+    call them. Nothing is changed in place, so a state may be kept, compared, or gone back to.
+
+    Args:
+        start: ``start(params) -> state``, a tree of arrays like the parameters or 0-d.
+        advance: ``advance(grads, state, params) -> (updates, state)``.
+
+    Example:
+        >>> import numpy as np
+        >>> def advance(grads, state, params):
+        ...     return tree.map(lambda g: g * -0.5, grads), state
+        >>> halve = Optimizer(lambda params: (), advance)
+        >>> params = {"w": np.asarray([1.0, 2.0])}
+        >>> updates, state = halve.update({"w": np.asarray([4.0, 0.0])}, halve.init(params), params)
+        >>> apply_updates(params, updates)["w"].tolist()
+        [-1.0, 2.0]
+    """
+
+    start: Callable[[Tree], Tree]
+    advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+
+    def init(self, params: Tree) -> Tree:
+        """The state before the first step.
+
+        Args:
+            params: tree of real floating-point arrays of one library and device; it may have no leaves.
+
+        Returns:
+            A tree of arrays of the same library, device and dtypes; steps are counted in 0-d int32.
+
+        Raises:
+            TypeError: if a leaf is not a real floating-point array, or the leaves are of several libraries.
+        """
+        check_params(params)
+        return self.start(params)
+
+    def update(self, grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        """One step.
+
+        Args:
+            grads: tree like `params`: the gradient of the loss by each parameter.
+            state: what `init` or the last `update` returned.
+            params: the parameters at which the gradient was taken.
+
+        Returns:
+            ``(updates, state)``: what `apply_updates` adds to the parameters, and the next state.
+
+        Raises:
+            ValueError: if `grads` has another structure or another shape than `params`.
+            TypeError: if `grads` is of another library or dtype than `params`.
+        """
+        check_gradients("grads", grads, params)
+        return self.advance(grads, state, params)
+
+
+def chain(*transforms: Optimizer) -> Optimizer:
+    """Several transforms one after the other, each given the updates of the one before.
+
+    Args:
+        *transforms: optimisers; the first is given the gradients.
+
+    Returns:
+        An optimiser whose state is the tuple of their states.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import optim
+        >>> optimizer = optim.chain(optim.clip_by_value(1.0), optim.sgd(0.5))
+        >>> params = np.asarray([0.0, 0.0])
+        >>> optimizer.update(np.asarray([8.0, 1.0]), optimizer.init(params), params)[0].tolist()
+        [-0.5, -0.5]
+    """
+    for i, t in enumerate(transforms):
+        if not isinstance(t, Optimizer):
+            raise TypeError(
+                f"chain: argument {i} must be an Optimizer such as sgd(0.1), got {type(t).__name__}"
+            )
+    if len(transforms) == 1:
+        return transforms[0]
+
+    def start(params: Tree) -> Tree:
+        return tuple([t.start(params) for t in transforms])
+
+    def advance(updates: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        states = []
+        for t, s in zip(transforms, state, strict=True):
+            updates, following = t.advance(updates, s, params)
+            states.append(following)
+        return updates, tuple(states)
+
+    return Optimizer(start, advance)
+
+
+def apply_updates(params: Tree, updates: Tree) -> Tree:
+    """The parameters after a step: ``params + updates``, leaf by leaf.
+
+    Args:
+        params: tree of arrays.
+        updates: tree of the same structure, shapes and dtypes, from `Optimizer.update`.
+
+    Returns:
+        New parameters; the old ones are not changed.
+
+    Raises:
+        ValueError: if the structures or shapes differ.
+        TypeError: if the libraries or dtypes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> apply_updates([np.asarray([1.0, 2.0])], [np.asarray([0.5, -0.5])])[0].tolist()
+        [1.5, 1.5]
+    """
+    check_gradients("updates", updates, params)
+    return tree.map(ops.add, params, updates)

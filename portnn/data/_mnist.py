@@ -120,7 +120,7 @@ def _read_pair(images_file: Path, labels_file: Path) -> tuple[NDArray[np.uint8],
         place = int(np.argmax(labels > _MAX_LABEL))
         raise DataError(f"{shown(labels_file)}: label {labels[place]} at index {place} is over {_MAX_LABEL}")
     images = read_idx(images_file)
-    if images.ndim != 3 or images.shape[1:] != (_SIDE, _SIDE):
+    if images.shape[1:] != (_SIDE, _SIDE):
         raise DataError(f"{shown(images_file)}: shape {images.shape[:4]}, expected (n, {_SIDE}, {_SIDE})")
     if images.shape[0] != labels.shape[0]:
         counts = f"{images.shape[0]} images, but {labels.shape[0]} labels in {labels_file.name}"

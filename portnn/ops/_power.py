@@ -39,8 +39,9 @@ def _pow_exponent_rule(g: Array, y: Array, x1: ArrayLike, x2: Array) -> Array:
 def pow(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     """Elementwise power ``x1 ** x2``.
 
-    The gradient by `x1` is 0 where `x2` is 0. The gradient by `x2` is 0 where `x1` is 0, its limit for
-    positive `x2`, and NaN where `x1` is negative, since the power is real at integers only.
+    The gradient by `x1` is 0 where `x2` is 0, and infinite at 0 where `x2` is another number below 1. The
+    gradient by `x2` is 0 where `x1` is 0, its limit for positive `x2`, and NaN where `x1` is negative, since
+    the power is real at integers only.
 
     Args:
         x1: numeric array, or a Python scalar if `x2` is an array.

@@ -86,10 +86,12 @@ def check_gradients(
     if not outputs:
         raise ValueError("check_gradients: the function returned no real floating-point array to check")
     rng = Random(seed)  # noqa: S311  # directions need no secrecy
+    scale = 0.0
     for k in range(1, order + 1):
-        check = _Check(function, names, leaves, f"order {k}", step, tolerance)
-        cotangents = check.run(outputs, directions, rng)
-        function = partial(_gradients, function, cotangents)
+        row = _Check(function, names, leaves, f"order {k}", step, tolerance, scale).run(outputs, directions, rng)
+        # A gradient that cancels to nearly nothing keeps the roundoff of what it was made from.
+        scale = max(scale, row.scale)
+        function = partial(_gradients, function, row.cotangents)
         outputs = [f"gradient by {name}" for name in names]
 
 
@@ -205,6 +207,13 @@ class _Row(NamedTuple):
     scale: float
 
 
+class _Column(NamedTuple):
+    """The numeric derivative of one output, and the output itself two steps ahead."""
+
+    derivative: Array
+    ahead: Array
+
+
 @dataclass(frozen=True)
 class _Check:
     """One order of differentiation of one function at one point."""
@@ -215,9 +224,10 @@ class _Check:
     label: str
     step: float
     tolerance: float
+    scale: float
 
-    def run(self, outputs: list[str], directions: int, rng: Random) -> list[Array]:
-        """Check the gradients of the function and return the random cotangents that were used."""
+    def run(self, outputs: list[str], directions: int, rng: Random) -> _Row:
+        """Check the gradients of the function and return the row of the random cotangents."""
         values, pullback = vjp(self.function, *self.leaves)
         cotangents = [_values_like(y, [rng.gauss(0.0, 1.0) for _ in range(_size(y))]) for y in values]
         row = self._row("random cotangent", cotangents, values, pullback)
@@ -231,7 +241,7 @@ class _Check:
             for i, x in enumerate(self.leaves):
                 for k in range(_size(x)):
                     self._compare(i, f"entry {_entry(x, k)}".strip(), _unit(x, k), rows)
-        return cotangents
+        return row
 
     def _row(self, label: str, cotangents: list[Array], values: list[Array], pullback: Any) -> _Row:
         scale = sqrt(sum(_norm(c * y) ** 2 for c, y in zip(cotangents, values, strict=True)))
@@ -274,11 +284,13 @@ class _Check:
                 return
         raise AssertionError(f"gradient by {self.names[i]}, {self.label}, {where}, {report}")
 
-    def _disagreement(self, i: int, direction: Array, columns: list[Array], row: _Row, h: float) -> str:
+    def _disagreement(self, i: int, direction: Array, columns: list[_Column], row: _Row, h: float) -> str:
         """What differs between the analytic and the numeric derivative; empty if they agree."""
         analytic = _total(row.gradients[i] * direction)
-        numeric = sum(_total(c * d) for c, d in zip(row.cotangents, columns, strict=True))
-        allowed = self.tolerance * _norm(row.gradients[i]) + _ROUNDOFF * _EPS * row.scale / h
+        numeric = sum(_total(c * d) for c, (d, _) in zip(row.cotangents, columns, strict=True))
+        near = sqrt(sum(_norm(c * y) ** 2 for c, (_, y) in zip(row.cotangents, columns, strict=True)))
+        roundoff = _ROUNDOFF * _EPS * max(near, row.scale, self.scale) / h
+        allowed = self.tolerance * _norm(row.gradients[i]) + roundoff
         # Written so that NaN, which compares as false, is a disagreement.
         if abs(analytic - numeric) <= allowed:
             return ""
@@ -287,13 +299,13 @@ class _Check:
             f"difference {abs(analytic - numeric):.3g}, allowed {allowed:.3g}"
         )
 
-    def _differences(self, i: int, direction: Array, h: float) -> list[Array]:
+    def _differences(self, i: int, direction: Array, h: float) -> list[_Column]:
         """The derivative of every output along a direction of argument `i`, by the five-point formula."""
         ahead, back, far_ahead, far_back = (
             self.function(*self.leaves[:i], self.leaves[i] + direction * (k * h), *self.leaves[i + 1 :])
             for k in (1.0, -1.0, 2.0, -2.0)
         )
         return [
-            ((a - b) * 8.0 - (fa - fb)) / (12.0 * h)
+            _Column(((a - b) * 8.0 - (fa - fb)) / (12.0 * h), fa)
             for a, b, fa, fb in zip(ahead, back, far_ahead, far_back, strict=True)
         ]

@@ -83,6 +83,8 @@ def check_answers(
         )
     if true.dtype.kind not in "iub":
         raise TypeError(f"y_true must hold integer labels, got dtype {true.dtype}; cast it with astype")
+    if p.dtype.kind != "f":
+        raise TypeError(f"probabilities must be floating-point, got dtype {p.dtype}; cast it with astype")
     if true.min() < 0 or true.max() >= p.shape[1]:
         raise ValueError(f"y_true must lie between 0 and {p.shape[1] - 1}, got {true.min()} to {true.max()}")
     if (p != p).any():
@@ -150,7 +152,7 @@ def _draw_one(axes: Any, answers: Answers, i: int, darkest: Any) -> None:
     axes.set_yticks([])
     axes.spines[:].set_color(_FRAME)
     told = f"{names[int(answers.y_true[i])]} → {names[int(answers.y_pred[i])]}"
-    axes.set_title(f"{told}   {_percent(float(answers.sureness[i]))}", fontsize=8, pad=2)
+    axes.set_title(f"{told}   {_percent(float(answers.sureness[i]))}", fontsize=8, pad=3)
 
 
 def _percent(p: float) -> str:

@@ -86,7 +86,7 @@ def test_small_integers_do_not_overflow() -> None:
 
 @pytest.mark.parametrize("name", RATIOS)
 @pytest.mark.parametrize("average", AVERAGES)
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(data=labels())
 def test_ratios_are_scikit_learns(name: str, average: Any, data: Any) -> None:
     mine, theirs = RATIOS[name]
@@ -101,7 +101,7 @@ def test_ratios_are_scikit_learns(name: str, average: Any, data: Any) -> None:
 
 @pytest.mark.parametrize("name", RATIOS)
 @pytest.mark.parametrize("average", [*AVERAGES, "samples"])
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(data=indicators())
 def test_ratios_of_several_labels_are_scikit_learns(name: str, average: Any, data: Any) -> None:
     mine, theirs = RATIOS[name]

@@ -39,7 +39,7 @@ def values(draw: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("multioutput", OUTPUTS)
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(data=values())
 def test_errors_are_scikit_learns(name: str, multioutput: Any, data: Any) -> None:
     mine, theirs = ERRORS[name]

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, final
 
 from portnn._typing import Array
-from portnn.trace import Primitive, Trace, TracedArray, lift, namespace
+from portnn.trace import Primitive, Trace, TracedArray, is_kind, lift, namespace
 
 __all__ = ["DifferentiationError", "GradTrace", "Node", "backward"]
 
@@ -167,7 +167,7 @@ def _apply_rules(node: Node, g: Any) -> list[Any]:
     primitive, y, args, options = node.primitive, node.value, node.args, node.options
     if type(y) is tuple:
         g = tuple([zeros_like(v) if part is None else part for part, v in zip(g, y, strict=True)])
-    elif _is_complex(y):
+    elif is_kind(y.plain if type(y) is TracedArray else y, "complex floating"):
         raise DifferentiationError(
             f"{primitive.name} gave a complex array; portnn differentiates real functions only, "
             "split it into real and imaginary part, or use portnn.stop_gradient"
@@ -186,17 +186,3 @@ def _apply_rules(node: Node, g: Any) -> list[Any]:
                 f"for an argument of shape {tuple(a.shape)}; a rule gives back the argument's shape"
             )
     return ds
-
-
-_complex: dict[tuple[type, Any], bool] = {}
-
-
-def _is_complex(x: Array) -> bool:
-    """Whether `x` is complex; remembered by dtype, since this is asked at every node."""
-    while type(x) is TracedArray:
-        x = x.value
-    key = (type(x), x.dtype)  # dtypes of different libraries may be neither equal nor comparable
-    known = _complex.get(key)
-    if known is None:
-        known = _complex[key] = bool(namespace(x).isdtype(x.dtype, "complex floating"))
-    return known

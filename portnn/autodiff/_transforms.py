@@ -9,7 +9,7 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.autodiff._tape import DifferentiationError, GradTrace, Node, backward, zeros_like
-from portnn.trace import TracedArray, constant, lift, namespace, strip
+from portnn.trace import TracedArray, constant, is_kind, lift, namespace, strip
 
 __all__ = ["grad", "stop_gradient", "value_and_grad", "vjp"]
 
@@ -36,8 +36,7 @@ def stop_gradient(x: Array, /) -> Array:
 
 
 def _is_real_floating(x: Array) -> bool:
-    x = x.plain if type(x) is TracedArray else x
-    return bool(namespace(x).isdtype(x.dtype, "real floating"))
+    return is_kind(x.plain if type(x) is TracedArray else x, "real floating")
 
 
 def _check_inputs(name: str, argument: Tree) -> list[Array]:
@@ -67,7 +66,8 @@ def _unbox(trace: GradTrace, value: Any, wrap: bool) -> Any:
 
 def _begin(names: list[str], args: list[Tree]) -> tuple[GradTrace, list[list[Any]], list[Tree], bool]:
     """Open a trace and box the leaves of `args`: the trace, boxes by argument, boxed arguments, and
-    whether the caller speaks in traced arrays and is to be answered so."""
+    whether the caller speaks in traced arrays and is to be answered so.
+    """
     plain = [_check_inputs(name, arg) for name, arg in zip(names, args, strict=True)]
     trace = GradTrace()
     boxes = [[trace.leaf(strip(leaf)) for leaf in leaves] for leaves in plain]

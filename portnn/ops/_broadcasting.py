@@ -7,7 +7,7 @@ of `x`. `match` does that for every rule in this package.
 from __future__ import annotations
 
 from portnn._typing import Array, ArrayLike, Axis, Device, DType
-from portnn.ops._helpers import normalize_axes, plain_namespace
+from portnn.ops._helpers import dtype_named, normalize_axes, plain_namespace
 from portnn.trace import constant, namespace, primitive
 
 __all__ = ["astype", "broadcast_to", "reshape", "sum", "where"]
@@ -50,14 +50,14 @@ def _cast_complex(x: Array, /, *, dtype: DType, copy: bool, device: Device = Non
     return _cast.function(x, dtype=dtype, copy=copy, device=device)
 
 
-def astype(x: Array, dtype: DType, /, *, copy: bool = True, device: Device | None = None) -> Array:
+def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device | None = None) -> Array:
     """Convert to another dtype; the gradient is converted back.
 
     A conversion to integers or booleans has no derivative, and its result is a constant.
 
     Args:
         x: an array.
-        dtype: the dtype to convert to, an object of the array's library.
+        dtype: the dtype to convert to, an object of the array's library or a name such as "float32".
         copy: whether to copy if `x` has the dtype already.
         device: where to put the result (2024.12); by default where `x` is.
 
@@ -70,6 +70,7 @@ def astype(x: Array, dtype: DType, /, *, copy: bool = True, device: Device | Non
         [1, -1]
     """
     xp = plain_namespace(x)
+    dtype = dtype_named(xp, dtype)
     if xp.isdtype(dtype, "real floating"):
         return _cast(x, dtype=dtype, copy=copy, device=device)
     if xp.isdtype(dtype, "complex floating"):

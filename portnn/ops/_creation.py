@@ -7,25 +7,13 @@ from typing import Any
 import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
-from portnn.ops._helpers import plain
+from portnn.ops._helpers import dtype_named, plain
 from portnn.trace import constant, namespace, primitive
 
 __all__ = [
     "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "ones",
     "ones_like", "tril", "triu", "zeros", "zeros_like",
 ]  # fmt: skip
-
-
-def dtype_named(xp: Namespace, dtype: DType | str | None) -> DType | None:
-    """The dtype object of a namespace for a name such as "float32"; dtype objects as they are."""
-    if not isinstance(dtype, str):
-        return dtype
-    found = getattr(xp, dtype, None)
-    if found is None:
-        raise ValueError(
-            f"dtype={dtype!r} is not known to {xp.__name__}; use a name of the standard such as 'float32'"
-        )
-    return found
 
 
 def _place(like: Any, dtype: DType | str | None, device: Device | None) -> tuple[Namespace, dict[str, Any]]:

@@ -62,12 +62,13 @@ def _creator(create: Callable[..., Array]) -> Callable[..., Any]:
 def _values_only(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function that portnn has no rule for: it works as values, and says so when differentiated."""
     unit: Primitive[..., Any] = Primitive(f)
-    return wraps(f)(lambda *args, **options: unit(*args, **options))
+    unit.__name__ = getattr(f, "__name__", "function")
+    return unit
 
 
 _MODULES = (
-    _arithmetic, _broadcasting, _comparison, _creation, _cumulative, _dtypes, _exponential, _hyperbolic, _indexing,
-    _joining, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching, _sorting, _statistical,
+    _arithmetic, _broadcasting, _comparison, _creation, _cumulative, _dtypes, _exponential, _hyperbolic,
+    _indexing, _joining, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching, _sorting, _statistical,
     _trigonometric,
 )  # fmt: skip
 _CREATORS = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")

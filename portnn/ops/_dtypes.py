@@ -15,7 +15,7 @@ __all__ = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 
 
 def _is_array(x: Any) -> bool:
-    return hasattr(x, "dtype") and hasattr(x, "shape")
+    return not isinstance(x, type) and hasattr(x, "dtype") and hasattr(x, "shape")  # numpy.float32 is a class
 
 
 def _library(*things: Array | DType) -> Namespace:

@@ -6,7 +6,7 @@ from math import prod
 
 from array_api_compat import device
 
-from portnn._typing import Array, Axis, Namespace
+from portnn._typing import Array, Axis, DType, Namespace
 from portnn.trace import TracedArray, namespace
 
 __all__ = [
@@ -59,3 +59,15 @@ def indices_at(x: Array, n: int) -> Array:
     """The integers 0 to n - 1 in the library's default integer dtype, on the device of `x`."""
     x = plain(x)
     return namespace(x).arange(n, device=device(x))
+
+
+def dtype_named(xp: Namespace, dtype: DType | str | None) -> DType | None:
+    """The dtype object of a namespace for a name such as "float32"; dtype objects as they are."""
+    if not isinstance(dtype, str):
+        return dtype
+    found = getattr(xp, dtype, None)
+    if found is None:
+        raise ValueError(
+            f"dtype={dtype!r} is not known to {xp.__name__}; use a name of the standard such as 'float32'"
+        )
+    return found

@@ -36,8 +36,8 @@ from portnn.trace import CONSTANT, TracedArray, namespace, strip
 __all__: list[str] = []
 
 _BINARY = {
-    "add": add, "sub": subtract, "mul": multiply, "truediv": divide, "floordiv": floor_divide, "mod": remainder,
-    "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
+    "add": add, "sub": subtract, "mul": multiply, "truediv": divide, "floordiv": floor_divide,
+    "mod": remainder, "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
     "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
 }  # fmt: skip
 _COMPARISONS = {
@@ -122,7 +122,7 @@ def _attach() -> None:
     for name, method in members.items():
         setattr(TracedArray, name, lambda self, *args, method=method: method(self, *args))
     TracedArray.T = property(_transpose)  # type: ignore[attr-defined]  # attached here, above the class
-    TracedArray.mT = property(lambda self: matrix_transpose(self))  # type: ignore[attr-defined]  # likewise
+    TracedArray.mT = property(matrix_transpose)  # type: ignore[attr-defined]  # likewise
 
 
 _attach()

@@ -6,11 +6,13 @@ from typing import Any
 
 import array_api_compat
 
-from portnn._typing import Array, Namespace
+from portnn._typing import Array, DType, Namespace
 
-__all__ = ["namespace"]
+__all__ = ["is_kind", "namespace"]
 
 _SCALARS = (bool, int, float, complex, type(None))
+
+_kinds: dict[tuple[type, DType, str], bool] = {}
 
 # Namespace by array type; False for Python scalars, which belong to every library.
 _known: dict[type, Any] = dict.fromkeys(_SCALARS, False)
@@ -68,3 +70,25 @@ def _find(a: Any) -> Any:
 
 def _label(xp: Namespace) -> str:
     return str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")
+
+
+def is_kind(x: Array, kind: str) -> bool:
+    """Whether the dtype of a plain array is of a kind; remembered, since libraries take microseconds to say.
+
+    Args:
+        x: an array.
+        kind: a kind of the standard's `isdtype`, such as "real floating".
+
+    Returns:
+        The answer.
+
+    Example:
+        >>> import numpy as np
+        >>> is_kind(np.ones(2), "real floating")
+        True
+    """
+    key = (type(x), x.dtype, kind)  # dtypes of different libraries need not be comparable
+    known = _kinds.get(key)
+    if known is None:
+        known = _kinds[key] = bool(namespace(x).isdtype(x.dtype, kind))
+    return known

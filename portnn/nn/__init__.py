@@ -1,0 +1,40 @@
+"""What networks are made of: layers, activations and initialisers."""
+
+from portnn.nn import init
+from portnn.nn._activation import Activation, PReLU
+from portnn.nn._activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hard_sigmoid,
+    hard_swish,
+    hard_tanh,
+    identity,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    prelu,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softsign,
+    tanh,
+)  # fmt: skip
+from portnn.nn._containers import MLP, Sequential
+from portnn.nn._description import describe, from_description
+from portnn.nn._layer import Layer
+from portnn.nn._linear import Linear
+from portnn.nn._reshaping import Flatten, Rescale
+
+__all__ = [
+    "MLP", "Activation", "Flatten", "Layer", "Linear", "PReLU", "Rescale", "Sequential", "celu", "describe",
+    "elu", "from_description", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init",
+    "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax",
+    "softmin", "softplus", "softsign", "tanh",
+]  # fmt: skip

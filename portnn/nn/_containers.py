@@ -1,0 +1,112 @@
+"""Layers made of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, final
+
+from portnn._typing import Array, Tree
+from portnn.nn._activation import Activation
+from portnn.nn._activations import relu
+from portnn.nn._layer import Layer
+from portnn.nn._linear import Linear
+
+__all__ = ["MLP", "Sequential", "as_layer"]
+
+
+def as_layer(part: Any) -> Layer:
+    """A layer from what may stand in a list of layers: a layer, an activation function, or a list of such.
+
+    Raises:
+        TypeError: if it is something else, such as the class of a layer instead of a layer.
+    """
+    if isinstance(part, Layer):
+        return part
+    if isinstance(part, list | tuple):
+        return Sequential(part)
+    if isinstance(part, partial) and not part.args:
+        return Activation(part.func, **part.keywords)
+    if callable(part) and not isinstance(part, type):
+        return Activation(part)
+    hint = f"; write {part.__name__}(...)" if isinstance(part, type) else ""
+    raise TypeError(
+        f"expected a layer or an activation function such as portnn.relu, got "
+        f"{'the class ' + part.__name__ if isinstance(part, type) else type(part).__name__}{hint}"
+    )
+
+
+@final
+@dataclass(frozen=True, init=False)
+class Sequential(Layer):
+    """Layers one after the other.
+
+    Parameters and state are tuples with an entry for each layer.
+
+    Args:
+        layers: layers, or activation functions, which become `Activation` layers.
+
+    Raises:
+        TypeError: if one of them is neither.
+        ValueError: if there are none.
+
+    Example:
+        >>> from portnn.nn import relu
+        >>> len(Sequential([Linear(784, 10), relu, Linear(10, 10)]).layers)
+        3
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __init__(self, layers: Iterable[Any]) -> None:
+        if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+            raise TypeError(
+                f"Sequential: expected a list of layers, got {type(layers).__name__}; write [layer, ...]"
+            )
+        parts = tuple(as_layer(part) for part in layers)
+        if not parts:
+            raise ValueError("Sequential: expected at least one layer, got an empty list")
+        object.__setattr__(self, "layers", parts)
+
+    def init(self, rng: Any, dtype: str = "float32") -> Tree:
+        """Draw the parameters of each layer in order."""
+        return tuple(layer.init(rng, dtype) for layer in self.layers)
+
+    def init_state(self, dtype: str = "float32") -> Tree:
+        """The state of each layer."""
+        return tuple(layer.init_state(dtype) for layer in self.layers)
+
+    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+        """Hand the output of each layer to the next."""
+        states = []
+        for layer, p, before in zip(self.layers, params, state, strict=True):
+            x, after = layer.forward(p, before, x, training=training, rng=rng)
+            states.append(after)
+        return x, tuple(states)
+
+
+def MLP(features: Sequence[int], *, activation: Callable[..., Array] = relu) -> Sequential:
+    """A multilayer perceptron: linear layers with an activation between each two.
+
+    Args:
+        features: the widths, from the input to the output; at least two.
+        activation: the function between the layers; none follows the last.
+
+    Returns:
+        A `Sequential`.
+
+    Raises:
+        ValueError: if there are fewer than two widths.
+
+    Example:
+        >>> [type(layer).__name__ for layer in MLP([784, 10, 10]).layers]
+        ['Linear', 'Activation', 'Linear']
+    """
+    if len(features) < 2:
+        raise ValueError(f"MLP: expected at least an input and an output width, got {list(features)}")
+    layers: list[Any] = []
+    for n_in, n_out in pairwise(features):
+        layers += [Linear(n_in, n_out), activation]
+    return Sequential(layers[:-1])

@@ -1,0 +1,101 @@
+"""Layers as plain data and back, for files: a closed list of names, and nothing imported by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from portnn.nn import _activations
+from portnn.nn import _initializers as initializers
+from portnn.nn._activation import Activation, PReLU
+from portnn.nn._containers import Sequential
+from portnn.nn._layer import Layer
+from portnn.nn._linear import Linear
+from portnn.nn._reshaping import Flatten, Rescale
+
+__all__ = ["describe", "from_description"]
+
+_CLASSES: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (
+        Activation, Flatten, Linear, PReLU, Rescale, Sequential,
+        initializers.Constant, initializers.Normal, initializers.Orthogonal, initializers.TruncatedNormal,
+        initializers.Uniform, initializers.VarianceScaling,
+    )
+}  # fmt: skip
+_FUNCTIONS: dict[str, Any] = {name: getattr(_activations, name) for name in _activations.__all__}
+
+
+def describe(part: Any) -> Any:
+    """A layer (or anything inside one) as plain data: dicts, lists, numbers, strings.
+
+    Args:
+        part: a layer made of portnn's own layers, initialisers and activations.
+
+    Returns:
+        Data that JSON can hold.
+
+    Raises:
+        TypeError: if a part is not portnn's own, since a file must not name code.
+
+    Example:
+        >>> describe(Flatten())
+        {'is': 'Flatten'}
+    """
+    if part is None or isinstance(part, bool | int | float | str):
+        return part
+    if isinstance(part, list | tuple):
+        return [describe(child) for child in part]
+    if is_dataclass(part) and _CLASSES.get(type(part).__name__) is type(part):
+        return {"is": type(part).__name__, **{f.name: describe(getattr(part, f.name)) for f in fields(part)}}
+    name = getattr(part, "__name__", "")
+    if _FUNCTIONS.get(name) is part:
+        return {"is": "function", "name": name}
+    raise TypeError(
+        f"{name or type(part).__name__} is not a part of portnn, so a file cannot describe it; "
+        "save the parameters with portnn.serialize and build the network in code"
+    )
+
+
+def from_description(data: Any) -> Any:
+    """The layer that `describe` made data of.
+
+    Args:
+        data: what `describe` returned.
+
+    Returns:
+        An equal layer.
+
+    Raises:
+        ValueError: if the data name something unknown, or a field is missing or unknown.
+
+    Example:
+        >>> from_description(describe(Linear(3, 2))) == Linear(3, 2)
+        True
+    """
+    if isinstance(data, list):
+        return tuple(from_description(child) for child in data)
+    if not isinstance(data, dict):
+        return data
+    kind = data.get("is")
+    if kind == "function" and data.keys() == {"is", "name"} and data["name"] in _FUNCTIONS:
+        return _FUNCTIONS[data["name"]]
+    cls = _CLASSES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise ValueError(
+            f"description: expected one of {', '.join(sorted(_CLASSES))}, got {str(kind)[:60]!r}"
+        )
+    known = {f.name for f in fields(cls)}
+    given = {name: from_description(value) for name, value in data.items() if name != "is"}
+    if given.keys() != known:
+        odd = sorted(given.keys() ^ known)[:4]
+        raise ValueError(
+            f"description of {kind}: expected the fields {sorted(known)}; missing or unknown: {odd}"
+        )
+    try:
+        if cls is Activation:
+            return Activation(given["function"], **dict(given["options"]))
+        part: Layer | Any = cls(**given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"description of {kind}: {str(error)[:200]}") from None
+    return part

@@ -1,0 +1,82 @@
+"""What a layer is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, final
+
+from portnn._typing import Array, Tree
+
+__all__ = ["Layer"]
+
+
+class Layer(ABC):
+    """A description of a part of a network: hyperparameters, and no array.
+
+    Layers are frozen dataclasses, so they can be compared, printed and saved as plain data. A layer's
+    arrays live outside it: `init` makes its parameters, `init_state` what it carries from one batch to the
+    next besides (running statistics), and `apply` takes both.
+
+    A new layer is a frozen dataclass that defines `forward`, and `init` if it has parameters.
+    """
+
+    __slots__ = ()
+
+    def init(self, rng: Any, dtype: str = "float32") -> Tree:
+        """Draw the parameters.
+
+        Args:
+            rng: a `numpy.random.Generator`, for instance ``portnn.random.stream(seed)``.
+            dtype: "float32" or "float64".
+
+        Returns:
+            A tree of NumPy arrays, empty if the layer has no parameters.
+        """
+        return {}
+
+    def init_state(self, dtype: str = "float32") -> Tree:
+        """The running state before the first batch: a tree of NumPy arrays, empty if there is none."""
+        return {}
+
+    @abstractmethod
+    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+        """What the layer does: `apply` with everything explicit. Layers define this.
+
+        Args:
+            params: the parameters, as `init` made them.
+            state: the running state, as `init_state` or the last call made it.
+            x: the input, batch first.
+            training: whether this is a step of training, for layers that behave differently then.
+            rng: the source of randomness in training, for layers that use it, else None.
+
+        Returns:
+            The output and the new running state.
+        """
+
+    @final
+    def apply(
+        self, params: Tree, x: Array, *, state: Tree | None = None, training: bool = False, rng: Any = None
+    ) -> Any:
+        """The layer's output, as a pure function of its parameters and input.
+
+        Args:
+            params: the parameters, as `init` made them, on the library and device of `x`.
+            x: the input, batch first.
+            state: the running state; if it is given, the new one is returned as well.
+            training: whether this is a step of training.
+            rng: the source of randomness in training.
+
+        Returns:
+            The output; with `state`, a pair of the output and the new state.
+
+        Example:
+            >>> import numpy as np
+            >>> from portnn.nn import Linear
+            >>> from portnn.random import stream
+            >>> layer = Linear(3, 2)
+            >>> layer.apply(layer.init(stream(0)), np.ones((5, 3), dtype=np.float32)).shape
+            (5, 2)
+        """
+        before = self.init_state() if state is None else state
+        y, after = self.forward(params, before, x, training=training, rng=rng)
+        return y if state is None else (y, after)

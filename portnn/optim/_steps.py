@@ -46,18 +46,25 @@ def per_dtype(compute: Callable[[DType], T]) -> Callable[[Array], T]:
     known: dict[Any, T] = {}
 
     def of(x: Array) -> T:
-        found = known.get(x.dtype)
+        dtype = x.dtype
+        found = known.get(dtype)
         if found is None:
-            found = known[x.dtype] = compute(x.dtype)
+            found = known[dtype] = compute(dtype)
         return found
 
     return of
 
 
 @cache
+def _range(kind: type, dtype: DType) -> tuple[int, float]:
+    """Bits and largest number of a dtype; `kind` keeps apart dtypes of two libraries that have one hash."""
+    info = ops.finfo(dtype)
+    return int(info.bits), float(info.max)
+
+
 def _wide(dtype: DType) -> DType:
     """`dtype`, or float32 for the half precisions, in which steps could not be told apart."""
-    return "float32" if ops.finfo(dtype).bits < 32 else dtype
+    return "float32" if _range(type(dtype), dtype)[0] < 32 else dtype
 
 
 def real_step(step: Array | None, dtype: DType) -> Array:
@@ -78,20 +85,16 @@ def one_minus_power(beta: float, t: Array) -> Array:
     return ops.negative(ops.expm1(t * math.log(beta))) if beta > 0.0 else t * 0.0 + 1.0
 
 
-@cache
-def _largest(dtype: DType) -> float:
-    """A bound whose square can be summed 2**31 times in float32 (and longer in float64): max**(3/8)."""
-    return float(float(ops.finfo(dtype).max) ** 0.375)
-
-
 def tame(g: Array) -> Array:
     """`g`, scaled down as a whole if the squares of its largest elements would overflow.
 
     Methods that divide by the root of the mean square do not see the scale of a gradient, so they go on
-    as in exact arithmetic where ``g**2`` would be infinite and every later update zero. Below the bound
-    (2.8e14 in float32, 3.9e115 in float64) the factor is exactly one; an infinity becomes NaN and shows.
+    as in exact arithmetic where ``g**2`` would be infinite and every later update zero. The bound is the
+    largest number to the power 3/8 (2.8e14 in float32, 3.9e115 in float64): 2**31 of its squares can be
+    summed. Below it the factor is exactly one; an infinity becomes NaN and shows.
     """
     if not prod(g.shape):
         return g
-    bound = _largest(g.dtype)
+    dtype = g.dtype
+    bound = _range(type(dtype), dtype)[1] ** 0.375
     return ops.multiply(g, ops.divide(bound, ops.maximum(ops.max(ops.abs(g)), bound)))

@@ -9,30 +9,28 @@ from portnn.trace import TracedArray, namespace
 
 __all__ = [
     "check_class_targets", "check_floating", "check_fraction", "check_real_targets", "check_same_shape",
-    "check_vector", "is_integer",
+    "check_vector",
 ]  # fmt: skip
 
-_kinds: dict[Any, str] = {}  # by dtype of any library
+# By type of array and dtype. The type stands first, so that dtypes of different libraries are never compared:
+# array-api-strict warns of that.
+_kinds: dict[tuple[type, Any], str] = {}
 _KINDS = ("real floating", "integral", "bool")
 
 
 def _kind(name: str, argument: str, x: Array) -> str:
     """One of "real floating", "integral", "bool" and "complex"; a TypeError for what is no array."""
-    kind = _kinds.get(getattr(x, "dtype", None))
+    if type(x) is TracedArray:
+        x = x.plain
+    kind = _kinds.get((type(x), getattr(x, "dtype", None)))
     if kind is None:
-        plain = x.plain if type(x) is TracedArray else x
         try:
-            xp = namespace(plain)
+            xp = namespace(x)
         except TypeError as error:
             raise TypeError(f"{name}: {argument}: {error}") from None
-        kind = next((k for k in _KINDS if xp.isdtype(plain.dtype, k)), "complex")
-        _kinds[plain.dtype] = kind
+        kind = next((k for k in _KINDS if xp.isdtype(x.dtype, k)), "complex")
+        _kinds[type(x), x.dtype] = kind
     return kind
-
-
-def is_integer(x: Array) -> bool:
-    """Whether a checked array holds integers."""
-    return _kinds[x.dtype] == "integral"
 
 
 def check_floating(name: str, argument: str, x: Array) -> None:

@@ -152,8 +152,8 @@ def focal(
 ) -> Array:
     """Cross-entropy with well-classified samples damped: ``-(1 - p)^gamma log(p)``.
 
-    Here p is the probability of the class. For several labels with a sigmoid each there is
-    `sigmoid_focal`. Lin, Goyal, Girshick, He and Dollár, Focal loss for dense object detection (2017), equations 4 and 5.
+    Here p is the probability of the class. For several labels with a sigmoid each there is `sigmoid_focal`.
+    Lin, Goyal, Girshick, He and Dollár, Focal loss for dense object detection (2017), equations 4 and 5.
 
     Args:
         logits: real floating-point array of shape (..., classes).

@@ -50,8 +50,6 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 class Initializer(ABC):
     """What draws an array: `draw` in float64, and the call rounds to the dtype that is asked for."""
 
-    __slots__ = ()
-
     def __call__(self, rng: Any, shape: tuple[int, ...], dtype: str = "float32") -> Array:
         """Draw an array.
 
@@ -83,7 +81,7 @@ def _uniform(rng: Any, shape: tuple[int, ...], low: float, high: float) -> Array
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VarianceScaling(Initializer):
     """Mean 0 and variance ``scale / fan``, which keeps the size of signals through the layers.
 
@@ -108,7 +106,7 @@ class VarianceScaling(Initializer):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Orthogonal(Initializer):
     """A matrix with orthonormal rows or columns, whichever are fewer, times `gain`.
 
@@ -128,13 +126,13 @@ class Orthogonal(Initializer):
         fans(shape)
         rows, columns = shape[0], prod(shape[1:])
         q, r = ops.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        signs = ops.where(ops.linalg.diagonal(r) < 0.0, -self.gain, ops.full_like(r[0, :], self.gain))
-        q = q * signs
+        diagonal = ops.linalg.diagonal(r)
+        q = q * ops.where(diagonal < 0.0, -self.gain, ops.full_like(diagonal, self.gain))
         return ops.reshape(q if rows >= columns else ops.matrix_transpose(q), shape)
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TruncatedNormal(Initializer):
     """Normal numbers, drawn again where they fall outside of an interval.
 
@@ -180,7 +178,7 @@ class TruncatedNormal(Initializer):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Uniform(Initializer):
     """Uniform numbers.
 
@@ -202,7 +200,7 @@ class Uniform(Initializer):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Normal(Initializer):
     """Normal numbers.
 
@@ -223,7 +221,7 @@ class Normal(Initializer):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Constant(Initializer):
     """The same number everywhere; draws nothing.
 

@@ -28,13 +28,13 @@ from portnn.nn._activations import (
 )  # fmt: skip
 from portnn.nn._containers import MLP, Sequential
 from portnn.nn._description import describe, from_description
-from portnn.nn._layer import Layer
+from portnn.nn._layer import Key, Layer
 from portnn.nn._linear import Linear
 from portnn.nn._reshaping import Flatten, Rescale
 
 __all__ = [
-    "MLP", "Activation", "Flatten", "Layer", "Linear", "PReLU", "Rescale", "Sequential", "celu", "describe",
-    "elu", "from_description", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init",
+    "MLP", "Activation", "Flatten", "Key", "Layer", "Linear", "PReLU", "Rescale", "Sequential", "celu", "describe", "elu",
+    "from_description", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init",
     "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax",
     "softmin", "softplus", "softsign", "tanh",
 ]  # fmt: skip

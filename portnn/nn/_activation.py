@@ -11,7 +11,7 @@ from portnn.nn import init as initializers
 from portnn.nn._activations import prelu
 from portnn.nn._checks import check_size
 from portnn.nn._initializers import Initializer
-from portnn.nn._layer import Layer
+from portnn.nn._layer import Key, Layer
 
 __all__ = ["Activation", "PReLU"]
 
@@ -46,7 +46,9 @@ class Activation(Layer):
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "options", tuple(sorted(options.items())))
 
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """The function of `x`."""
         return self.function(x, **dict(self.options)), state
 
@@ -89,6 +91,8 @@ class PReLU(Layer):
         """Draw ``{"alpha": ...}``."""
         return {"alpha": self.slope(rng, (self.features,), dtype)}
 
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """``x`` where it is positive, ``alpha * x`` elsewhere."""
         return prelu(x, params["alpha"]), state

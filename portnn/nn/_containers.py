@@ -11,7 +11,7 @@ from typing import Any, final
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
-from portnn.nn._layer import Layer
+from portnn.nn._layer import Key, Layer
 from portnn.nn._linear import Linear
 
 __all__ = ["MLP", "Sequential", "as_layer"]
@@ -78,11 +78,14 @@ class Sequential(Layer):
         """The state of each layer."""
         return tuple(layer.init_state(dtype) for layer in self.layers)
 
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """Hand the output of each layer to the next."""
         states = []
-        for layer, p, before in zip(self.layers, params, state, strict=True):
-            x, after = layer.forward(p, before, x, training=training, rng=rng)
+        for i, (layer, p, before) in enumerate(zip(self.layers, params, state, strict=True)):
+            own = None if key is None else (*key, i)
+            x, after = layer.forward(p, before, x, training=training, key=own)
             states.append(after)
         return x, tuple(states)
 

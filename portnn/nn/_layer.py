@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from portnn._typing import Array, Tree
 
-__all__ = ["Layer"]
+__all__ = ["Key", "Layer"]
+
+Key: TypeAlias = tuple[int, ...]
+"""The name of a random stream: ``portnn.random.stream(*key)``. Containers add a number for each layer."""
 
 
 class Layer(ABC):
@@ -39,7 +42,9 @@ class Layer(ABC):
         return {}
 
     @abstractmethod
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """What the layer does: `apply` with everything explicit. Layers define this.
 
         Args:
@@ -47,7 +52,7 @@ class Layer(ABC):
             state: the running state, as `init_state` or the last call made it.
             x: the input, batch first.
             training: whether this is a step of training, for layers that behave differently then.
-            rng: the source of randomness in training, for layers that use it, else None.
+            key: the name of a stream of `portnn.random`, for layers that draw random numbers in training.
 
         Returns:
             The output and the new running state.
@@ -55,7 +60,13 @@ class Layer(ABC):
 
     @final
     def apply(
-        self, params: Tree, x: Array, *, state: Tree | None = None, training: bool = False, rng: Any = None
+        self,
+        params: Tree,
+        x: Array,
+        *,
+        state: Tree | None = None,
+        training: bool = False,
+        key: Key | None = None,
     ) -> Any:
         """The layer's output, as a pure function of its parameters and input.
 
@@ -64,7 +75,7 @@ class Layer(ABC):
             x: the input, batch first.
             state: the running state; if it is given, the new one is returned as well.
             training: whether this is a step of training.
-            rng: the source of randomness in training.
+            key: the name of a stream of `portnn.random`, for layers that draw random numbers in training.
 
         Returns:
             The output; with `state`, a pair of the output and the new state.
@@ -78,5 +89,5 @@ class Layer(ABC):
             (5, 2)
         """
         before = self.init_state() if state is None else state
-        y, after = self.forward(params, before, x, training=training, rng=rng)
+        y, after = self.forward(params, before, x, training=training, key=key)
         return y if state is None else (y, after)

@@ -10,7 +10,7 @@ from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._checks import check_features, check_size
 from portnn.nn._initializers import Initializer
-from portnn.nn._layer import Layer
+from portnn.nn._layer import Key, Layer
 
 __all__ = ["Linear"]
 
@@ -56,7 +56,9 @@ class Linear(Layer):
             params["bias"] = self.bias_init(rng, (self.out_features,), dtype)
         return params
 
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """``x @ weight + bias`` for `x` of shape (..., in_features)."""
         check_features("Linear", x, self.in_features)
         return ops.linear(x, params["weight"], params.get("bias")), state

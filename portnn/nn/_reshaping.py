@@ -8,7 +8,7 @@ from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
-from portnn.nn._layer import Layer
+from portnn.nn._layer import Key, Layer
 from portnn.trace import TracedArray, is_kind
 
 __all__ = ["Flatten", "Rescale"]
@@ -25,7 +25,9 @@ class Flatten(Layer):
         (5, 784)
     """
 
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """Reshape (n, ...) to (n, product of the rest)."""
         if not x.shape:
             raise ValueError("Flatten: expected an input with a batch axis, got shape ()")
@@ -65,7 +67,9 @@ class Rescale(Layer):
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"Rescale: dtype must be 'float32' or 'float64', got {self.dtype!r}")
 
-    def forward(self, params: Tree, state: Tree, x: Array, *, training: bool, rng: Any) -> tuple[Array, Tree]:
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
         """``x * scale + offset`` in floating point."""
         if not is_kind(x.plain if type(x) is TracedArray else x, "real floating"):
             x = ops.astype(x, self.dtype)

@@ -1,0 +1,31 @@
+"""What a callback is told after each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+__all__ = ["Callback", "Epoch"]
+
+
+@final
+@dataclass(frozen=True)
+class Epoch:
+    """The state of a training after an epoch.
+
+    Attributes:
+        number: which epoch this was, counted from 1 within this training.
+        total: how many there are to be.
+        logs: the values of this epoch, such as ``{"loss": 0.3, "accuracy": 0.9, "val_loss": 0.4}``.
+        model: what is being trained, with its parameters as they are now.
+    """
+
+    number: int
+    total: int
+    logs: Mapping[str, float]
+    model: Any
+
+
+Callback: TypeAlias = Callable[[Epoch], object]
+"""A function of an `Epoch`, called after each; training stops early if it returns True."""

@@ -1,0 +1,117 @@
+"""The training loop: batches, steps, epochs. It knows layers, losses and optimisers, but no `Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import final
+
+from portnn import ops
+from portnn._typing import Array, Tree
+from portnn.autodiff import value_and_grad
+from portnn.backend import Backend
+from portnn.nn import Key, Layer
+from portnn.optim import Optimizer, apply_updates
+from portnn.random import stream
+
+__all__ = ["Batch", "Dataset", "Snapshot", "make_step"]
+
+_ORDER, _NOISE = 1, 2  # purposes of the random streams of a seed; 0 draws the initial parameters
+
+
+@final
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a step changes.
+
+    Attributes:
+        params: the parameters.
+        state: the running state of the layers.
+        moments: the state of the optimiser.
+    """
+
+    params: Tree
+    state: Tree
+    moments: Tree
+
+
+@final
+@dataclass(frozen=True)
+class Batch:
+    """The samples of one step."""
+
+    x: Array
+    y: Array
+    weight: Array | None
+    size: int
+
+
+@final
+@dataclass(frozen=True)
+class Dataset:
+    """Samples on a backend, and the order in which an epoch goes through them.
+
+    Attributes:
+        x: inputs (n, ...).
+        y: targets (n, ...).
+        weight: sample weights (n,), or None.
+        backend: where they lie.
+    """
+
+    x: Array
+    y: Array
+    weight: Array | None
+    backend: Backend
+
+    def batches(self, size: int | None, order: Array | None) -> Iterator[Batch]:
+        """The samples, `size` at a time (None for all at once), in the order given by indices."""
+        n = self.x.shape[0]
+        size = n if size is None else size
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            if order is not None:
+                chosen = order[start:stop]
+                parts = [
+                    a if a is None else ops.take(a, chosen, axis=0) for a in (self.x, self.y, self.weight)
+                ]
+            elif stop - start == n:
+                parts = [self.x, self.y, self.weight]
+            else:
+                parts = [a if a is None else a[start:stop, ...] for a in (self.x, self.y, self.weight)]
+            yield Batch(*parts, stop - start)
+
+    def order(self, seed: int, epoch: int) -> Array:
+        """The order of an epoch: the same for one seed on every backend."""
+        return self.backend.asarray(stream(seed, _ORDER, epoch).permutation(self.x.shape[0]))
+
+
+def make_step(
+    layer: Layer, loss: Callable[..., Array], optimizer: Optimizer, seed: int
+) -> Callable[[Snapshot, Batch, int], tuple[Snapshot, Array, Array]]:
+    """One step of training as a function: forward, backward, update.
+
+    Args:
+        layer: the network's description.
+        loss: a function of predictions and targets, and of ``sample_weight`` if batches have weights.
+        optimizer: what turns gradients into updates.
+        seed: the seed of the noise that layers use in training.
+
+    Returns:
+        A function of a snapshot, a batch and the number of the step, which returns the next snapshot, the
+        loss and the predictions.
+    """
+
+    def objective(params: Tree, state: Tree, batch: Batch, key: Key) -> tuple[Array, tuple[Array, Tree]]:
+        predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
+        options = {} if batch.weight is None else {"sample_weight": batch.weight}
+        return loss(predictions, batch.y, **options), (predictions, state)
+
+    differentiate = value_and_grad(objective, has_aux=True)
+
+    def step(now: Snapshot, batch: Batch, number: int) -> tuple[Snapshot, Array, Array]:
+        key = (seed, _NOISE, number)
+        (value, (predictions, state)), grads = differentiate(now.params, now.state, batch, key)
+        updates, moments = optimizer.update(grads, now.moments, now.params)
+        return Snapshot(apply_updates(now.params, updates), state, moments), value, predictions
+
+    return step

@@ -1,0 +1,57 @@
+"""A progress bar that terminals and notebooks both know: tqdm's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any, final
+
+__all__ = ["Progress"]
+
+
+@final
+class Progress:
+    """Steps done, on standard error, or nothing at all.
+
+    Args:
+        total: the number of steps.
+        show: True for a bar, False for none, None for a bar if tqdm is installed and someone is looking
+            (a terminal or a notebook).
+
+    Raises:
+        ImportError: if `show` is True and tqdm is not installed.
+    """
+
+    def __init__(self, total: int, show: bool | None) -> None:
+        self._bar: Any = None
+        if show is None:
+            watched = sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+            show = watched and find_spec("tqdm") is not None
+        if show:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise ImportError('progress=True needs tqdm: pip install "portnn[progress]"') from None
+            self._bar = tqdm(total=total, unit="step", mininterval=0.2)
+
+    def step(self) -> None:
+        """One step more is done."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def epoch(self, number: int, total: int, logs: Mapping[str, float]) -> None:
+        """Show the values of an epoch beside the bar."""
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {number}/{total}", refresh=False)
+            self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()})
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -41,7 +41,7 @@ class DeviceTypes:
         return dtype_name(dtype) in self._all()
 
     def fit(self, host: Any, x: Any, dtype: DType | None) -> Any:
-        """The host array in the data type that the result shall have."""
+        """The host array in the data type that the result shall have, in native byte order."""
         name = host.dtype.name
         if dtype is not None:
             name = dtype_name(dtype)

@@ -86,12 +86,12 @@ def to_host(x: Array) -> Any:
 def from_host(host: Any, device: Device) -> Array:
     """A view on the CPU when NumPy's memory allows it, a copy otherwise.
 
-    torch knows neither read-only memory, nor negative strides, nor the other byte order (its DLPack
-    import ends the process on a negative stride), so such arrays are copied first.
+    torch knows neither read-only memory nor negative strides (its DLPack import ends the process on
+    one), so such arrays are copied first.
     """
     torch = importlib.import_module("torch")
-    if not host.flags.writeable or not host.dtype.isnative or any(s < 0 for s in host.strides):
-        host = host.astype(host.dtype.newbyteorder("="), order="C", copy=True)
+    if not host.flags.writeable or any(step < 0 for step in host.strides):
+        host = host.copy(order="C")
     return torch.from_numpy(host).to(device)
 
 

@@ -12,6 +12,8 @@ from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import add, divide, multiply, negative
 from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import equal
+from portnn.ops._logical import isinf, logical_or
+from portnn.ops._rounding import sign
 from portnn.trace import namespace, primitive
 
 __all__ = [
@@ -264,9 +266,9 @@ reciprocal.vjp(lambda g, y, x: negative(multiply(g, multiply(y, y))))
 
 
 def direction(x: Array, norm: Array) -> Array:
-    """``x / norm``, and 0 with all its derivatives where the norm is 0: the slope of a norm by `x`."""
-    zero = equal(norm, 0.0)
-    return divide(where(zero, 0.0, x), where(zero, 1.0, norm))
+    """``x / norm``, the slope of a norm; at norms of 0 and infinity, the sign of infinite `x`, else 0."""
+    singular = logical_or(equal(norm, 0.0), isinf(norm))
+    return divide(where(singular, where(isinf(x), sign(x), 0.0), x), where(singular, 1.0, norm))
 
 
 @primitive

@@ -10,6 +10,7 @@ from portnn.ops._arithmetic import add, divide, multiply, negative, subtract
 from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import hypot, sqrt
+from portnn.ops._logical import isinf, logical_or
 from portnn.trace import namespace, primitive
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "sin", "tan"]
@@ -157,10 +158,11 @@ atan.vjp(_atan_rule)
 
 
 def _over_square_radius(g: Array, x: ArrayLike, x1: ArrayLike, x2: ArrayLike) -> Array:
-    """``g * x / (x1**2 + x2**2)``, and 0 at the origin."""
+    """``g * x / (x1**2 + x2**2)``, and 0 at the origin and at infinity."""
     r = hypot(x1, x2)
-    r = where(equal(r, 0.0), 1.0, r)
-    return divide(multiply(g, divide(x, r)), r)
+    singular = logical_or(equal(r, 0.0), isinf(r))
+    r = where(singular, 1.0, r)
+    return divide(multiply(g, where(singular, 0.0, divide(x, r))), r)
 
 
 @primitive

@@ -2,8 +2,8 @@
 
 After W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969) 631-637:
 three quotients of polynomials, for |x| up to 0.46875, up to 4 and beyond. Each is worked out on arguments
-clamped to where it holds, and the right one is chosen afterwards. The relative error is below 4 units of
-`finfo.eps`, for erfc out to where it underflows.
+clamped to where it holds, and the right one is chosen afterwards. The relative error of normal numbers was
+measured below 4 units of `finfo.eps` in float64 and 5 in float32, far out in the tail of erfc too.
 """
 
 from __future__ import annotations

@@ -139,13 +139,13 @@ def test_mistakes_come_surest_first(backend: Any) -> None:
     assert titles(figure) == WORST_FIRST
     drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     np.testing.assert_array_equal(np.stack(drawn), IMAGES[[4, 2, 1]])
-    assert figure.get_suptitle() == "all 3 mistakes in 5 samples, the surest first"
+    assert figure.get_suptitle() == "3 mistakes in 5 samples, the surest first"
 
 
 def test_at_most_n_mistakes_are_drawn() -> None:
     figure = plot.mistakes(IMAGES, TRUE, PROBABILITIES, n=2, labels=["cat", "dog", "owl"])
     assert titles(figure) == ["cat → owl   100 %", "owl → cat   94 %"]
-    assert figure.get_suptitle() == "2 of the 3 mistakes in 5 samples, the surest first"
+    assert figure.get_suptitle() == "2 of 3 mistakes in 5 samples, the surest first"
 
 
 @pytest.mark.parametrize("shape", [(5, 784), (5, 28, 28), (5, 1, 28, 28)])
@@ -162,7 +162,7 @@ def test_images_of_three_channels() -> None:
 
 def test_no_mistakes_is_said() -> None:
     figure = plot.mistakes(IMAGES[:1], TRUE[:1], PROBABILITIES[:1])
-    assert figure.get_suptitle() == "no mistakes in 1 samples"
+    assert figure.get_suptitle() == "no mistakes in 1 sample"
     assert not figure.axes
 
 

@@ -137,9 +137,14 @@ def draw_mistakes(canvas: Canvas, answers: Answers, n: int) -> None:
 
 def _headline(shown: int, mistakes: int, samples: int) -> str:
     if not mistakes:
-        return f"no mistakes in {samples:,} samples"
-    which = f"all {mistakes:,}" if shown == mistakes else f"{shown:,} of the {mistakes:,}"
-    return f"{which} mistakes in {samples:,} samples, the surest first"
+        return f"no mistakes in {_counted(samples, 'sample')}"
+    first = f"{shown:,} of " if shown < mistakes else ""
+    order = ", the surest first" if mistakes > 1 else ""
+    return f"{first}{_counted(mistakes, 'mistake')} in {_counted(samples, 'sample')}{order}"
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def _draw_one(axes: Any, answers: Answers, i: int, darkest: Any) -> None:

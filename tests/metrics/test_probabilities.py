@@ -61,6 +61,14 @@ def test_a_sure_and_wrong_answer_costs_no_infinity() -> None:
         assert_close(metrics.log_loss(np.asarray([1]), p), expected, rtol=1e-6)
 
 
+def test_a_sure_and_right_answer_costs_the_rounding_error() -> None:
+    for dtype in (np.float32, np.float64):
+        p = np.asarray([[1.0, 0.0]], dtype=dtype)
+        expected = np.asarray(sk.log_loss([0], p, labels=[0, 1]), dtype=dtype)
+        assert expected > 0
+        assert_close(metrics.log_loss(np.asarray([0]), p), expected, rtol=1e-6)
+
+
 rng = np.random.default_rng(0)
 TRUE = rng.integers(0, 5, 200)
 PROBABILITIES = rng.dirichlet(np.ones(5), 200).astype(np.float32)

@@ -24,10 +24,9 @@ def _one_hot(labels: Array, logits: Array) -> Array:
     return ops.equal(ops.expand_dims(labels, axis=-1), classes)
 
 
-def _infinite_outside(losses: Array, labels: Array, n: int) -> Array:
-    """Infinity where a label is no class."""
-    valid = ops.logical_and(ops.greater_equal(labels, 0), ops.less(labels, n))
-    return ops.where(valid, losses, float("inf"))
+def _is_class(labels: Array, n: int) -> Array:
+    """True where a label is one of n classes."""
+    return ops.logical_and(ops.greater_equal(labels, 0), ops.less(labels, n))
 
 
 def _in_dtype_of(logits: Array, targets: Array) -> Array:
@@ -131,7 +130,7 @@ def _labelled(
     else:
         hot = ops.astype(_one_hot(labels, logits), logits.dtype)
         losses = ops.softmax_cross_entropy(logits, _smoothed(hot, label_smoothing, class_weights))
-        losses = _infinite_outside(losses, labels, logits.shape[-1])
+        losses = ops.where(_is_class(labels, logits.shape[-1]), losses, float("inf"))
         if class_weights is not None:
             share = ops.sum(_smoothed(hot, 0.0, class_weights), axis=-1)
     if kept is not None:
@@ -185,9 +184,10 @@ def focal(
     losses = modulated(ops.softmax_cross_entropy(logits, known), gamma)
     if alpha is not None:
         hot = ops.astype(_one_hot(targets, logits), logits.dtype) if labelled else known
-        losses = ops.multiply(losses, ops.sum(_smoothed(hot, 0.0, alpha), axis=-1))
+        factor = ops.sum(_smoothed(hot, 0.0, alpha), axis=-1)
         if labelled:
-            losses = _infinite_outside(losses, targets, logits.shape[-1])
+            factor = ops.where(_is_class(targets, logits.shape[-1]), factor, 1.0)
+        losses = ops.multiply(losses, factor)
     return reduced(losses, sample_weight, reduction)
 
 
@@ -236,7 +236,8 @@ def multiclass_hinge(
     own = ops.sum(ops.where(hot, logits, 0.0), axis=-1, keepdims=True)
     excess = ops.maximum(ops.subtract(logits, own) + margin, 0.0)
     losses = ops.sum(ops.where(hot, 0.0, excess), axis=-1) / n
-    return reduced(_infinite_outside(losses, targets, n), sample_weight, reduction)
+    losses = ops.where(_is_class(targets, n), losses, float("inf"))
+    return reduced(losses, sample_weight, reduction)
 
 
 @make_loss(task=Task.CLASSES, link=ops.softmax)

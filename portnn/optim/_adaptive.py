@@ -72,14 +72,14 @@ def _variance(v: Array, a: Array) -> Array:
     return ops.maximum(ops.subtract(v, ops.square(a)), 0.0)
 
 
-def scale_by_adagrad(*, initial: float = 0.0, eps: float = 1e-10) -> Optimizer:
+def scale_by_adagrad(*, initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> Optimizer:
     """Divide by the root of the sum of squares so far: Adagrad without its learning rate.
 
     ``s = s + g**2``, update ``g / (sqrt(s) + eps)`` (Duchi, Hazan and Singer 2011, Adaptive subgradient
     methods for online learning and stochastic optimization, figure 1, diagonal).
 
     Args:
-        initial: the sum before the first step, >= 0.
+        initial_accumulator_value: the sum before the first step, >= 0.
         eps: added to the root, > 0.
 
     Returns:
@@ -87,13 +87,14 @@ def scale_by_adagrad(*, initial: float = 0.0, eps: float = 1e-10) -> Optimizer:
 
     Example:
         >>> import numpy as np
-        >>> transform = scale_by_adagrad(initial=9.0)
+        >>> transform = scale_by_adagrad(initial_accumulator_value=9.0)
         >>> params = np.asarray([0.0])
         >>> updates, _ = transform.update(np.asarray([4.0]), transform.init(params), params)
         >>> round(float(updates[0]), 4)
         0.8
     """
-    initial, eps = not_negative("initial", initial), positive("eps", eps, "try 1e-10")
+    initial = not_negative("initial_accumulator_value", initial_accumulator_value)
+    eps = positive("eps", eps, "try 1e-10")
 
     def start(params: Tree) -> Tree:
         return {"sum": tree.map(lambda p: ops.full_like(p, initial), params)}

@@ -12,8 +12,8 @@ from portnn._typing import Array, Tree
 from portnn.trace import TracedArray, namespace
 
 __all__ = [
-    "Schedule", "check_gradients", "check_params", "check_rate", "fraction", "fractions", "not_negative",
-    "positive", "whole",
+    "Schedule", "check_gradients", "check_params", "check_rate", "finite", "fraction", "fractions",
+    "not_negative", "positive", "whole",
 ]  # fmt: skip
 
 Schedule: TypeAlias = Callable[[Array | int], Array | float]
@@ -36,6 +36,12 @@ def positive(name: str, value: object, fix: str = "try a small number such as 0.
     """`value` as a float, if it is finite and above zero."""
     x = _real(name, value, fix)
     return _fit(0.0 < x < math.inf, name, x, "finite and > 0", fix)
+
+
+def finite(name: str, value: object, fix: str) -> float:
+    """`value` as a float, if it is neither infinite nor NaN."""
+    x = _real(name, value, fix)
+    return _fit(math.isfinite(x), name, x, "finite", fix)
 
 
 def not_negative(name: str, value: object, fix: str = "0.0 switches it off") -> float:
@@ -108,7 +114,10 @@ def check_gradients(what: str, grads: Tree, params: Tree) -> None:
     """
     if not any(tree.leaves(tree.map(_differs, params, grads))):
         return
-    for (path, p), g in zip(tree.items(params), tree.leaves(grads), strict=True):
+    in_order = tree.leaves(
+        tree.map(lambda p, g: g, params, grads)
+    )  # two dicts may order their keys differently
+    for (path, p), g in zip(tree.items(params), in_order, strict=True):
         where = f"{what}[{path}]" if path else what
         namespace(_plain(p), _plain(g))
         if p.shape != g.shape:

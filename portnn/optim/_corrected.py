@@ -85,7 +85,7 @@ def _nadam_numbers(
     t = real_step(step, product.dtype)
     now = b1 - ops.exp(t * decay) * (0.5 * b1)
     later = b1 - ops.exp((t + 1.0) * decay) * (0.5 * b1)
-    product = ops.reshape(ops.multiply(product, now), ())
+    product = ops.broadcast_to(ops.multiply(product, now), ())
     past = ops.divide(later, 1.0 - ops.multiply(product, later))
     present = ops.divide(1.0 - now, 1.0 - product)
     return step, product, (past, present, ops.sqrt(one_minus_power(b2, t)))

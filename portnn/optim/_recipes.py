@@ -120,7 +120,7 @@ def adagrad(
     def decayed(step: Array | int) -> Array | float:
         return (rate(step) if callable(rate) else rate) / (step * decay + 1.0)
 
-    method = scale_by_adagrad(initial=initial_accumulator_value, eps=eps)
+    method = scale_by_adagrad(initial_accumulator_value=initial_accumulator_value, eps=eps)
     return assemble(decayed if decay else rate, method, penalty=weight_decay)
 
 

@@ -38,7 +38,7 @@ def start_product(params: Tree) -> Array | None:
 
 def count(step: Array | None) -> Array | None:
     """The number of the next step, again as a 0-d array (NumPy's operators return scalars)."""
-    return None if step is None else ops.reshape(step + 1, ())
+    return None if step is None else ops.broadcast_to(step + 1, ())
 
 
 def per_dtype(compute: Callable[[DType], T]) -> Callable[[Array], T]:
@@ -56,15 +56,15 @@ def per_dtype(compute: Callable[[DType], T]) -> Callable[[Array], T]:
 
 
 @cache
-def _range(kind: type, dtype: DType) -> tuple[int, float]:
-    """Bits and largest number of a dtype; `kind` keeps apart dtypes of two libraries that have one hash."""
+def _range(library: str, dtype: DType) -> tuple[int, float]:
+    """Bits and largest number of a dtype; `library` keeps apart dtypes of two libraries with one hash."""
     info = ops.finfo(dtype)
     return int(info.bits), float(info.max)
 
 
 def _wide(dtype: DType) -> DType:
     """`dtype`, or float32 for the half precisions, in which steps could not be told apart."""
-    return "float32" if _range(type(dtype), dtype)[0] < 32 else dtype
+    return "float32" if _range(type(dtype).__module__, dtype)[0] < 32 else dtype
 
 
 def real_step(step: Array | None, dtype: DType) -> Array:
@@ -96,5 +96,5 @@ def tame(g: Array) -> Array:
     if not prod(g.shape):
         return g
     dtype = g.dtype
-    bound = _range(type(dtype), dtype)[1] ** 0.375
+    bound = _range(type(dtype).__module__, dtype)[1] ** 0.375
     return ops.multiply(g, ops.divide(bound, ops.maximum(ops.max(ops.abs(g)), bound)))

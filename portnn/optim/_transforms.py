@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
-from portnn.optim._checks import Schedule, check_rate, fraction, not_negative
+from portnn.optim._checks import Schedule, check_rate, finite, fraction, not_negative
 from portnn.optim._optimizer import Optimizer, chain
 from portnn.optim._steps import count, like, per_dtype, real_step, start_count, zeros
 
@@ -27,7 +27,7 @@ def scale(factor: float) -> Optimizer:
         >>> transform.update(np.asarray([4.0, 2.0]), transform.init(params), params)[0].tolist()
         [-2.0, -1.0]
     """
-    factor = float(factor)
+    factor = finite("factor", factor, "try -0.01")
 
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         return tree.map(lambda g: g * factor, grads), state

@@ -16,7 +16,7 @@ STEPS = 100
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a recipe, the oracle with its numbers, torch's class with its numbers (None: torch has none)."""
+    """One row: a recipe, the oracle and its numbers, torch's class and its numbers if it has one."""
 
     name: str
     optimizer: optim.Optimizer
@@ -47,11 +47,13 @@ CASES = [
     _case("rmsprop", optim.rmsprop(), oracles.rmsprop, _RMS, "RMSprop"),
     _case("rmsprop-momentum", optim.rmsprop(momentum=0.7, weight_decay=0.05), oracles.rmsprop,
           {**_RMS, "momentum": 0.7, "weight_decay": 0.05}, "RMSprop", momentum=0.7, weight_decay=0.05),
-    _case("rmsprop-centered", optim.rmsprop(0.02, alpha=0.9, eps=1e-6, momentum=0.5, centered=True), oracles.rmsprop,
+    _case("rmsprop-centered", optim.rmsprop(0.02, alpha=0.9, eps=1e-6, momentum=0.5, centered=True),
+          oracles.rmsprop,
           {"lr": 0.02, "alpha": 0.9, "eps": 1e-6, "momentum": 0.5, "centered": True},
           "RMSprop", lr=0.02, alpha=0.9, eps=1e-6, momentum=0.5, centered=True),
     _case("adagrad", optim.adagrad(), oracles.adagrad, {"lr": 0.01, "eps": 1e-10}, "Adagrad"),
-    _case("adagrad-decay", optim.adagrad(0.1, lr_decay=0.01, weight_decay=0.05, initial_accumulator_value=0.2, eps=1e-6),
+    _case("adagrad-decay",
+          optim.adagrad(0.1, lr_decay=0.01, weight_decay=0.05, initial_accumulator_value=0.2, eps=1e-6),
           oracles.adagrad, {"lr": 0.1, "eps": 1e-6, "lr_decay": 0.01, "initial": 0.2, "weight_decay": 0.05},
           "Adagrad", lr=0.1, lr_decay=0.01, weight_decay=0.05, initial_accumulator_value=0.2, eps=1e-6),
     _case("adadelta", optim.adadelta(), oracles.adadelta, {"lr": 1.0, "rho": 0.9, "eps": 1e-6}, "Adadelta"),
@@ -65,13 +67,15 @@ CASES = [
     _case("adam-no-memory", optim.adam(0.01, betas=(0.0, 0.0)), oracles.adam,
           {"lr": 0.01, "b1": 0.0, "b2": 0.0, "eps": 1e-8}, "Adam", lr=0.01, betas=(0.0, 0.0)),
     _case("adam-amsgrad", optim.adam(0.01, betas=(0.9, 0.9), amsgrad=True), oracles.adam,
-          {"lr": 0.01, "b1": 0.9, "b2": 0.9, "eps": 1e-8, "amsgrad": True}, "Adam", lr=0.01, betas=(0.9, 0.9), amsgrad=True),
+          {"lr": 0.01, "b1": 0.9, "b2": 0.9, "eps": 1e-8, "amsgrad": True},
+          "Adam", lr=0.01, betas=(0.9, 0.9), amsgrad=True),
     _case("adamw", optim.adamw(), oracles.adam, {**_ADAM, "decoupled": 0.01}, "AdamW"),
     _case("adamw-amsgrad", optim.adamw(0.01, betas=(0.8, 0.9), weight_decay=0.1, amsgrad=True), oracles.adam,
           {"lr": 0.01, "b1": 0.8, "b2": 0.9, "eps": 1e-8, "decoupled": 0.1, "amsgrad": True},
           "AdamW", lr=0.01, betas=(0.8, 0.9), weight_decay=0.1, amsgrad=True),
     _case("nadam", optim.nadam(), oracles.nadam, {**_ADAM, "lr": 2e-3, "psi": 4e-3}, "NAdam"),
-    _case("nadam-decay", optim.nadam(0.01, betas=(0.8, 0.95), weight_decay=0.05, momentum_decay=0.01), oracles.nadam,
+    _case("nadam-decay", optim.nadam(0.01, betas=(0.8, 0.95), weight_decay=0.05, momentum_decay=0.01),
+          oracles.nadam,
           {"lr": 0.01, "b1": 0.8, "b2": 0.95, "eps": 1e-8, "psi": 0.01, "weight_decay": 0.05},
           "NAdam", lr=0.01, betas=(0.8, 0.95), weight_decay=0.05, momentum_decay=0.01),
     _case("radam", optim.radam(), oracles.radam, _ADAM, "RAdam"),

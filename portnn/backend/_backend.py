@@ -166,6 +166,17 @@ class Backend:
         root = root_of(x)
         return root == self._root and library(root).on_device(x, self.device)
 
+    @property
+    def on_host(self) -> bool:
+        """Whether the device is the host itself: there reading a value waits for nothing.
+
+        Example:
+            >>> open_backend("numpy").on_host
+            True
+        """
+        mine = self.xp.zeros((1,), dtype=self.xp.float32, device=self.device)
+        return int(mine.__dlpack_device__()[0]) == _HOST
+
     def activate(self) -> AbstractContextManager[object]:
         """A context in which the library computes on this device; CuPy needs it for a GPU but the first."""
         return library(self._root).activate(self.device)

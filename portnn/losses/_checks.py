@@ -8,8 +8,8 @@ from portnn._typing import Array, ArrayLike
 from portnn.trace import TracedArray, namespace
 
 __all__ = [
-    "check_class_targets", "check_floating", "check_fraction", "check_real_targets", "check_same_shape",
-    "check_vector",
+    "check_class_targets", "check_floating", "check_fraction", "check_library", "check_real_targets",
+    "check_same_shape", "check_vector",
 ]  # fmt: skip
 
 # By type of array and dtype. The type stands first, so that dtypes of different libraries are never compared:
@@ -48,8 +48,18 @@ def check_real_targets(name: str, targets: Array) -> None:
         raise TypeError(f"{name}: targets must be real, got dtype {targets.dtype}; take the real part first")
 
 
+def check_library(name: str, x1: Array, x2: Array) -> None:
+    """Two arrays belong to one library."""
+    if type(x1) is not type(x2):
+        try:
+            namespace(*[x.plain if type(x) is TracedArray else x for x in (x1, x2)])
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+
+
 def check_same_shape(name: str, argument: str, predictions: Array, targets: Array) -> None:
-    """Targets have the shape of the predictions; they are never broadcast."""
+    """Targets have the library and the shape of the predictions; they are never broadcast."""
+    check_library(name, predictions, targets)
     if predictions.shape != targets.shape:
         raise ValueError(
             f"{name}: targets have shape {tuple(targets.shape)}, {argument} {tuple(predictions.shape)}; "
@@ -65,6 +75,7 @@ def check_class_targets(name: str, logits: Array, targets: Array) -> bool:
     """
     check_floating(name, "logits", logits)
     kind = _kind(name, "targets", targets)
+    check_library(name, logits, targets)
     shape, wanted = targets.shape, logits.shape
     if not wanted:
         raise ValueError(f"{name}: logits must have an axis of classes, got shape ()")

@@ -7,7 +7,7 @@ from math import log
 from portnn import ops
 from portnn._typing import Array
 from portnn.autodiff import stop_gradient
-from portnn.losses._checks import check_floating, check_real_targets, check_same_shape
+from portnn.losses._checks import check_floating, check_library, check_real_targets, check_same_shape
 from portnn.losses._loss import Task, make_loss
 from portnn.losses._reduce import Reduction, check_reduction, reduced
 
@@ -133,6 +133,7 @@ def _check_gaussian(predictions: Array, targets: Array, log_variance: Array | No
         check_same_shape(name, "predictions", predictions, targets)
         check_same_shape(name, "log_variance", log_variance, targets)
         return
+    check_library(name, predictions, targets)
     shape, wanted = tuple(predictions.shape), tuple(targets.shape)
     if not wanted or shape != (*wanted[:-1], 2 * wanted[-1]):
         raise ValueError(

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.losses._checks import check_real_targets
+from portnn.losses._checks import check_library, check_real_targets
 
 __all__ = ["Reduction", "check_reduction", "reduced"]
 
@@ -59,6 +59,7 @@ def reduced(losses: Array, sample_weight: Array | None, reduction: str, share: A
         A scalar, or an array of the shape of the losses.
     """
     if sample_weight is not None:
+        check_library("sample_weight", losses, sample_weight)
         weight = _stretched(ops.astype(sample_weight, losses.dtype, copy=False), losses)
         losses = ops.multiply(losses, weight)
         share = weight if share is None else ops.multiply(share, weight)

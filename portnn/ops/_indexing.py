@@ -38,7 +38,9 @@ def _scatter_add(values: Array, indices: Array, /, *, length: int) -> Array:
     width = 1
     while width < m:
         same = xp.reshape(ids[width:] == ids[:-width], (m - width, *column))
-        total = xp.concat([total[:width, ...], total[width:, ...] + xp.where(same, total[:-width, ...], 0.0)], axis=0)
+        total = xp.concat(
+            [total[:width, ...], total[width:, ...] + xp.where(same, total[:-width, ...], 0.0)], axis=0
+        )
         width *= 2
     wanted = indices_at(ids, length)
     last = xp.searchsorted(ids, wanted, side="right") - 1

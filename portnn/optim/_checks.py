@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from portnn import tree
 from portnn._typing import Array, Tree
@@ -98,11 +98,32 @@ def check_params(params: Tree) -> None:
         first = _plain(leaf)
 
 
-def _differs(p: Array, g: Array) -> bool:
-    """Whether `g` cannot be a gradient by `p`; asked of each leaf at each step, so quick questions first."""
-    if type(p) is not type(g) and namespace(_plain(p)) is not namespace(_plain(g)):
+def _fits(p: Any, g: Any) -> bool:
+    """Whether `g` can be a gradient by `p`. Asked at each step, so it walks by itself and asks little."""
+    if isinstance(p, dict):
+        if not isinstance(g, dict) or p.keys() != g.keys():
+            return False
+        for key, child in p.items():  # noqa: SIM110  # a generator costs more than the questions
+            if not _fits(child, g[key]):
+                return False
         return True
-    return bool(p.shape != g.shape or p.dtype != g.dtype)
+    if isinstance(p, list | tuple):
+        if type(p) is not type(g) or len(p) != len(g):
+            return False
+        for child, other in zip(p, g, strict=True):  # noqa: SIM110
+            if not _fits(child, other):
+                return False
+        return True
+    if type(p) is not type(g) and not _same_library(p, g):
+        return False
+    return p is None or bool(p.shape == g.shape and p.dtype == g.dtype)
+
+
+def _same_library(p: Any, g: Any) -> bool:
+    """Whether two leaves of different types are arrays of one library: traced and plain, or 0-d of NumPy."""
+    if p is None or g is None or isinstance(g, dict | list | tuple):
+        return False
+    return namespace(_plain(p)) is namespace(_plain(g))
 
 
 def check_gradients(what: str, grads: Tree, params: Tree) -> None:
@@ -112,11 +133,10 @@ def check_gradients(what: str, grads: Tree, params: Tree) -> None:
         ValueError: if the trees differ, or a shape.
         TypeError: if a library or a dtype differs.
     """
-    if not any(tree.leaves(tree.map(_differs, params, grads))):
+    if _fits(params, grads):
         return
-    in_order = tree.leaves(
-        tree.map(lambda p, g: g, params, grads)
-    )  # two dicts may order their keys differently
+    # Two dicts may order their keys differently; a tree of another structure is refused here.
+    in_order = tree.leaves(tree.map(lambda p, g: g, params, grads))
     for (path, p), g in zip(tree.items(params), in_order, strict=True):
         where = f"{what}[{path}]" if path else what
         namespace(_plain(p), _plain(g))

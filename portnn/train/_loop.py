@@ -63,9 +63,15 @@ class Dataset:
     weight: Array | None
     backend: Backend
 
+    @property
+    def size(self) -> int:
+        """The number of samples."""
+        n: int = self.x.shape[0]
+        return n
+
     def batches(self, size: int | None, order: Array | None) -> Iterator[Batch]:
         """The samples, `size` at a time (None for all at once), in the order given by indices."""
-        n = self.x.shape[0]
+        n = self.size
         size = n if size is None else size
         for start in range(0, n, size):
             stop = min(start + size, n)
@@ -82,7 +88,7 @@ class Dataset:
 
     def order(self, seed: int, epoch: int) -> Array:
         """The order of an epoch: the same for one seed on every backend."""
-        return self.backend.asarray(stream(seed, _ORDER, epoch).permutation(self.x.shape[0]))
+        return self.backend.asarray(stream(seed, _ORDER, epoch).permutation(self.size))
 
 
 def make_step(

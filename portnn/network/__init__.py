@@ -1,0 +1,5 @@
+"""`Network`: describe, fit, predict, score, save."""
+
+from portnn.network._network import Network
+
+__all__ = ["Network"]

@@ -1,0 +1,169 @@
+"""Data at the door of a `Network`: brought to its backend, and looked at before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from portnn import ops
+from portnn._typing import Array, ArrayLike
+from portnn.backend import Backend
+from portnn.losses import Task, task_of
+from portnn.optim import Optimizer
+from portnn.trace import is_kind
+
+__all__ = ["bring_inputs", "bring_targets", "bring_weights", "check_fit"]
+
+
+def check_fit(epochs: int, batch_size: int | None, optimizer: Any, callbacks: Any) -> None:
+    """The options of a training, before any work is done."""
+    for name, value in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
+        if value < 1:
+            raise ValueError(f"fit: {name} must be at least 1, got {value}")
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"fit: optimizer must come from portnn.optim, such as optim.sgd(0.1), got {type(optimizer).__name__}"
+        )
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"fit: callbacks must be functions of an Epoch, got {type(callback).__name__}")
+
+
+def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
+    """An array of the backend, with at least one sample."""
+    try:
+        x = backend.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {str(error)[:220]}") from None
+    if not x.shape:
+        raise ValueError(f"{name}: expected an array with a batch axis, got a single number; write x[None]")
+    if 0 in x.shape:
+        raise ValueError(
+            f"{name}: expected at least one sample, got an empty array of shape {tuple(x.shape)}"
+        )
+    return x
+
+
+def _check_finite(name: str, x: Array) -> None:
+    """No NaN and no infinity; the message names the first sample that has one."""
+    finite = ops.isfinite(x)
+    if not bool(ops.all(finite)):
+        rows = ops.all(ops.reshape(finite, (x.shape[0], -1)), axis=1)
+        first = int(ops.argmin(ops.astype(rows, "int32")))
+        raise ValueError(f"{name}: sample {first} has NaN or infinite values; remove or replace them first")
+
+
+def bring_inputs(value: ArrayLike, backend: Backend, dtype: str) -> Array:
+    """Inputs on the backend: floating point in the network's dtype, integers as they are.
+
+    Raises:
+        TypeError: if they are not real numbers.
+        ValueError: if there are none, or some are not finite.
+    """
+    x = _bring("x", value, backend)
+    if is_kind(x, "real floating"):
+        _check_finite("x", x)
+        wanted = backend.dtype(dtype)
+        return x if x.dtype == wanted else ops.astype(x, wanted)
+    if not is_kind(x, "integral"):
+        raise TypeError(f"x: expected real numbers, got dtype {x.dtype}; convert with astype")
+    return x
+
+
+def bring_targets(
+    value: ArrayLike, n: int, predictions: Array, loss: Callable[..., Array], backend: Backend
+) -> Array:
+    """Targets on the backend, checked against what the network predicts for one sample.
+
+    Args:
+        value: the targets.
+        n: the number of samples.
+        predictions: the network's raw predictions for the first sample.
+        loss: the loss, which decides what targets may be.
+        backend: the backend to bring them to.
+
+    Raises:
+        TypeError: if their dtype does not suit the loss.
+        ValueError: if their number, shape or values do not.
+    """
+    y = _bring("y", value, backend)
+    if y.shape[0] != n:
+        raise ValueError(f"y: expected as many targets as samples in x, {n}, got {y.shape[0]}")
+    if is_kind(y, "complex floating"):
+        raise TypeError(f"y: expected real numbers, got dtype {y.dtype}; split real and imaginary part")
+    if is_kind(y, "real floating"):
+        _check_finite("y", y)
+    task = task_of(loss)
+    if task is Task.CLASSES and len(y.shape) == 1:
+        _check_labels(y, predictions.shape[-1], _option(loss, "ignore_index"))
+    else:
+        y = ops.astype(y, predictions.dtype)
+        if tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
+            y = ops.expand_dims(y, axis=1)
+        if task is not Task.VALUES:
+            _check_probabilities(y, task)
+    loss(predictions, y[:1, ...])  # shapes are the loss's own to judge
+    return y
+
+
+def _check_probabilities(y: Array, task: Task) -> None:
+    """Targets between 0 and 1, and rows of classes that sum to 1."""
+    inside = ops.logical_and(ops.greater_equal(y, 0.0), ops.less_equal(y, 1.0))
+    if not bool(ops.all(inside)):
+        raise ValueError(
+            f"y: expected targets between 0 and 1 for a loss for {task.value}, got values outside"
+        )
+    if task is Task.CLASSES and len(y.shape) > 1:
+        off = ops.abs(ops.subtract(ops.sum(y, axis=-1), 1.0))
+        if bool(ops.any(ops.greater(off, 1e-3))):
+            raise ValueError(
+                "y: expected one-hot or soft rows that sum to 1; for several labels use sigmoid_cross_entropy"
+            )
+
+
+def _check_labels(y: Array, classes: int, ignored: int | None) -> None:
+    """Integer labels are classes."""
+    if not is_kind(y, "integral"):
+        raise TypeError(
+            f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
+        )
+    odd = ops.logical_or(ops.less(y, 0), ops.greater_equal(y, classes))
+    if ignored is not None:
+        odd = ops.logical_and(odd, ops.not_equal(y, ignored))
+    if bool(ops.any(odd)):
+        first = int(ops.argmax(ops.astype(odd, "int32")))
+        raise ValueError(
+            f"y: sample {first} has the label {int(y[first])}, but the network has {classes} classes, "
+            f"0 to {classes - 1}; widen the last layer or renumber the labels"
+        )
+
+
+def _option(loss: Any, name: str) -> Any:
+    """An option that was bound to a loss by functools.partial."""
+    while hasattr(loss, "keywords"):
+        if name in loss.keywords:
+            return loss.keywords[name]
+        loss = loss.func
+    return None
+
+
+def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str) -> Array | None:
+    """Sample weights on the backend.
+
+    Raises:
+        ValueError: if they are not `n` numbers, finite, not negative and not all zero.
+    """
+    if value is None:
+        return None
+    w = _bring("sample_weight", value, backend)
+    if tuple(w.shape) != (n,):
+        raise ValueError(
+            f"sample_weight: expected shape ({n},), a weight for each sample, got {tuple(w.shape)}"
+        )
+    w = ops.astype(w, backend.dtype(dtype))
+    _check_finite("sample_weight", w)
+    if bool(ops.any(ops.less(w, 0.0))) or not bool(ops.any(ops.greater(w, 0.0))):
+        raise ValueError("sample_weight: expected weights that are not negative, and at least one above zero")
+    return w

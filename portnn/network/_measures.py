@@ -1,0 +1,48 @@
+"""What is reported of a training or an evaluation, by the task that the loss is for."""
+
+from __future__ import annotations
+
+from portnn import metrics, ops
+from portnn._typing import Array
+from portnn.losses import Task
+
+__all__ = ["count_right", "decide", "score_of"]
+
+
+def decide(predictions: Array, task: Task) -> Array:
+    """Decisions from raw predictions: the likeliest class, or yes for each label with a positive logit."""
+    if task is Task.CLASSES:
+        return ops.argmax(predictions, axis=-1)
+    return ops.greater(predictions, 0.0)
+
+
+def _truth(y: Array, task: Task, decisions: Array) -> Array:
+    """Targets in the form of decisions: labels from one-hot rows, booleans from numbers."""
+    if task is Task.LABELS:
+        return ops.greater(y, 0.5)
+    return ops.argmax(y, axis=-1) if len(y.shape) > len(decisions.shape) else y
+
+
+def count_right(predictions: Array, y: Array, task: Task) -> Array:
+    """How many samples of a batch are wholly right; a 0-d int32 array, so that no GPU has to wait."""
+    decisions = decide(predictions, task)
+    right = ops.equal(decisions, _truth(y, task, decisions))
+    while len(right.shape) > 1:
+        right = ops.all(right, axis=-1)
+    return ops.sum(ops.astype(right, "int32"), dtype="int32")
+
+
+def score_of(predictions: Array, shown: Array, y: Array, task: Task, weight: Array | None) -> float:
+    """Accuracy for classes and labels, R² for values.
+
+    Args:
+        predictions: raw predictions.
+        shown: what the loss's link makes of them.
+        y: targets.
+        task: what the loss is for.
+        weight: sample weights, or None.
+    """
+    if task is Task.VALUES:
+        return float(metrics.r2(y, shown, sample_weight=weight))
+    decisions = decide(predictions, task)
+    return float(metrics.accuracy(_truth(y, task, decisions), decisions, sample_weight=weight))

@@ -1,0 +1,137 @@
+"""What every use of a network rests on: layers, and their parameters on a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from portnn import losses, ops, tree
+from portnn._typing import Array, ArrayLike, Tree
+from portnn.backend import Backend, convert_like, get_backend
+from portnn.losses import Task, task_of
+from portnn.network._inputs import bring_inputs, bring_targets, bring_weights
+from portnn.network._summary import input_shape_of, summarize
+from portnn.nn import Layer, Sequential
+from portnn.optim import Optimizer
+from portnn.random import stream
+from portnn.train import Dataset
+
+__all__ = ["Model"]
+
+_ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few enough to fit
+
+
+class Model:
+    """Layers with parameters on a backend; the base of `Network`, which documents the arguments."""
+
+    def __init__(
+        self,
+        layers: Layer | Sequence[Any],
+        *,
+        loss: Callable[..., Array] = losses.softmax_cross_entropy,
+        backend: str | Backend = "cpu",
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"Network: dtype must be 'float32' or 'float64', got {dtype!r}")
+        task_of(loss)
+        self.layer: Layer = layers if isinstance(layers, Layer) else Sequential(layers)
+        self.loss = loss
+        self.backend = get_backend(backend)
+        self.seed = seed
+        self.dtype = dtype
+        self.epochs = 0
+        self._sample_shape = input_shape_of(self.layer)
+        self._fitted: tuple[Optimizer, Tree] | None = None
+        self.steps = 0
+        self._place(self.backend, self.layer.init(stream(seed, 0), dtype), self.layer.init_state(dtype))
+
+    def _place(self, backend: Backend, params: Tree, state: Tree) -> None:
+        """Put parameters and state on a backend; a failure on the way changes nothing."""
+        placed = tree.map(backend.asarray, params), tree.map(backend.asarray, state)
+        self.backend = backend
+        self.params, self.state = placed
+
+    def resume(self, params: Tree, state: Tree, epochs: int, steps: int) -> None:
+        """Go on from parameters and counters that were saved."""
+        self._place(self.backend, params, state)
+        self.epochs, self.steps = epochs, steps
+
+    @property
+    def task(self) -> Task:
+        """What the network tells: classes, labels or values; its loss decides."""
+        return task_of(self.loss)
+
+    def to(self, backend: str | Backend) -> Self:
+        """Move the network to another backend.
+
+        Args:
+            backend: a name or a `Backend`.
+
+        Returns:
+            The network itself.
+
+        Raises:
+            BackendUnavailableError: if the backend cannot serve; the network is then where it was.
+        """
+        there = get_backend(backend)
+        if self._fitted is not None:
+            optimizer, moments = self._fitted
+            self._fitted = (optimizer, tree.map(there.asarray, moments))
+        self._place(there, self.params, self.state)
+        return self
+
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
+        """A table of the layers, the shapes of their outputs and their numbers of parameters.
+
+        Args:
+            input_shape: the shape of one sample; by default that of the data last trained on, or what the
+                first layer says; without any, the table has no shapes.
+
+        Returns:
+            Several lines of text.
+
+        Example:
+            >>> from portnn.nn import Linear, relu
+            >>> print(Model([Linear(784, 10), relu, Linear(10, 10)]).summary())
+            layer             output  parameters
+            ------------------------------------
+            Linear(784, 10)   (10,)        7,850
+            Activation(relu)  (10,)            0
+            Linear(10, 10)    (10,)          110
+            ------------------------------------
+            7,960 parameters, float32, on numpy
+        """
+        shape = self._sample_shape if input_shape is None else tuple(input_shape)
+        return summarize(self.layer, self.params, self.state, self.backend, self.dtype, shape)
+
+    def _dataset(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Dataset:
+        """Samples on the backend, checked in full before anything is changed."""
+        inputs = bring_inputs(x, self.backend, self.dtype)
+        first = self._forward(inputs[:1, ...])
+        targets = bring_targets(y, inputs.shape[0], first, self.loss, self.backend)
+        weights = bring_weights(weight, inputs.shape[0], self.backend, self.dtype)
+        return Dataset(inputs, targets, weights, self.backend)
+
+    def _forward(self, x: Array) -> Array:
+        """Raw predictions for inputs on the backend."""
+        with self.backend.activate():
+            n = x.shape[0]
+            parts = [
+                self.layer.apply(self.params, x[i : min(i + _ROWS, n), ...], state=self.state)[0]
+                for i in range(0, n, _ROWS)
+            ]
+            return parts[0] if len(parts) == 1 else ops.concat(parts, axis=0)
+
+    def _answer(self, result: Array, question: ArrayLike) -> Any:
+        """A result in the library of the question."""
+        if hasattr(question, "shape") and hasattr(question, "dtype"):
+            return convert_like(result, question)
+        return self.backend.to_numpy(result)
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return (
+            f"{name}({self.layer!r}, loss={self.loss!r}, backend={self.backend.name!r}, dtype={self.dtype!r})"
+        )

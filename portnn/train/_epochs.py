@@ -1,0 +1,110 @@
+"""Epochs: going through the data again and again, with a guard and a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, final
+
+from portnn import ops
+from portnn._typing import Array
+from portnn.optim import NonFiniteGradientError
+from portnn.train._guard import DivergenceError, Guard
+from portnn.train._loop import Batch, Dataset, Snapshot
+from portnn.train._progress import Progress
+
+__all__ = ["Plan", "run_epochs"]
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """How to go through the data.
+
+    Attributes:
+        epochs: how often.
+        batch_size: samples a step; None for all.
+        shuffle: whether each epoch has an order of its own.
+        seed: what the orders are drawn from.
+        first_epoch: the number of epochs that went before, so that going on repeats no order.
+        first_step: the number of steps that went before.
+    """
+
+    epochs: int
+    batch_size: int | None
+    shuffle: bool
+    seed: int
+    first_epoch: int
+    first_step: int
+
+
+def run_epochs(
+    step: Callable[[Snapshot, Batch, int], tuple[Snapshot, Array, Array]],
+    start: Snapshot,
+    data: Dataset,
+    plan: Plan,
+    guard: Guard,
+    *,
+    measure: Callable[[Array, Array], Array] | None,
+    progress: Progress,
+) -> Iterator[tuple[Snapshot, dict[str, float]]]:
+    """Train, an epoch at a time.
+
+    Args:
+        step: made by `make_step`.
+        start: where to begin.
+        data: what to learn from.
+        plan: how to go through it.
+        guard: watches the losses; its `good` snapshot is what to keep after an error.
+        measure: counts the right predictions of a batch, a 0-d integer array; None if that has no meaning.
+        progress: is told of each step.
+
+    Yields:
+        After each epoch the snapshot and its values: "loss", the mean over the epoch's batches as they were
+        met, and "accuracy" if there is a measure.
+
+    Raises:
+        DivergenceError: if a loss or a gradient is not finite.
+    """
+    now, number = start, plan.first_step
+    for epoch in range(plan.epochs):
+        shuffled = plan.shuffle and (plan.batch_size or data.size) < data.size
+        order = data.order(plan.seed, plan.first_epoch + epoch) if shuffled else None
+        losses, sizes, right = [], [], None
+        for batch in data.batches(plan.batch_size, order):
+            number += 1
+            after, loss, predictions = _guarded(step, now, batch, number, guard)
+            losses.append(loss)
+            sizes.append(batch.size)
+            if measure is not None:
+                count = measure(predictions, batch.y)
+                right = count if right is None else ops.add(right, count)
+            now = after
+            progress.step()
+        guard.look()
+        values = data.backend.to_numpy(ops.stack(losses)).tolist()
+        logs = {"loss": sum(v * n for v, n in zip(values, sizes, strict=True)) / data.size}
+        if right is not None:
+            logs["accuracy"] = int(right) / data.size
+        yield now, logs
+
+
+def _guarded(
+    step: Any, now: Snapshot, batch: Batch, number: int, guard: Guard
+) -> tuple[Snapshot, Array, Array]:
+    """A step whose loss, and whose gradient if the optimiser looks at it, the guard has seen."""
+    try:
+        after, loss, predictions = step(now, batch, number)
+    except NonFiniteGradientError as error:
+        guard.look()
+        raise DivergenceError(
+            f"at step {number}: {str(error)[:200]}; the parameters are the last good ones"
+        ) from error
+    guard.watch(number, loss, now)
+    return after, loss, predictions
+
+
+def count_steps(n: int, batch_size: int | None, epochs: int) -> int:
+    """The number of steps that `epochs` epochs over `n` samples take."""
+    return epochs * (1 if batch_size is None else ceil(n / batch_size))

@@ -205,7 +205,7 @@ def test_cosine_distance_at_zero_and_far_out():
     x = np.asarray([[0, 0], [3, 4], [0, 0], [3e30, 4e30], [3e-30, 4e-30], [1e-42, 0]], dtype=np.float32)
     t = np.asarray([[1, 0], [0, 0], [0, 0], [4e30, 3e30], [4e30, 3e30], [1, 0]], dtype=np.float32)
     y, pullback = vjp(partial(losses.cosine_distance, reduction="none"), x, t)
-    np.testing.assert_allclose(y, [1, 1, 1, 0.04, 0.04, 1], rtol=2e-6)
+    np.testing.assert_allclose(y, [1, 1, 1, 0.04, 0.04, 1], atol=2e-7)
     dx, dt = pullback(np.ones(6, dtype=np.float32))
     assert np.all(np.isfinite(dx))
     assert np.all(np.isfinite(dt))
@@ -236,10 +236,8 @@ def test_poisson_of_rates(backend):
     if backend.has_float64:
         loss = partial(losses.poisson_nll, targets=t, log_input=False)
         check_gradients(lambda x: loss(x), (backend.asarray(1 + rates),), step=1e-4)
-    zero = np.zeros(2)
-    assert losses.poisson_nll(zero, np.asarray([0, 1]), log_input=False, reduction="none").round(3).tolist() == [
-        0.0, 18.421,
-    ]  # fmt: skip
+    found = losses.poisson_nll(np.zeros(2), np.asarray([0, 1]), log_input=False, reduction="none")
+    np.testing.assert_allclose(found, [0.0, -np.log(1e-8)], rtol=1e-12)
 
 
 V = RNG.normal(size=(5, 3))

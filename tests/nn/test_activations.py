@@ -113,7 +113,8 @@ TRAPS = [
     ("leaky_relu", -inf, -inf, 0.01), ("leaky_relu", 0.0, 0.0, 0.01),
     ("elu", 1e4, 1e4, 1.0), ("elu", -1e4, -1.0, 0.0), ("elu", inf, inf, 1.0), ("elu", -inf, -1.0, 0.0),
     ("elu", 0.0, 0.0, 1.0),
-    ("selu", 1e4, 10507.01, SELU[0]), ("selu", -1e4, -SELU[0] * SELU[1], 0.0), ("selu", 0.0, 0.0, SELU[0] * SELU[1]),
+    ("selu", 1e4, 10507.01, SELU[0]), ("selu", -1e4, -SELU[0] * SELU[1], 0.0),
+    ("selu", 0.0, 0.0, SELU[0] * SELU[1]),
     ("celu 2", 1e4, 1e4, 1.0), ("celu 2", -1e4, -2.0, 0.0), ("celu 2", 0.0, 0.0, 1.0),
     ("gelu", inf, inf, 1.0), ("gelu", -inf, 0.0, 0.0), ("gelu", 1e20, 1e20, 1.0), ("gelu", -1e20, 0.0, 0.0),
     ("gelu", 0.0, 0.0, 0.5),
@@ -126,7 +127,8 @@ TRAPS = [
     ("softplus", -inf, 0.0, 0.0), ("softplus", -50.0, exp(-50.0), exp(-50.0)),
     ("log_sigmoid", -200.0, -200.0, 1.0), ("log_sigmoid", 200.0, 0.0, 0.0), ("log_sigmoid", -inf, -inf, 1.0),
     ("log_sigmoid", inf, 0.0, 0.0), ("log_sigmoid", 50.0, -exp(-50.0), exp(-50.0)),
-    ("softsign", inf, 1.0, 0.0), ("softsign", -inf, -1.0, 0.0), ("softsign", 1e30, 1.0, 0.0), ("softsign", 0.0, 0.0, 1.0),
+    ("softsign", inf, 1.0, 0.0), ("softsign", -inf, -1.0, 0.0), ("softsign", 1e30, 1.0, 0.0),
+    ("softsign", 0.0, 0.0, 1.0),
     ("sigmoid", 1e4, 1.0, 0.0), ("sigmoid", -1e4, 0.0, 0.0), ("sigmoid", -50.0, exp(-50.0), exp(-50.0)),
     ("tanh", inf, 1.0, 0.0), ("tanh", -1e4, -1.0, 0.0),
     ("hard_sigmoid", inf, 1.0, 0.0), ("hard_sigmoid", -inf, 0.0, 0.0), ("hard_sigmoid", 3.0, 1.0, 0.0),
@@ -257,7 +259,8 @@ def test_celu_errors(alpha):
 
 # Name here, name in torch.nn.functional, options there.
 TORCH = [
-    ("relu", "relu", {}), ("leaky_relu", "leaky_relu", {}), ("elu", "elu", {}), ("elu 0.5", "elu", {"alpha": 0.5}),
+    ("relu", "relu", {}), ("leaky_relu", "leaky_relu", {}), ("elu", "elu", {}),
+    ("elu 0.5", "elu", {"alpha": 0.5}),
     ("selu", "selu", {}), ("celu", "celu", {}), ("celu 2", "celu", {"alpha": 2.0}), ("gelu", "gelu", {}),
     ("gelu tanh", "gelu", {"approximate": "tanh"}), ("silu", "silu", {}), ("mish", "mish", {}),
     ("softplus", "softplus", {"threshold": 1000}), ("softsign", "softsign", {}), ("sigmoid", "sigmoid", {}),

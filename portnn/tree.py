@@ -7,7 +7,7 @@ their type. Dicts keep their insertion order, and two dicts match when they have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from portnn._typing import Tree
@@ -97,7 +97,7 @@ def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
         raise
 
 
-def _map(f: Callable[..., Any], tree: Any, rest: tuple[Any, ...]) -> Any:
+def _map(f: Callable[..., Any], tree: Any, rest: Sequence[Any]) -> Any:
     # Every optimiser step passes through here once per array: no path is kept, it is found on failure.
     for other in rest:
         if not _same_kind(tree, other):

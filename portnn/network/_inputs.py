@@ -24,7 +24,7 @@ def check_fit(epochs: int, batch_size: int | None, optimizer: Any, callbacks: An
             raise ValueError(f"fit: {name} must be at least 1, got {value}")
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(
-            f"fit: optimizer must come from portnn.optim, such as optim.sgd(0.1), got {type(optimizer).__name__}"
+            f"fit: optimizer must come from portnn.optim, like optim.sgd(0.1), got {type(optimizer).__name__}"
         )
     for callback in callbacks:
         if not callable(callback):

@@ -24,12 +24,12 @@ def _truth(y: Array, task: Task, decisions: Array) -> Array:
 
 
 def count_right(predictions: Array, y: Array, task: Task) -> Array:
-    """How many samples of a batch are wholly right; a 0-d int32 array, so that no GPU has to wait."""
+    """How many samples of a batch are wholly right; a 0-d integer array, so that no GPU has to wait."""
     decisions = decide(predictions, task)
     right = ops.equal(decisions, _truth(y, task, decisions))
     while len(right.shape) > 1:
         right = ops.all(right, axis=-1)
-    return ops.sum(ops.astype(right, "int32"), dtype="int32")
+    return ops.count_nonzero(right)
 
 
 def score_of(predictions: Array, shown: Array, y: Array, task: Task, weight: Array | None) -> float:

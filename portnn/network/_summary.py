@@ -35,9 +35,9 @@ def summarize(
     Returns:
         Several lines of text.
     """
-    single = not isinstance(layer, Sequential)
-    parts = (layer,) if single else layer.layers
-    params, state = ((params,), (state,)) if single else (params, state)
+    parts = layer.layers if isinstance(layer, Sequential) else (layer,)
+    if parts == (layer,):
+        params, state = (params,), (state,)
     x = (
         None
         if shape is None

@@ -33,8 +33,8 @@ from portnn.nn._linear import Linear
 from portnn.nn._reshaping import Flatten, Rescale
 
 __all__ = [
-    "MLP", "Activation", "Flatten", "Key", "Layer", "Linear", "PReLU", "Rescale", "Sequential", "celu", "describe", "elu",
-    "from_description", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init",
-    "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax",
-    "softmin", "softplus", "softsign", "tanh",
+    "MLP", "Activation", "Flatten", "Key", "Layer", "Linear", "PReLU", "Rescale", "Sequential", "celu",
+    "describe", "elu", "from_description", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh",
+    "identity", "init", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu",
+    "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
 ]  # fmt: skip

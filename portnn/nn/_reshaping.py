@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, prod
-from typing import Any, final
+from typing import final
 
 from portnn import ops
 from portnn._typing import Array, Tree

@@ -8,7 +8,8 @@ from portnn.ops._comparison import greater, greater_equal
 from portnn.trace import constant, namespace, primitive
 
 __all__ = [
-    "add", "divide", "floor_divide", "maximum", "minimum", "multiply", "negative", "positive", "remainder", "subtract",
+    "add", "divide", "floor_divide", "maximum", "minimum", "multiply", "negative", "positive",
+    "remainder", "subtract",
 ]  # fmt: skip
 
 
@@ -35,6 +36,27 @@ add.vjp(
     lambda g, y, x1, x2: match(g, x1),
     lambda g, y, x1, x2: match(g, x2),
 )
+
+
+@primitive
+def negative(x: Array, /) -> Array:
+    """Elementwise ``-x``.
+
+    Args:
+        x: numeric array.
+
+    Returns:
+        An array of the same shape and dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> negative(np.asarray([1.0, -2.0])).tolist()
+        [-1.0, 2.0]
+    """
+    return namespace(x).negative(x)
+
+
+negative.vjp(lambda g, y, x: negative(g))
 
 
 @primitive
@@ -166,27 +188,6 @@ minimum.vjp(
     lambda g, y, x1, x2: match(multiply(g, subtract(1.0, _share_of_larger(x1, x2, g))), x1),
     lambda g, y, x1, x2: match(multiply(g, subtract(1.0, _share_of_larger(x2, x1, g))), x2),
 )
-
-
-@primitive
-def negative(x: Array, /) -> Array:
-    """Elementwise ``-x``.
-
-    Args:
-        x: numeric array.
-
-    Returns:
-        An array of the same shape and dtype.
-
-    Example:
-        >>> import numpy as np
-        >>> negative(np.asarray([1.0, -2.0])).tolist()
-        [-1.0, 2.0]
-    """
-    return namespace(x).negative(x)
-
-
-negative.vjp(lambda g, y, x: negative(g))
 
 
 @primitive

@@ -149,7 +149,7 @@ _sum.vjp(
 )
 
 
-def sum(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Array:
+def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, keepdims: bool = False) -> Array:
     """Sum over one axis, several, or all.
 
     Args:
@@ -167,6 +167,8 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims:
         >>> sum(np.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=1).tolist()
         [3.0, 7.0]
     """
+    if isinstance(dtype, str):
+        dtype = dtype_named(plain_namespace(x), dtype)
     return _sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 

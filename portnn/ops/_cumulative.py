@@ -7,6 +7,7 @@ from portnn.ops._arithmetic import multiply, subtract
 from portnn.ops._broadcasting import astype, reshape, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._helpers import (
+    dtype_named,
     indices_at,
     normalize_axes,
     normalize_axis,
@@ -40,7 +41,7 @@ def _only_axis(name: str, x: Array, axis: int | None) -> int:
 
 
 def cumulative_sum(
-    x: Array, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
+    x: Array, /, *, axis: int | None = None, dtype: DType | str | None = None, include_initial: bool = False
 ) -> Array:
     """Running sums along an axis.
 
@@ -66,10 +67,11 @@ def cumulative_sum(
     return pad(y, axis=axis, before=1, after=0) if include_initial else y
 
 
-def _accumulator(x: Array, dtype: DType | None) -> Array:
+def _accumulator(x: Array, dtype: DType | str | None) -> Array:
     """`x` in the dtype in which the standard says sums and products are taken."""
+    xp = plain_namespace(x)
+    dtype = dtype_named(xp, dtype)
     if dtype is None:
-        xp = plain_namespace(x)
         if not xp.isdtype(x.dtype, "integral"):
             return x
         dtype = xp.sum(zeros_at(x, (0,))).dtype
@@ -101,7 +103,7 @@ _cumulative_prod.vjp(_cumulative_prod_rule)
 
 
 def cumulative_prod(
-    x: Array, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
+    x: Array, /, *, axis: int | None = None, dtype: DType | str | None = None, include_initial: bool = False
 ) -> Array:
     """Running products along an axis.
 
@@ -148,7 +150,9 @@ def _prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:
 _prod.vjp(_prod_rule)
 
 
-def prod(x: Array, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Array:
+def prod(
+    x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, keepdims: bool = False
+) -> Array:
     """Product along axes.
 
     Args:

@@ -61,15 +61,13 @@ def _creator(create: Callable[..., Array]) -> Callable[..., Any]:
 
 def _values_only(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function that portnn has no rule for: it works as values, and says so when differentiated."""
-    unit: Primitive[..., Any] = Primitive(f)
-    unit.__name__ = getattr(f, "__name__", "function")
-    return unit
+    return Primitive(f)
 
 
 _MODULES = (
     _arithmetic, _broadcasting, _comparison, _creation, _cumulative, _dtypes, _exponential, _hyperbolic,
-    _indexing, _joining, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching, _sorting, _statistical,
-    _trigonometric,
+    _indexing, _joining, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching, _sorting,
+    _statistical, _trigonometric,
 )  # fmt: skip
 _CREATORS = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 _FFT_CREATORS = ("fftfreq", "rfftfreq")
@@ -118,7 +116,7 @@ class _Namespace:
             copy: True copies, False never does, None if it must.
         """
         if type(obj) is TracedArray and obj.trace is not CONSTANT:
-            return self.astype(obj, obj.dtype if dtype is None else dtype, copy=False)  # type: ignore[attr-defined]  # from ops
+            return self.astype(obj, obj.dtype if dtype is None else dtype, copy=False)
         return lift(self._xp.asarray(_plain(obj), dtype=dtype, device=device, copy=copy))
 
     def from_dlpack(self, x: Any, /, *, device: Device | None = None, copy: bool | None = None) -> Any:

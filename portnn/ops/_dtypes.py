@@ -102,7 +102,7 @@ def iinfo(type: DType | Array, /) -> Any:
     return _library(type).iinfo(plain(type) if _is_array(type) else type)
 
 
-def result_type(*arrays_and_dtypes: Array | DType | bool | int | float | complex) -> DType:
+def result_type(*arrays_and_dtypes: Array | DType | complex) -> DType:
     """The dtype that an operation on these would have.
 
     Args:

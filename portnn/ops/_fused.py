@@ -19,7 +19,8 @@ from portnn.ops._manipulation import expand_dims
 from portnn.trace import namespace, primitive
 
 __all__ = [
-    "linear", "log_softmax", "logsumexp", "sigmoid", "sigmoid_cross_entropy", "softmax", "softmax_cross_entropy",
+    "linear", "log_softmax", "logsumexp", "sigmoid", "sigmoid_cross_entropy", "softmax",
+    "softmax_cross_entropy",
 ]  # fmt: skip
 
 
@@ -282,7 +283,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /) -> Array:
         return _soft_cross_entropy(logits, targets)
     raise ValueError(
         f"softmax_cross_entropy: targets of shape {tuple(targets.shape)} do not fit logits of shape "
-        f"{tuple(logits.shape)}; expected labels of shape {tuple(logits.shape[:-1])} or probabilities like the logits"
+        f"{tuple(logits.shape)}; expected labels of shape {tuple(logits.shape[:-1])} or rows like the logits"
     )
 
 

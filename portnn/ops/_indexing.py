@@ -15,7 +15,7 @@ from portnn.autodiff import DifferentiationError
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
 from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad
-from portnn.trace import TracedArray, namespace, primitive
+from portnn.trace import TracedArray, is_kind, namespace, primitive
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis"]
 
@@ -275,16 +275,19 @@ def getitem(x: Array, index: Any, /) -> Array:
         [2, 4]
     """
     entries = index if isinstance(index, tuple) else (index,)
-    arrays, plain_entries = [], []
+    arrays: list[Array] = []
+    template: list[Any] = []
     for entry in entries:
-        if (
-            type(entry) is TracedArray
-            and entry.ndim == 0
-            and plain_namespace(entry).isdtype(entry.dtype, "integral")
-        ):
-            entry = int(entry)
-        is_array = hasattr(entry, "dtype") and hasattr(entry, "shape")
-        if is_array:
+        if _is_position(entry):
+            template.append(int(entry))
+        elif hasattr(entry, "dtype") and hasattr(entry, "shape"):
+            template.append(_ARRAY)
             arrays.append(entry)
-        plain_entries.append(_ARRAY if is_array else entry)
-    return _getitem(x, *arrays, index=tuple(plain_entries))
+        else:
+            template.append(entry)
+    return _getitem(x, *arrays, index=tuple(template))
+
+
+def _is_position(entry: Any) -> bool:
+    """Whether an entry of an index is a traced integer without axes, which counts as an int."""
+    return type(entry) is TracedArray and not entry.shape and is_kind(entry.plain, "integral")

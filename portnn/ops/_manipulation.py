@@ -20,9 +20,6 @@ def cut(x: Array, /, *, axis: int, start: int, stop: int) -> Array:
     return x[tuple(index)]
 
 
-cut.vjp(lambda g, y, x, axis, start, stop: pad(g, axis=axis, before=start, after=x.shape[axis] - stop))
-
-
 @primitive
 def pad(x: Array, /, *, axis: int, before: int, after: int) -> Array:
     """Zeros before and after the elements along one axis (counted from the first)."""
@@ -33,6 +30,8 @@ def pad(x: Array, /, *, axis: int, before: int, after: int) -> Array:
     return namespace(x).concat([*zeros(before), x, *zeros(after)], axis=axis)
 
 
+# Each is the other's rule.
+cut.vjp(lambda g, y, x, axis, start, stop: pad(g, axis=axis, before=start, after=x.shape[axis] - stop))
 pad.vjp(lambda g, y, x, axis, before, after: cut(g, axis=axis, start=before, stop=before + x.shape[axis]))
 
 

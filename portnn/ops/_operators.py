@@ -116,8 +116,8 @@ def _attach() -> None:
         setattr(TracedArray, f"__i{name}__", _in_place(name, f))
     for name, f in _COMPARISONS.items():
         setattr(TracedArray, f"__{name}__", _forward(f))
-    for name, f in _UNARY.items():
-        setattr(TracedArray, f"__{name}__", lambda self, f=f: f(self))
+    for name, function in _UNARY.items():
+        setattr(TracedArray, f"__{name}__", lambda self, f=function: f(self))
     members = {"__getitem__": getitem, "__setitem__": _setitem}
     for name, method in members.items():
         setattr(TracedArray, name, lambda self, *args, method=method: method(self, *args))

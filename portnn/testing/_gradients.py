@@ -88,7 +88,9 @@ def check_gradients(
     rng = Random(seed)  # noqa: S311  # directions need no secrecy
     scale = 0.0
     for k in range(1, order + 1):
-        row = _Check(function, names, leaves, f"order {k}", step, tolerance, scale).run(outputs, directions, rng)
+        row = _Check(function, names, leaves, f"order {k}", step, tolerance, scale).run(
+            outputs, directions, rng
+        )
         # A gradient that cancels to nearly nothing keeps the roundoff of what it was made from.
         scale = max(scale, row.scale)
         function = partial(_gradients, function, row.cotangents)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, final
 
-from portnn.trace._array import CONSTANT, TracedArray, lift, strip
+from portnn.trace._array import CONSTANT, Trace, TracedArray, lift, strip
 
 __all__ = ["Primitive", "constant", "primitive"]
 
@@ -69,7 +69,7 @@ class Primitive(Generic[P, R]):
         return self.function(*args, **options)
 
     def _traced(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        top = CONSTANT
+        top: Trace = CONSTANT
         for a in args:
             if type(a) is TracedArray and a.trace.level > top.level:
                 top = a.trace
@@ -77,7 +77,7 @@ class Primitive(Generic[P, R]):
         inner = [
             a.value if type(a) is TracedArray and (a.trace is top or a.trace is CONSTANT) else a for a in args
         ]
-        out = self(*inner, **options)  # type: ignore[call-arg]  # the same call, one level down
+        out = self(*inner, **options)  # the same call, one level down
         if top is CONSTANT or self.constant:
             return lift(out)
         return top.record(self, args, inner, options, strip(out))

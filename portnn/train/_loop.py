@@ -75,20 +75,19 @@ class Dataset:
         size = n if size is None else size
         for start in range(0, n, size):
             stop = min(start + size, n)
-            if order is not None:
-                chosen = order[start:stop]
-                parts = [
-                    a if a is None else ops.take(a, chosen, axis=0) for a in (self.x, self.y, self.weight)
-                ]
-            elif stop - start == n:
-                parts = [self.x, self.y, self.weight]
-            else:
-                parts = [a if a is None else a[start:stop, ...] for a in (self.x, self.y, self.weight)]
-            yield Batch(*parts, stop - start)
+            weight = None if self.weight is None else _part(self.weight, order, start, stop)
+            yield Batch(
+                _part(self.x, order, start, stop), _part(self.y, order, start, stop), weight, stop - start
+            )
 
     def order(self, seed: int, epoch: int) -> Array:
         """The order of an epoch: the same for one seed on every backend."""
         return self.backend.asarray(stream(seed, _ORDER, epoch).permutation(self.size))
+
+
+def _part(a: Array, order: Array | None, start: int, stop: int) -> Array:
+    """The samples from `start` to `stop`, in the given order or as they stand."""
+    return a[start:stop, ...] if order is None else ops.take(a, order[start:stop], axis=0)
 
 
 def make_step(

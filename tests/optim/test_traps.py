@@ -108,6 +108,15 @@ def test_length_of_radams_average(beta, dtype):
             assert found == pytest.approx(float(wanted), rel=digits), (beta, t)
 
 
+def test_length_of_radams_average_just_below_the_end_of_its_series():
+    mpmath = pytest.importorskip("mpmath")
+    with mpmath.workdps(60):
+        b = mpmath.mpf(0.999)
+        wanted = float(2 / (1 - b) - 1 - 2 * 199 * b**199 / (1 - b**199))
+    found = float(_average_length(0.999, 2.0 / (1.0 - 0.999) - 1.0, np.asarray(199.0)))
+    assert found == pytest.approx(wanted, rel=5e-15)
+
+
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 def test_clipping_by_an_infinite_norm_is_a_named_error(bad, backend):
     grads = {"a": backend.asarray([1.0], "float32"), "b": [backend.asarray([2.0, bad], "float32")]}
@@ -128,7 +137,7 @@ def test_clipping_by_an_infinite_norm_under_jit_gives_nan():
     assert np.isnan(np.asarray(update(jax.numpy.asarray([np.inf, 1.0])))).any()
 
 
-@pytest.mark.parametrize("peak", [1e-38, 1.0, 1e20, 3e38])
+@pytest.mark.parametrize("peak", [0.0, 1e-40, 1e-38, 1.0, 1e20, 3e38])
 def test_clip_by_global_norm_of_any_size(peak):
     grads = [
         np.full(4, peak, dtype="float32"),

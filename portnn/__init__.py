@@ -11,50 +11,52 @@ other library that follows the standard:
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from portnn import losses, nn, ops, optim, random, tree
 from portnn._version import __version__
-from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
-from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
-from portnn.network import Network
-from portnn.nn import (
-    MLP,
-    Activation,
-    Flatten,
-    Layer,
-    Linear,
-    PReLU,
-    Rescale,
-    Sequential,
-    celu,
-    elu,
-    gelu,
-    glu,
-    hard_sigmoid,
-    hard_swish,
-    hard_tanh,
-    identity,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    mish,
-    prelu,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softmin,
-    softplus,
-    softsign,
-    tanh,
-)  # fmt: skip
-from portnn.ops import differentiable
-from portnn.optim import NonFiniteGradientError
-from portnn.serialize import CheckpointError
-from portnn.trace import Primitive, primitive
-from portnn.train import DivergenceError, Epoch, History
+
+if TYPE_CHECKING:
+    from portnn import data, losses, metrics, nn, ops, optim, plot, random, serialize, testing, tree
+    from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
+    from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
+    from portnn.network import Network
+    from portnn.nn import (
+        MLP,
+        Activation,
+        Flatten,
+        Layer,
+        Linear,
+        PReLU,
+        Rescale,
+        Sequential,
+        celu,
+        elu,
+        gelu,
+        glu,
+        hard_sigmoid,
+        hard_swish,
+        hard_tanh,
+        identity,
+        leaky_relu,
+        log_sigmoid,
+        log_softmax,
+        mish,
+        prelu,
+        relu,
+        selu,
+        sigmoid,
+        silu,
+        softmax,
+        softmin,
+        softplus,
+        softsign,
+        tanh,
+    )  # fmt: skip
+    from portnn.ops import differentiable
+    from portnn.optim import NonFiniteGradientError
+    from portnn.serialize import CheckpointError
+    from portnn.trace import Primitive, primitive
+    from portnn.train import DivergenceError, Epoch, History
 
 __all__ = [
     "MLP",
@@ -121,13 +123,33 @@ __all__ = [
     "vjp",
 ]  # fmt: skip
 
-_LATER = ("data", "metrics", "plot", "serialize", "testing")
+# Each name is imported when it is first used: `import portnn` alone costs next to nothing, and who wants
+# gradients only does not load networks. From light to heavy, so that each search stops early.
+_MODULES = (
+    "tree",
+    "random",
+    "ops",
+    "losses",
+    "nn",
+    "optim",
+    "metrics",
+    "serialize",
+    "data",
+    "testing",
+    "plot",
+)
+_HOMES = ("trace", "autodiff", "backend", "ops", "nn", "optim", "serialize", "train", "network")
 
 
 def __getattr__(name: str) -> Any:
-    # Modules that a network can do without are imported when they are first named.
-    if name in _LATER:
+    if name in _MODULES:
         return import_module(f"portnn.{name}")
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f"portnn.{home}")
+            if name in module.__all__:
+                globals()[name] = value = getattr(module, name)
+                return value
     raise AttributeError(f"module 'portnn' has no attribute {name!r}")
 
 

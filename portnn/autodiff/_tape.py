@@ -52,9 +52,17 @@ class Node:
 
 @final
 class GradTrace(Trace):
-    """The trace of one call of `grad` or `vjp`."""
+    """The trace of one call of `grad` or `vjp`.
 
-    __slots__ = ()
+    It is closed when the function has returned: an array that outlives it has no gradient to give, and
+    using one would lose derivatives in silence.
+    """
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
 
     def leaf(self, value: Array) -> TracedArray:
         """An input with respect to which one differentiates."""
@@ -68,6 +76,11 @@ class GradTrace(Trace):
         options: dict[str, Any],
         out: Any,
     ) -> Any:
+        if self.closed:
+            raise DifferentiationError(
+                f"{primitive.name} got a traced array from a call of grad or vjp that is over; "
+                "return what is needed later, with has_aux=True for instance, or keep portnn.stop_gradient(x)"
+            )
         rules = primitive.rules
         if rules is None:
             if primitive.joint is None:
@@ -77,6 +90,11 @@ class GradTrace(Trace):
                 )
             parents = tuple([a.node if type(a) is TracedArray and a.trace is self else None for a in args])
         else:
+            if len(args) > len(rules):
+                raise DifferentiationError(
+                    f"{primitive.name} has {len(rules)} rules and was called with {len(args)} arguments; "
+                    "give vjp a rule for each, None where there is no derivative"
+                )
             parents = tuple(
                 [
                     a.node if type(a) is TracedArray and a.trace is self and rule is not None else None
@@ -174,15 +192,23 @@ def _apply_rules(node: Node, g: Any) -> list[Any]:
         )
     if primitive.joint is not None:
         ds = list(primitive.joint(g, y, *args, **options))
+        if len(ds) != len(args):
+            raise DifferentiationError(
+                f"the joint rule of {primitive.name} returned {len(ds)} gradients for {len(args)} arguments; "
+                "it returns one for each, None where there is no derivative"
+            )
     else:
         ds = [
             None if parent is None else rule(g, y, *args, **options)
             for parent, rule in zip(node.parents, primitive.rules, strict=False)
         ]
     for parent, d, a in zip(node.parents, ds, args, strict=False):
-        if parent is not None and d is not None and type(d) is not tuple and d.shape != a.shape:
+        if parent is None or d is None or type(d) is tuple:
+            continue
+        found = getattr(d, "shape", type(d).__name__)
+        if found != a.shape:
             raise DifferentiationError(
-                f"the rule of {primitive.name} returned a gradient of shape {tuple(d.shape)} "
-                f"for an argument of shape {tuple(a.shape)}; a rule gives back the argument's shape"
+                f"the rule of {primitive.name} returned a gradient of shape {found} "
+                f"for an argument of shape {tuple(a.shape)}; a rule gives back an array of that shape"
             )
     return ds

@@ -60,6 +60,11 @@ def _check_inputs(name: str, argument: Tree) -> list[Array]:
 
 def _unbox(trace: GradTrace, value: Any, wrap: bool) -> Any:
     """A result as the caller of the transform sees it, one level below `trace`."""
+    if type(value) is TracedArray and value.trace.level > trace.level:
+        raise DifferentiationError(
+            "the function returned a traced array of an inner call of grad or vjp that is over; "
+            "return it from there, with has_aux=True for instance"
+        )
     value = value.value if type(value) is TracedArray and value.trace is trace else strip(value)
     return lift(value) if wrap else value
 
@@ -97,7 +102,7 @@ def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tup
         by it, and returns a tuple with the gradient by each argument. It may be called many times.
 
     Raises:
-        TypeError: if a leaf of `args` is not a real floating-point array.
+        TypeError: if a leaf of `args` is not a real floating-point array, or one of `g` is no array.
         ValueError: if `g` has not the structure and shapes of the output.
 
     Example:
@@ -109,12 +114,18 @@ def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tup
     trees = list(args)
     trace, boxes, boxed, wrap = _begin([f"argument {i}" for i in range(len(args))], trees)
     out = f(*boxed)
+    trace.closed = True
     value = tree.map(lambda y: _unbox(trace, y, wrap), out)
 
     def pullback(g: Tree) -> tuple[Tree, ...]:
         seeds: list[tuple[Node, Array]] = []
 
         def seed(y: Any, g: Any) -> None:
+            if not hasattr(g, "shape"):
+                raise TypeError(
+                    f"pullback: expected an array of shape {tuple(y.shape)}, got {type(g).__name__}; "
+                    "make one with xp.asarray"
+                )
             if tuple(g.shape) != tuple(y.shape):
                 raise ValueError(
                     f"pullback: expected a gradient of shape {tuple(y.shape)}, got {tuple(g.shape)}; "
@@ -144,6 +155,15 @@ def _scalar(loss: Any) -> None:
         raise DifferentiationError(
             f"grad: the function must return a real floating-point array, got {loss.dtype}"
         )
+
+
+def _split(out: Any) -> tuple[Any, Any]:
+    """The loss and the extras of a function with ``has_aux=True``."""
+    if type(out) is not tuple or len(out) != 2:
+        kind = f"a tuple of {len(out)}" if type(out) is tuple else type(out).__name__
+        raise TypeError(f"grad: with has_aux=True the function must return (loss, extras), got {kind}")
+    loss, aux = out
+    return loss, aux
 
 
 def value_and_grad(
@@ -176,18 +196,23 @@ def value_and_grad(
         (13.0, [18.0, 4.0])
     """
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all(isinstance(i, int) for i in positions):
+        raise TypeError(f"grad: argnums must be an integer or a tuple of integers, got {argnums!r:.60}")
 
     @wraps(f)
     def wrapper(*args: Any, **options: Any) -> tuple[Any, Tree]:
         if not positions or not all(-len(args) <= i < len(args) for i in positions):
             raise ValueError(f"grad: argnums={argnums} is out of range for {len(args)} positional arguments")
+        if len({i % len(args) for i in positions}) < len(positions):
+            raise ValueError(f"grad: argnums={argnums} names an argument twice; name each once")
         chosen = [args[i] for i in positions]
         trace, boxes, boxed, wrap = _begin([f"argument {i}" for i in positions], chosen)
         full = list(args)
         for i, box in zip(positions, boxed, strict=True):
             full[i] = box
         out = f(*full, **options)
-        loss, aux = out if has_aux else (out, None)
+        trace.closed = True
+        loss, aux = _split(out) if has_aux else (out, None)
         _scalar(loss)
         value = _unbox(trace, loss, wrap)
         if has_aux:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portnn import metrics, ops
+from portnn import ops
 from portnn._typing import Array
 from portnn.losses import Task
 
@@ -42,6 +42,8 @@ def score_of(predictions: Array, shown: Array, y: Array, task: Task, weight: Arr
         task: what the loss is for.
         weight: sample weights, or None.
     """
+    from portnn import metrics  # a score is not needed to train
+
     if task is Task.VALUES:
         return float(metrics.r2(y, shown, sample_weight=weight))
     decisions = decide(predictions, task)

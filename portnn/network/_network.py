@@ -11,7 +11,6 @@ from portnn import optim
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend
 from portnn.losses import Task, link_of
-from portnn.network._files import read_network, write_network
 from portnn.network._inputs import bring_inputs, check_fit
 from portnn.network._measures import count_right, decide, score_of
 from portnn.network._model import Model
@@ -299,6 +298,8 @@ class Network(Model):
             TypeError: if a layer or activation is not portnn's own, since a file must not name code.
             FileNotFoundError: if the folder does not exist.
         """
+        from portnn.network._files import write_network  # files are not needed to train
+
         write_network(self, path)
 
     @classmethod
@@ -323,4 +324,6 @@ class Network(Model):
             FileNotFoundError: if there is no such file.
             CheckpointError: if the file is damaged or not portnn's; the message says what is wrong.
         """
+        from portnn.network._files import read_network
+
         return read_network(cls, path, backend, loss)

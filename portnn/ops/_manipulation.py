@@ -43,7 +43,7 @@ def _expand_dims(x: Array, /, *, axis: int) -> Array:
 _expand_dims.vjp(lambda g, y, x, axis: reshape(g, tuple(x.shape)))
 
 
-def expand_dims(x: Array, /, *, axis: int = 0) -> Array:
+def expand_dims(x: Array, /, axis: int) -> Array:
     """Insert an axis of length one.
 
     Args:

@@ -29,6 +29,7 @@ __all__ = ["check_gradients"]
 
 _FULL = 64  # entries of a Jacobian up to which every one of them is checked
 _SHRINK = (1.0, 0.25, 0.0625)  # each is 256 times more exact than the one before, until roundoff takes over
+_SHARE = 1e-2  # a gradient smaller than this part of the largest is measured by that: it may vanish
 _EPS = 2.0**-52
 _ROUNDOFF = 32.0  # roundings, in units of the last place, that a function may make
 
@@ -60,7 +61,7 @@ def check_gradients(
             library of the standard; integers, booleans, None and other objects are handed on.
         order: how many times to differentiate, 1 or more.
         directions: how many random directions to try for each array.
-        step: length of a step, times the root mean square of the array where that is over 1.
+        step: length of a step, times the magnitude of what is moved where that is over 1.
         tolerance: the largest difference allowed, as a part of the norm of the gradient by that array;
             a few roundings of the function's own values are allowed besides.
         seed: chooses directions and cotangents; the same seed makes the same check.
@@ -201,11 +202,12 @@ def _norm(x: Array) -> float:
 
 
 class _Row(NamedTuple):
-    """One scalar ``Σ cotangent · output``, its analytic gradients, and the size of its terms."""
+    """One scalar ``Σ cotangent · output``, its analytic gradients, their norms, and the size of its terms."""
 
     label: str
     cotangents: list[Array]
     gradients: list[Array]
+    norms: list[float]
     scale: float
 
 
@@ -247,7 +249,8 @@ class _Check:
 
     def _row(self, label: str, cotangents: list[Array], values: list[Array], pullback: Any) -> _Row:
         scale = sqrt(sum(_norm(c * y) ** 2 for c, y in zip(cotangents, values, strict=True)))
-        return _Row(label, cotangents, list(pullback(cotangents)), scale)
+        gradients = list(pullback(cotangents))
+        return _Row(label, cotangents, gradients, [_norm(g) for g in gradients], scale)
 
     def _jacobian_rows(self, outputs: list[str], values: list[Array], pullback: Any) -> list[_Row]:
         """A row for each entry of each output."""
@@ -275,24 +278,28 @@ class _Check:
     def _compare(self, i: int, where: str, direction: Array, rows: list[_Row]) -> None:
         """Compare the derivatives of all rows along a direction of argument `i`."""
         x = self.leaves[i]
-        h = self.step * max(1.0, _norm(x) / sqrt(_size(x)))
+        # For a random direction the norm is about the root mean square of x, for an entry its magnitude.
+        h = self.step * max(1.0, _norm(x * direction))
+        largest = max(max(row.norms) for row in rows)
         report = ""
         for shrink in _SHRINK:
             columns = self._differences(i, direction, h * shrink)
             report = ""
             for row in rows:
-                report = report or self._disagreement(i, direction, columns, row, h * shrink)
+                report = report or self._disagreement(i, direction, columns, row, h * shrink, largest)
             if not report:
                 return
         raise AssertionError(f"gradient by {self.names[i]}, {self.label}, {where}, {report}")
 
-    def _disagreement(self, i: int, direction: Array, columns: list[_Column], row: _Row, h: float) -> str:
+    def _disagreement(
+        self, i: int, direction: Array, columns: list[_Column], row: _Row, h: float, largest: float
+    ) -> str:
         """What differs between the analytic and the numeric derivative; empty if they agree."""
         analytic = _total(row.gradients[i] * direction)
         numeric = sum(_total(c * d) for c, (d, _) in zip(row.cotangents, columns, strict=True))
         near = sqrt(sum(_norm(c * y) ** 2 for c, (_, y) in zip(row.cotangents, columns, strict=True)))
         roundoff = _ROUNDOFF * _EPS * max(near, row.scale, self.scale) / h
-        allowed = self.tolerance * _norm(row.gradients[i]) + roundoff
+        allowed = self.tolerance * max(row.norms[i], _SHARE * largest) + roundoff
         # Written so that NaN, which compares as false, is a disagreement.
         if abs(analytic - numeric) <= allowed:
             return ""

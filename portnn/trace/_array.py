@@ -140,9 +140,19 @@ class TracedArray:
         self._refuse_if_recorded("to_device")
         return lift(array_api_compat.to_device(self.value, device, stream=stream))
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(
+        self,
+        /,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         self._refuse_if_recorded("DLPack export")
-        return self.value.__dlpack__(**options)
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        # Libraries of before 2023.12 know `stream` alone, so what was not asked for is not passed on.
+        return self.value.__dlpack__(**{k: v for k, v in options.items() if v is not None})
 
     def __dlpack_device__(self) -> Any:
         return self.plain.__dlpack_device__()

@@ -97,8 +97,8 @@ def scale_by_radam(betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1e
     With ``r_t`` the length of the simple moving average that has the variance of ``v`` and ``r`` its limit,
     the update is ``m' sqrt((r_t - 4) (r_t - 2) r / ((r - 4) (r - 2) r_t)) sqrt(1 - b2**t) / (sqrt(v) +
     eps)`` if ``r_t > 5`` and ``m'`` before (Liu et al. 2020, On the variance of the adaptive learning rate
-    and beyond, algorithm 2, with torch.optim's threshold of 5). Steps before that are proportional to the gradient, as
-    scaled down by `tame` if it is enormous.
+    and beyond, algorithm 2, with torch.optim's threshold of 5). Steps before that are proportional to the
+    gradient, as scaled down by `tame` if it is enormous.
 
     Args:
         betas: what remains of the two running means at each step, each in [0, 1).

@@ -159,6 +159,12 @@ GRADIENTS = {
         ValueError,
         "trees differ at w: expected a leaf",
     ),
+    "a list for the dict": (
+        [np.ones(2), np.ones(1)],
+        ValueError,
+        "trees differ at the root: expected a dict",
+    ),
+    "none for a leaf": ({"w": None, "b": np.ones(1)}, ValueError, "trees differ at w: expected a leaf"),
     "another shape": (
         {"w": np.ones(3), "b": np.ones(1)},
         ValueError,
@@ -200,3 +206,10 @@ def test_the_key_order_of_gradients_does_not_matter_for_the_error():
     params = {"w": np.ones(2), "b": np.ones(1)}
     with pytest.raises(ValueError, match=r"grads\[b\]: expected its parameter's shape \(1,\), got \(3,\)"):
         optim.sgd(0.1).update({"b": np.ones(3), "w": np.ones(2)}, (), params)
+
+
+def test_a_list_is_not_a_tuple():
+    params = [np.ones(2), np.ones(1)]
+    for grads in ((np.ones(2), np.ones(1)), [np.ones(2)]):
+        with pytest.raises(ValueError, match="trees differ at the root: expected a list of 2"):
+            optim.sgd(0.1).update(grads, (), params)

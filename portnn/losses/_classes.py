@@ -120,10 +120,6 @@ def _labelled(
     ignore_index: int | None,
 ) -> tuple[Array, Array | None]:
     """The losses of integer labels, and what each counts for in the mean."""
-    kept = None
-    if ignore_index is not None:
-        kept = ops.not_equal(labels, ignore_index)
-        labels = ops.where(kept, labels, ops.zeros_like(labels))
     share = None
     if label_smoothing == 0.0 and class_weights is None:
         losses = ops.softmax_cross_entropy(logits, labels)
@@ -133,8 +129,9 @@ def _labelled(
         losses = ops.where(_is_class(labels, logits.shape[-1]), losses, float("inf"))
         if class_weights is not None:
             share = ops.sum(_smoothed(hot, 0.0, class_weights), axis=-1)
-    if kept is not None:
-        losses = ops.where(kept, losses, 0.0)
+    if ignore_index is not None:
+        kept = ops.not_equal(labels, ignore_index)
+        losses = ops.where(kept, losses, 0.0)  # infinite if the index is no class
         share = ops.astype(kept, losses.dtype) if share is None else ops.where(kept, share, 0.0)
     return losses, share
 

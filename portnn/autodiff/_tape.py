@@ -101,7 +101,7 @@ class GradTrace(Trace):
                     for a, rule in zip(args, rules, strict=False)
                 ]
             )
-            if not any(parents):
+            if parents.count(None) == len(parents):
                 return lift(out)
         node = Node(primitive, parents, inner, options, out)
         if type(out) is tuple:

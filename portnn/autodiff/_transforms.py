@@ -41,7 +41,22 @@ def _is_real_floating(x: Array) -> bool:
 
 def _check_inputs(name: str, argument: Tree) -> list[Array]:
     """The leaves of an argument that is to be differentiated."""
-    leaves = []
+    leaves = tree.leaves(argument)
+    for leaf in leaves:
+        if not _may_be_differentiated(leaf):
+            _refuse_input(name, argument)
+    return leaves
+
+
+def _may_be_differentiated(leaf: Any) -> bool:
+    try:
+        return _is_real_floating(leaf)
+    except (AttributeError, TypeError):  # no array
+        return False
+
+
+def _refuse_input(name: str, argument: Tree) -> None:
+    """Say which leaf of an argument cannot be differentiated by, and why."""
     for path, leaf in tree.items(argument):
         where = f"{name}[{path}]" if path else name
         if type(leaf) is not TracedArray:
@@ -54,8 +69,6 @@ def _check_inputs(name: str, argument: Tree) -> list[Array]:
                 f"{where}: expected a real floating-point array to differentiate by, got dtype {leaf.dtype}; "
                 "convert it with astype"
             )
-        leaves.append(leaf)
-    return leaves
 
 
 def _unbox(trace: GradTrace, value: Any, wrap: bool) -> Any:
@@ -73,11 +86,12 @@ def _begin(names: list[str], args: list[Tree]) -> tuple[GradTrace, list[list[Any
     """Open a trace and box the leaves of `args`: the trace, boxes by argument, boxed arguments, and
     whether the caller speaks in traced arrays and is to be answered so.
     """
-    plain = [_check_inputs(name, arg) for name, arg in zip(names, args, strict=True)]
-    trace = GradTrace()
-    boxes = [[trace.leaf(strip(leaf)) for leaf in leaves] for leaves in plain]
-    wrap = any(type(leaf) is TracedArray for leaves in plain for leaf in leaves)
-    boxed = [tree.unflatten(arg, leaves) for arg, leaves in zip(args, boxes, strict=True)]
+    trace, boxes, boxed, wrap = GradTrace(), [], [], False
+    for name, arg in zip(names, args, strict=True):
+        leaves = _check_inputs(name, arg)
+        wrap = wrap or TracedArray in [type(leaf) for leaf in leaves]
+        boxes.append([trace.leaf(strip(leaf)) for leaf in leaves])
+        boxed.append(tree.unflatten(arg, boxes[-1]))
     return trace, boxes, boxed, wrap
 
 
@@ -85,8 +99,8 @@ def _collect(found: dict[Node, Array], boxes: list[list[Any]], args: list[Tree],
     """The gradients by each argument; zeros by what the output does not depend on."""
     results = []
     for arg, leaves in zip(args, boxes, strict=True):
-        grads = [found[box.node] if box.node in found else zeros_like(box.value) for box in leaves]
-        results.append(tree.unflatten(arg, [lift(g) for g in grads] if wrap else [strip(g) for g in grads]))
+        grads = [strip(found[box.node]) if box.node in found else zeros_like(box.value) for box in leaves]
+        results.append(tree.unflatten(arg, [lift(g) for g in grads] if wrap else grads))
     return results
 
 
@@ -195,8 +209,8 @@ def value_and_grad(
         >>> float(value), gradient["w"].tolist()
         (13.0, [18.0, 4.0])
     """
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    if not all(isinstance(i, int) for i in positions):
+    positions = (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(positions, tuple | list) or not all(isinstance(i, int) for i in positions):
         raise TypeError(f"grad: argnums must be an integer or a tuple of integers, got {argnums!r:.60}")
 
     @wraps(f)

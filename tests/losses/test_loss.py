@@ -51,6 +51,21 @@ def test_partial_is_seen_through():
     assert link_of(twice) is ops.softmax
 
 
+def test_the_outer_of_two_partials_counts():
+    # functools flattens partials of partials, but not those that carry attributes.
+    inner = partial(losses.poisson_nll, log_input=False)
+    inner.note = "counts"
+    assert link_of(partial(inner, log_input=True))(np.asarray([0.0])).tolist() == [1.0]
+    assert link_of(partial(inner, reduction="sum"))(np.asarray([2.0])).tolist() == [2.0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float64"])
+def test_weights_of_another_dtype_do_not_promote(name, dtype):
+    x, t = args_for(name)
+    assert getattr(losses, name)(x, t, sample_weight=np.ones(4, dtype=dtype)).dtype == np.float32
+
+
 @pytest.mark.parametrize("ask", [task_of, link_of])
 @pytest.mark.parametrize("loss", [mine, partial(mine), "mse", None])
 def test_a_plain_function_has_no_task(ask, loss):

@@ -88,6 +88,8 @@ def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
         >>> map(lambda a, b: a + b, {"w": 1, "b": [2, 3]}, {"w": 10, "b": [20, 30]})
         {'w': 11, 'b': [22, 33]}
     """
+    if not rest:
+        return _map_one(f, tree)
     try:
         return _map(f, tree, rest)
     except _MismatchError:
@@ -97,19 +99,31 @@ def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
         raise
 
 
+# Every training step walks its trees a dozen times: the walks below test exact types first, and no path is
+# kept on the way, since it can be found when it is needed.
+def _map_one(f: Callable[..., Any], tree: Any) -> Any:
+    kind = type(tree)
+    if kind is dict:
+        return {k: _map_one(f, v) for k, v in tree.items()}
+    if kind is tuple:
+        return tuple([_map_one(f, v) for v in tree])
+    if isinstance(tree, _CONTAINERS):
+        if isinstance(tree, dict):
+            return kind((k, _map_one(f, v)) for k, v in tree.items())
+        return _rebuild(tree, [_map_one(f, v) for v in tree])
+    return None if tree is None else f(tree)
+
+
 def _map(f: Callable[..., Any], tree: Any, rest: Sequence[Any]) -> Any:
-    # Every optimiser step passes through here once per array: no path is kept, it is found on failure.
     for other in rest:
         if not _same_kind(tree, other):
             raise _MismatchError
-    kind = type(tree)
-    if kind is dict:
-        return {k: _map(f, v, tuple([o[k] for o in rest])) for k, v in tree.items()}
-    if kind is tuple or kind is list or isinstance(tree, list | tuple):
-        return _rebuild(tree, [_map(f, v, others) for v, *others in zip(tree, *rest, strict=True)])
+    if not isinstance(tree, _CONTAINERS):
+        return None if tree is None else f(tree, *rest)
     if isinstance(tree, dict):
-        return kind((k, _map(f, v, tuple([o[k] for o in rest]))) for k, v in tree.items())
-    return None if tree is None else f(tree, *rest)
+        pairs = [(k, _map(f, v, [o[k] for o in rest])) for k, v in tree.items()]
+        return dict(pairs) if type(tree) is dict else type(tree)(pairs)
+    return _rebuild(tree, [_map(f, v, others) for v, *others in zip(tree, *rest, strict=True)])
 
 
 def items(tree: Tree, /) -> Iterator[tuple[str, Any]]:
@@ -189,8 +203,12 @@ def unflatten(shape: Tree, values: list[Any], /) -> Tree:
         >>> unflatten(structure({"a": 0, "b": [0]}), [1, 2])
         {'a': 1, 'b': [2]}
     """
-    n = len(leaves(shape))
-    if n != len(values):
-        raise ValueError(f"unflatten: the structure has {n} leaves, got {len(values)} values")
     rest = iter(values)
-    return map(lambda _: next(rest), shape)
+    try:
+        built = _map_one(lambda _: next(rest), shape)
+    except StopIteration:
+        built = _LEAF
+    if built is _LEAF or next(rest, _LEAF) is not _LEAF:
+        n = len(leaves(shape))
+        raise ValueError(f"unflatten: the structure has {n} leaves, got {len(values)} values")
+    return built

@@ -74,19 +74,19 @@ def check_class_targets(name: str, logits: Array, targets: Array) -> bool:
         True for labels.
     """
     check_floating(name, "logits", logits)
-    kind = _kind(name, "targets", targets)
+    check_real_targets(name, targets)
     check_library(name, logits, targets)
     shape, wanted = targets.shape, logits.shape
     if not wanted:
         raise ValueError(f"{name}: logits must have an axis of classes, got shape ()")
-    if shape == wanted and kind != "complex":
+    if shape == wanted:
         return False
     if shape != wanted[:-1]:
         raise ValueError(
             f"{name}: targets have shape {tuple(shape)}, logits {tuple(wanted)}; expected integer labels of "
             f"shape {tuple(wanted[:-1])} or probabilities of shape {tuple(wanted)}"
         )
-    if kind != "integral":
+    if _kind(name, "targets", targets) != "integral":
         raise TypeError(
             f"{name}: targets of shape {tuple(shape)} are class labels and must be integers, got dtype "
             f"{targets.dtype}; convert them with astype"

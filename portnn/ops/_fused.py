@@ -7,7 +7,7 @@ Accurately computing the log-sum-exp and softmax functions, IMA J. Numer. Anal. 
 
 from __future__ import annotations
 
-from portnn._typing import Array, Axis
+from portnn._typing import Array, Axis, DType
 from portnn.ops._arithmetic import multiply, negative, subtract
 from portnn.ops._broadcasting import keep, match, reshape, where
 from portnn.ops._broadcasting import sum as sum_
@@ -100,10 +100,23 @@ sigmoid.vjp(lambda g, y, x: multiply(g, multiply(y, subtract(1.0, y))))
 
 
 def _shift(x: Array, axis: Axis) -> Array:
-    """The maximum along `axis`, 0 where it is infinite so that differences from it are not NaN."""
+    """The maximum along `axis`; in a row of nothing but -inf the lowest finite number, so that differences
+    from it are -inf and not NaN.
+    """
     xp = plain_namespace(x)
     top = xp.max(plain(x), axis=axis, keepdims=True)
-    return xp.where(xp.isinf(top), xp.zeros_like(top), top)
+    return xp.maximum(top, _lowest(top))
+
+
+_limits: dict[tuple[type, DType], float] = {}
+
+
+def _lowest(x: Array) -> float:
+    """The lowest finite number of the dtype of `x`; remembered, since libraries take their time to say."""
+    key = (type(x), x.dtype)
+    if key not in _limits:
+        _limits[key] = float(namespace(x).finfo(x.dtype).min)
+    return _limits[key]
 
 
 @primitive
@@ -216,8 +229,7 @@ def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
 
 def _hot(labels: Array, x: Array) -> Array:
     """True at the label of each sample; a label out of range gives a row without."""
-    xp = plain_namespace(x)
-    return xp.expand_dims(plain(labels), axis=-1) == indices_at(x, x.shape[-1])
+    return plain(labels)[..., None] == indices_at(x, x.shape[-1])
 
 
 @primitive

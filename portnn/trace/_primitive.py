@@ -73,11 +73,15 @@ class Primitive(Generic[P, R]):
         for a in args:
             if type(a) is TracedArray and a.trace.level > top.level:
                 top = a.trace
-        # The values one level down: an array of a lower level stays traced there.
-        inner = [
-            a.value if type(a) is TracedArray and (a.trace is top or a.trace is CONSTANT) else a for a in args
-        ]
-        out = self(*inner, **options)  # the same call, one level down
+        # The values one level down, where an array of a lower level is still traced.
+        inner, deeper = [], False
+        for a in args:
+            if type(a) is TracedArray:
+                if a.trace is top or a.trace is CONSTANT:
+                    a = a.value  # noqa: PLW2901  # the loop is the hottest in the package
+                deeper = deeper or type(a) is TracedArray
+            inner.append(a)
+        out: Any = self._traced(tuple(inner), options) if deeper else self.function(*inner, **options)
         if top is CONSTANT or self.constant:
             return lift(out)
         return top.record(self, args, inner, options, strip(out))

@@ -67,12 +67,9 @@ def test_against_jax(problem):
     params, direction, x, y = tree.map(jax.numpy.asarray, problem)
 
     def same(params):
-        for i, p in enumerate(params):
-            if p:
-                x_in = x if i == 0 else out
-                out = x_in @ p["weight"] + p["bias"]
-            else:
-                out = jax.numpy.tanh(out)
+        out = x
+        for p in params:
+            out = out @ p["weight"] + p["bias"] if p else jax.numpy.tanh(out)
         return -jax.numpy.mean(jax.nn.log_softmax(out)[jax.numpy.arange(len(y)), y])
 
     _, expected = jax.jvp(jax.grad(same), (params,), (direction,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_values_are_freed_as_the_backward_pass_consumes_them(no_gc):
     seen = watch.alive_in_rules
     assert len(seen) == LENGTH
     assert seen[0] == LENGTH
-    assert all(after < before for before, after in zip(seen, seen[1:], strict=False))
+    assert all(after < before for before, after in pairwise(seen))
     assert seen[-1] <= 3
 
 

@@ -22,8 +22,8 @@ ACTIVATIONS = {
     name: getattr(nn, name)
     for name in (
         "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "leaky_relu",
-        "log_sigmoid", "log_softmax", "mish", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
-        "softsign", "tanh",
+        "log_sigmoid", "log_softmax", "mish", "relu", "selu", "sigmoid", "silu", "softmax", "softmin",
+        "softplus", "softsign", "tanh",
     )
 } | {"gelu tanh": partial(nn.gelu, approximate=True), "prelu": lambda x: nn.prelu(x, x[0, ...])}  # fmt: skip
 
@@ -51,9 +51,7 @@ LOSSES = {
 def foreign(backend):
     """JAX or PyTorch."""
     if backend.member not in (Matrix.JAX, Matrix.TORCH):
-        pytest.skip(
-            "it has no automatic differentiation of its own; pytest --backend torch --backend jax has"
-        )
+        pytest.skip("no automatic differentiation of its own: pytest --backend torch --backend jax")
     return backend
 
 

@@ -109,7 +109,7 @@ def _map_one(f: Callable[..., Any], tree: Any) -> Any:
         return tuple([_map_one(f, v) for v in tree])
     if isinstance(tree, _CONTAINERS):
         if isinstance(tree, dict):
-            return kind((k, _map_one(f, v)) for k, v in tree.items())
+            return kind([(k, _map_one(f, v)) for k, v in tree.items()])
         return _rebuild(tree, [_map_one(f, v) for v in tree])
     return None if tree is None else f(tree)
 

@@ -185,7 +185,7 @@ def _apply_rules(node: Node, g: Any) -> list[Any]:
     primitive, y, args, options = node.primitive, node.value, node.args, node.options
     if type(y) is tuple:
         g = tuple([zeros_like(v) if part is None else part for part, v in zip(g, y, strict=True)])
-    elif is_kind(y.plain if type(y) is TracedArray else y, "complex floating"):
+    elif is_kind(y, "complex floating"):
         raise DifferentiationError(
             f"{primitive.name} gave a complex array; portnn differentiates real functions only, "
             "split it into real and imaginary part, or use portnn.stop_gradient"

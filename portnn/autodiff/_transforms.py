@@ -36,7 +36,7 @@ def stop_gradient(x: Array, /) -> Array:
 
 
 def _is_real_floating(x: Array) -> bool:
-    return is_kind(x.plain if type(x) is TracedArray else x, "real floating")
+    return is_kind(x, "real floating")
 
 
 def _check_inputs(name: str, argument: Tree) -> list[Array]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any, TypeAlias, TypeVar
 
 from portnn import losses, tree
 from portnn._typing import Array
-from portnn.backend import Backend
-from portnn.losses import Loss
+from portnn.backend import Backend, get_backend
+from portnn.losses import Loss, task_of
 from portnn.network._model import Model
 from portnn.nn import describe, from_description
 from portnn.serialize import CheckpointError, fill, load_tensors, save_tensors
@@ -51,6 +52,8 @@ def loss_from(data: Any, path: Any) -> Callable[..., Array]:
     loss = getattr(losses, name) if name in losses.__all__ else None
     if not isinstance(loss, Loss):
         raise CheckpointError(f"{path}: {name[:60]!r} is no loss of this version of portnn")
+    if odd := sorted(options.keys() - signature(loss).parameters.keys()):
+        raise CheckpointError(f"{path}: the loss {name} has no option {odd[0][:60]!r}")
     return partial(loss, **options) if options else loss
 
 
@@ -61,7 +64,7 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
         CheckpointError: if it is missing or of another type.
     """
     value = data.get(name) if isinstance(data, dict) else None
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
         raise CheckpointError(
             f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"
         )
@@ -84,7 +87,11 @@ def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callabl
 
     Raises:
         CheckpointError: if the file is not what it should be.
+        TypeError: if `loss` is not a `portnn.losses.Loss`.
     """
+    backend = get_backend(backend)
+    if loss is not None:
+        task_of(loss)
     arrays, description = load_tensors(path)
     if (version := read_field(description, "format", int, path)) != FORMAT:
         raise CheckpointError(
@@ -97,7 +104,7 @@ def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callabl
     try:
         layer = from_description(read_field(description, "layers", dict, path))
         net = cls(layer, loss=loss, backend=backend, **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"{path}: {str(error)[:220]}") from None
     template = tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state})
     filled = fill(template, arrays, path)

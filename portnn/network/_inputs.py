@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from portnn import ops
@@ -12,11 +12,15 @@ from portnn.losses import Task, task_of
 from portnn.optim import Optimizer
 from portnn.trace import is_kind
 
-__all__ = ["bring_inputs", "bring_targets", "bring_weights", "check_fit"]
+__all__ = ["bring_inputs", "bring_targets", "bring_weights", "check_callbacks", "check_fit", "check_pair"]
 
 
-def check_fit(epochs: int, batch_size: int | None, optimizer: Any, callbacks: Any) -> None:
+def check_fit(epochs: int, batch_size: int | None, optimizer: Any, shuffle: Any, progress: Any) -> None:
     """The options of a training, before any work is done."""
+    for name, value in (("shuffle", shuffle), ("progress", progress)):
+        if not isinstance(value, bool) and (name == "shuffle" or value is not None):
+            kinds = "True or False" if name == "shuffle" else "True, False or None"
+            raise TypeError(f"fit: {name} must be {kinds}, got {type(value).__name__}")
     for name, value in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
@@ -26,9 +30,33 @@ def check_fit(epochs: int, batch_size: int | None, optimizer: Any, callbacks: An
         raise TypeError(
             f"fit: optimizer must come from portnn.optim, like optim.sgd(0.1), got {type(optimizer).__name__}"
         )
-    for callback in callbacks:
-        if not callable(callback):
-            raise TypeError(f"fit: callbacks must be functions of an Epoch, got {type(callback).__name__}")
+
+
+def check_callbacks(callbacks: Any) -> list[Any]:
+    """The callbacks as a list.
+
+    Raises:
+        TypeError: if they are no list of functions.
+    """
+    odd = [callbacks] if not isinstance(callbacks, Iterable) else [c for c in callbacks if not callable(c)]
+    if odd:
+        raise TypeError(
+            f"fit: callbacks must be a list of functions of an Epoch, got {type(odd[0]).__name__}; write [f]"
+        )
+    return list(callbacks)
+
+
+def check_pair(pair: Any) -> tuple[ArrayLike, ArrayLike]:
+    """Validation data as inputs and targets.
+
+    Raises:
+        TypeError: if they are no tuple of two.
+    """
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        what = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__
+        raise TypeError(f"fit: validation_data must be a pair (x, y), got {what}")
+    x, y = pair
+    return x, y
 
 
 def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
@@ -97,7 +125,7 @@ def bring_targets(
         _check_finite("y", y)
     task = task_of(loss)
     if task is Task.CLASSES and len(y.shape) == 1:
-        _check_labels(y, predictions.shape[-1], _option(loss, "ignore_index"))
+        y = _check_labels(y, predictions.shape[-1], _option(loss, "ignore_index"))
     else:
         y = ops.astype(y, predictions.dtype)
         if tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
@@ -123,12 +151,13 @@ def _check_probabilities(y: Array, task: Task) -> None:
             )
 
 
-def _check_labels(y: Array, classes: int, ignored: int | None) -> None:
-    """Integer labels are classes."""
+def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
+    """Integer labels that are classes, with a sign and room to be compared with any class."""
     if not is_kind(y, "integral"):
         raise TypeError(
             f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
         )
+    y = ops.astype(y, "int64" if ops.iinfo(y.dtype).bits == 64 else "int32")  # unsigned beyond it: negative
     odd = ops.logical_or(ops.less(y, 0), ops.greater_equal(y, classes))
     if ignored is not None:
         odd = ops.logical_and(odd, ops.not_equal(y, ignored))
@@ -138,6 +167,7 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> None:
             f"y: sample {first} has the label {int(y[first])}, but the network has {classes} classes, "
             f"0 to {classes - 1}; widen the last layer or renumber the labels"
         )
+    return y
 
 
 def _option(loss: Any, name: str) -> Any:

@@ -36,16 +36,17 @@ class Model:
         if dtype not in ("float32", "float64"):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64', got {dtype!r}")
         task_of(loss)
+        rng = stream(seed, 0)
         self.layer: Layer = layers if isinstance(layers, Layer) else Sequential(layers)
         self.loss = loss
         self.backend = get_backend(backend)
-        self.seed = seed
+        self.seed = int(seed)  # a NumPy integer would not go into a file's header
         self.dtype = dtype
         self.epochs = 0
         self._sample_shape = input_shape_of(self.layer)
         self._fitted: tuple[Optimizer, Tree] | None = None
         self.steps = 0
-        self._place(self.backend, self.layer.init(stream(seed, 0), dtype), self.layer.init_state(dtype))
+        self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
 
     def _place(self, backend: Backend, params: Tree, state: Tree) -> None:
         """Put parameters and state on a backend; a failure on the way changes nothing."""
@@ -74,12 +75,15 @@ class Model:
 
         Raises:
             BackendUnavailableError: if the backend cannot serve; the network is then where it was.
+            ValueError: if it lacks the network's dtype; likewise.
         """
         there = get_backend(backend)
-        if self._fitted is not None:
-            optimizer, moments = self._fitted
-            self._fitted = (optimizer, tree.map(there.asarray, moments))
+        fitted = self._fitted
+        if fitted is not None:
+            optimizer, moments = fitted
+            fitted = (optimizer, tree.map(there.asarray, moments))
         self._place(there, self.params, self.state)
+        self._fitted = fitted
         return self
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> str:

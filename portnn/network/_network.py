@@ -11,7 +11,7 @@ from portnn import optim
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend
 from portnn.losses import Task, link_of
-from portnn.network._inputs import bring_inputs, check_fit
+from portnn.network._inputs import bring_inputs, check_callbacks, check_fit, check_pair
 from portnn.network._measures import count_right, decide, score_of
 from portnn.network._model import Model
 from portnn.optim import Optimizer
@@ -116,10 +116,10 @@ class Network(Model):
             ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
-        told = list(callbacks)
-        check_fit(epochs, batch_size, optimizer, told)
+        check_fit(epochs, batch_size, optimizer, shuffle, progress)
+        told = check_callbacks(callbacks)
         data = self._dataset(x, y, sample_weight)
-        held_out = None if validation_data is None else self._dataset(*validation_data)
+        held_out = None if validation_data is None else self._held_out(validation_data)
         optimizer = optim.adam(0.001) if optimizer is None else optimizer
         moments = optimizer.init(self.params)
         self._sample_shape = tuple(data.x.shape[1:])
@@ -135,6 +135,14 @@ class Network(Model):
                 if True in [callback(epoch) for callback in told]:
                     break
         return history
+
+    def _held_out(self, pair: Any) -> Dataset:
+        """The validation data, checked before the first step."""
+        x, y = check_pair(pair)
+        try:
+            return self._dataset(x, y)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
     def _train(
         self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree, bar: Progress
@@ -180,12 +188,13 @@ class Network(Model):
             ValueError: as for `fit`.
             DivergenceError: if the loss is not finite; the network is then as it was.
         """
-        check_fit(1, None, optimizer, ())
+        check_fit(1, None, optimizer, False, False)
         data = self._dataset(x, y, sample_weight)
-        if self._fitted is None or (optimizer is not None and optimizer is not self._fitted[0]):
+        fitted = self._fitted
+        if fitted is None or (optimizer is not None and optimizer is not fitted[0]):
             optimizer = optim.adam(0.001) if optimizer is None else optimizer
-            self._fitted = (optimizer, optimizer.init(self.params))
-        optimizer, moments = self._fitted
+            fitted = (optimizer, optimizer.init(self.params))
+        optimizer, moments = fitted
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
         with self.backend.activate(), Progress(1, False) as bar:
             for _ in self._train(data, plan, optimizer, moments, bar):

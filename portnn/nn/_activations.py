@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.nn._activations_check import check_floating
 from portnn.nn._activations_gated import gelu, glu, mish, silu
 from portnn.nn._activations_linear import (
     hard_sigmoid,
@@ -21,6 +20,7 @@ from portnn.nn._activations_linear import (
 )
 from portnn.nn._activations_smooth import celu, elu, log_sigmoid, selu, softplus, softsign, tanh
 from portnn.ops import log_softmax, sigmoid, softmax
+from portnn.trace import check_floating
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "leaky_relu",

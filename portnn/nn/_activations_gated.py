@@ -10,8 +10,7 @@ from math import pi, sqrt
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.nn._activations_check import check_floating
-from portnn.trace import namespace, primitive
+from portnn.trace import check_floating, namespace, primitive
 
 __all__ = ["gelu", "glu", "mish", "silu"]
 

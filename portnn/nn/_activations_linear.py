@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.nn._activations_check import check_floating
-from portnn.trace import namespace, primitive
+from portnn.trace import check_floating, namespace, primitive
 
 __all__ = ["hard_sigmoid", "hard_swish", "hard_tanh", "identity", "leaky_relu", "prelu", "relu"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array
-from portnn.trace import TracedArray, is_kind
+from portnn.trace import is_kind
 
 __all__ = ["check_features", "check_size"]
 
@@ -24,7 +24,7 @@ def check_features(layer: str, x: Array, features: int) -> None:
         raise ValueError(
             f"{layer}: expected an input of shape (..., {features}), got {tuple(shape)}{flatten}"
         )
-    if not is_kind(x.plain if type(x) is TracedArray else x, "real floating"):
+    if not is_kind(x, "real floating"):
         raise TypeError(
             f"{layer}: expected a real floating-point input, got {x.dtype}; "
             "put portnn.Rescale() in front of pixels, or convert with astype"

@@ -9,7 +9,7 @@ from typing import final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn._layer import Key, Layer
-from portnn.trace import TracedArray, is_kind
+from portnn.trace import is_kind
 
 __all__ = ["Flatten", "Rescale"]
 
@@ -71,7 +71,7 @@ class Rescale(Layer):
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
     ) -> tuple[Array, Tree]:
         """``x * scale + offset`` in floating point."""
-        if not is_kind(x.plain if type(x) is TracedArray else x, "real floating"):
+        if not is_kind(x, "real floating"):
             x = ops.astype(x, self.dtype)
         y = ops.multiply(x, self.scale)
         return (ops.add(y, self.offset) if self.offset else y), state

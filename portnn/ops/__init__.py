@@ -7,6 +7,7 @@ They take plain arrays of any library, and traced ones, mixed. Some shadow built
 
 from portnn.ops import _operators as _operators  # attaches the operators of traced arrays
 from portnn.ops import fft, linalg
+from portnn.ops._affine import linear
 from portnn.ops._arithmetic import (
     add,
     divide,
@@ -21,23 +22,8 @@ from portnn.ops._arithmetic import (
 )  # fmt: skip
 from portnn.ops._broadcasting import astype, broadcast_to, reshape, sum, where
 from portnn.ops._comparison import equal, greater, greater_equal, less, less_equal, not_equal
-from portnn.ops._creation import (
-    arange,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    tril,
-    triu,
-    zeros,
-    zeros_like,
-)  # fmt: skip
+from portnn.ops._creation import arange, asarray, empty, eye, from_dlpack, full, linspace, ones, zeros
+from portnn.ops._cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
 from portnn.ops._cumulative import cumulative_prod, cumulative_sum, diff, prod
 from portnn.ops._differentiable import differentiable
 from portnn.ops._dtypes import can_cast, finfo, iinfo, isdtype, result_type
@@ -54,18 +40,10 @@ from portnn.ops._exponential import (
     sqrt,
     square,
 )  # fmt: skip
-from portnn.ops._fused import (
-    linear,
-    log_softmax,
-    logsumexp,
-    sigmoid,
-    sigmoid_cross_entropy,
-    softmax,
-    softmax_cross_entropy,
-)  # fmt: skip
 from portnn.ops._hyperbolic import acosh, asinh, atanh, cosh, sinh, tanh
 from portnn.ops._indexing import getitem, repeat, take, take_along_axis
 from portnn.ops._joining import broadcast_arrays, concat, meshgrid, stack, tile, unstack
+from portnn.ops._like import empty_like, full_like, ones_like, tril, triu, zeros_like
 from portnn.ops._linear_algebra import matmul, matrix_transpose, tensordot, vecdot
 from portnn.ops._logical import (
     bitwise_and,
@@ -113,6 +91,7 @@ from portnn.ops._searching import (
     unique_inverse,
     unique_values,
 )  # fmt: skip
+from portnn.ops._softmax import log_softmax, logsumexp, sigmoid, softmax
 from portnn.ops._sorting import sort
 from portnn.ops._special import erf, erfc
 from portnn.ops._statistical import max, mean, min, std, var

@@ -21,6 +21,7 @@ from portnn.ops import (
     _hyperbolic,
     _indexing,
     _joining,
+    _like,
     _linear_algebra,
     _logical,
     _manipulation,
@@ -66,8 +67,8 @@ def _values_only(f: Callable[..., Any]) -> Callable[..., Any]:
 
 _MODULES = (
     _arithmetic, _broadcasting, _comparison, _creation, _cumulative, _dtypes, _exponential, _hyperbolic,
-    _indexing, _joining, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching, _sorting,
-    _statistical, _trigonometric,
+    _indexing, _joining, _like, _linear_algebra, _logical, _manipulation, _power, _rounding, _searching,
+    _sorting, _statistical, _trigonometric,
 )  # fmt: skip
 _CREATORS = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 _FFT_CREATORS = ("fftfreq", "rfftfreq")

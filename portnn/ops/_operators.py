@@ -96,6 +96,11 @@ def _transpose(x: TracedArray) -> Array:
     return permute_dims(x, (1, 0))
 
 
+def _transpose_matrices(x: TracedArray) -> Array:
+    """`mT`, for stacks of matrices."""
+    return matrix_transpose(x)
+
+
 def _setitem(x: TracedArray, index: Any, value: Any) -> None:
     """Assign to part of a constant; the array it was made from stays as it is."""
     if x.trace is not CONSTANT:
@@ -122,7 +127,7 @@ def _attach() -> None:
     for name, method in members.items():
         setattr(TracedArray, name, lambda self, *args, method=method: method(self, *args))
     TracedArray.T = property(_transpose)  # type: ignore[attr-defined]  # attached here, above the class
-    TracedArray.mT = property(matrix_transpose)  # type: ignore[attr-defined]  # likewise
+    TracedArray.mT = property(_transpose_matrices)  # type: ignore[attr-defined]  # likewise
 
 
 _attach()

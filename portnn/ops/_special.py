@@ -15,7 +15,7 @@ from portnn._typing import Array, Namespace
 from portnn.ops._arithmetic import multiply, negative
 from portnn.ops._exponential import exp, square
 from portnn.ops._rounding import clip
-from portnn.trace import namespace, primitive
+from portnn.trace import check_floating, namespace, primitive
 
 __all__ = ["erf", "erfc"]
 
@@ -49,15 +49,6 @@ def _quotient(t: Array, coefficients: tuple[tuple[float, ...], tuple[float, ...]
     for a, b in zip(top[2:], bottom[2:], strict=True):
         p, q = p * t + a, q * t + b
     return p / q
-
-
-def _floating_namespace(name: str, x: Array) -> Namespace:
-    xp = namespace(x)
-    if not xp.isdtype(x.dtype, "real floating"):
-        raise TypeError(
-            f"{name}: expected a real floating-point array, got {x.dtype}; convert it with astype"
-        )
-    return xp
 
 
 def _near(xp: Namespace, x: Array) -> Array:
@@ -102,7 +93,8 @@ def erf(x: Array, /) -> Array:
         >>> [round(v, 12) for v in erf(np.asarray([0.0, 0.5, -np.inf])).tolist()]
         [0.0, 0.520499877813, -1.0]
     """
-    xp = _floating_namespace("erf", x)
+    check_floating("erf", x)
+    xp = namespace(x)
     y = xp.abs(x)
     far = 1.0 - _far(xp, y)
     return xp.where(y <= _SPLIT, _near(xp, x), xp.where(x < 0.0, -far, far))
@@ -129,7 +121,8 @@ def erfc(x: Array, /) -> Array:
         >>> [float(f"{v:.10g}") for v in erfc(np.asarray([0.0, 10.0, -np.inf])).tolist()]
         [1.0, 2.088487584e-45, 2.0]
     """
-    xp = _floating_namespace("erfc", x)
+    check_floating("erfc", x)
+    xp = namespace(x)
     y = xp.abs(x)
     far = _far(xp, y)
     return xp.where(y <= _SPLIT, 1.0 - _near(xp, x), xp.where(x < 0.0, 2.0 - far, far))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -53,15 +53,16 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
         raise FileNotFoundError(f"cannot save {path}: the folder {path.parent} does not exist; make it first")
     named = {name: np.ascontiguousarray(array) for name, array in tree.items(tensors)}
     content = save(named, metadata={_KEY: json.dumps(description, allow_nan=False)})
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # Not tempfile's: that makes files that nobody else may read, and the renamed file would stay so.
+    temporary = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
 
@@ -107,7 +108,7 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
         raise CheckpointError(f"{path} was not written by portnn: its header has no entry {_KEY!r}")
     try:
         description = json.loads(metadata[_KEY])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: the description in the header is damaged: {str(error)[:120]}"
         ) from None

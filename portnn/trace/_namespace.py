@@ -7,8 +7,9 @@ from typing import Any
 import array_api_compat
 
 from portnn._typing import Array, DType, Namespace
+from portnn.trace._array import TracedArray
 
-__all__ = ["is_kind", "namespace"]
+__all__ = ["check_floating", "is_kind", "namespace"]
 
 _SCALARS = (bool, int, float, complex, type(None))
 
@@ -73,10 +74,10 @@ def _label(xp: Namespace) -> str:
 
 
 def is_kind(x: Array, kind: str) -> bool:
-    """Whether the dtype of a plain array is of a kind; remembered, since libraries take microseconds to say.
+    """Whether the dtype of an array is of a kind; remembered, since libraries take microseconds to say.
 
     Args:
-        x: an array.
+        x: an array, plain or traced.
         kind: a kind of the standard's `isdtype`, such as "real floating".
 
     Returns:
@@ -87,8 +88,29 @@ def is_kind(x: Array, kind: str) -> bool:
         >>> is_kind(np.ones(2), "real floating")
         True
     """
+    while type(x) is TracedArray:
+        x = x.value
     key = (type(x), x.dtype, kind)  # dtypes of different libraries need not be comparable
     known = _kinds.get(key)
     if known is None:
         known = _kinds[key] = bool(namespace(x).isdtype(x.dtype, kind))
     return known
+
+
+def check_floating(name: str, x: Array) -> None:
+    """Raise a TypeError, in the name of a function, unless `x` is a real floating-point array.
+
+    Example:
+        >>> import numpy as np
+        >>> check_floating("relu", np.ones(2))
+    """
+    try:
+        known = is_kind(x, "real floating")
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"{name}: expected an array, got {type(x).__name__}; make one with xp.asarray"
+        ) from None
+    if not known:
+        raise TypeError(
+            f"{name}: expected a real floating-point array, got dtype {x.dtype}; convert it with astype"
+        )

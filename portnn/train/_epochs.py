@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, final
 
-from portnn import ops
+from portnn import ops, tree
 from portnn._typing import Array
 from portnn.optim import NonFiniteGradientError
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._loop import Batch, Dataset, Snapshot
 from portnn.train._progress import Progress
 
-__all__ = ["Plan", "run_epochs"]
+__all__ = ["Plan", "count_steps", "run_epochs"]
 
 
 @final
@@ -65,7 +65,7 @@ def run_epochs(
         met, and "accuracy" if there is a measure.
 
     Raises:
-        DivergenceError: if a loss or a gradient is not finite.
+        DivergenceError: if a loss, a gradient, or the parameters after an epoch are not finite.
     """
     now, number = start, plan.first_step
     for epoch in range(plan.epochs):
@@ -83,6 +83,7 @@ def run_epochs(
             now = after
             progress.step()
         guard.look()
+        _check_finite(now, number)
         values = data.backend.to_numpy(ops.stack(losses)).tolist()
         logs = {"loss": sum(v * n for v, n in zip(values, sizes, strict=True)) / data.size}
         if right is not None:
@@ -103,6 +104,15 @@ def _guarded(
         ) from error
     guard.watch(number, loss, now)
     return after, loss, predictions
+
+
+def _check_finite(now: Snapshot, number: int) -> None:
+    """The loss of a step is computed before its update, so the last update of an epoch is looked at itself."""
+    if not all(bool(ops.all(ops.isfinite(p))) for p in tree.leaves(now.params)):
+        raise DivergenceError(
+            f"parameters are not finite after step {number}; try a smaller learning rate; "
+            "the parameters are the last good ones"
+        )
 
 
 def count_steps(n: int, batch_size: int | None, epochs: int) -> int:

@@ -1,0 +1,61 @@
+"""The affine map of a linear layer as one unit: three products, and no step more than they need."""
+
+from __future__ import annotations
+
+from portnn._typing import Array
+from portnn.ops._broadcasting import match, reshape
+from portnn.ops._linear_algebra import matmul, matrix_transpose
+from portnn.trace import namespace, primitive
+
+__all__ = ["linear"]
+
+
+def _rows(x: Array) -> Array:
+    """All axes but the last as one."""
+    return x if len(x.shape) == 2 else reshape(x, (-1, x.shape[-1]))
+
+
+@primitive
+def _linear(x: Array, weight: Array, bias: Array, /) -> Array:
+    return namespace(x, weight, bias).matmul(x, weight) + bias
+
+
+# y = x W + b:  the gradients are g Wᵀ,  xᵀ g  and the sum of g over the batch.
+_linear.vjp(
+    lambda g, y, x, w, b: match(matmul(g, matrix_transpose(w)), x),
+    lambda g, y, x, w, b: match(matmul(matrix_transpose(_rows(x)), _rows(g)), w),
+    lambda g, y, x, w, b: match(g, b),
+)
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None, /) -> Array:
+    """The affine map ``x @ weight + bias``.
+
+    Args:
+        x: floating-point array of shape (..., in_features).
+        weight: array of shape (in_features, out_features).
+        bias: array of shape (out_features,), or None.
+
+    Returns:
+        An array of shape (..., out_features).
+
+    Raises:
+        ValueError: if the shapes do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> linear(np.asarray([[1.0, 2.0]]), np.asarray([[1.0], [10.0]]), np.asarray([0.5])).tolist()
+        [[21.5]]
+    """
+    shape = weight.shape
+    if (
+        len(shape) != 2
+        or not x.shape
+        or x.shape[-1] != shape[0]
+        or (bias is not None and bias.shape != shape[1:])
+    ):
+        raise ValueError(
+            f"linear: shapes do not fit: x {tuple(x.shape)}, weight {tuple(shape)}"
+            f"{'' if bias is None else f', bias {tuple(bias.shape)}'}; expected (..., in), (in, out), (out,)"
+        )
+    return matmul(x, weight) if bias is None else _linear(x, weight, bias)

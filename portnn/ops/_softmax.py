@@ -1,0 +1,175 @@
+"""Sigmoid, softmax and their logarithms, with numbers that stay finite.
+
+Each rule stands under its formula: `x` is the input, `y` the output, `g` the gradient of the loss by `y`.
+Exponentials are taken of differences from the maximum (Blanchard, Higham and Higham, Accurately computing
+the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41, 2021).
+"""
+
+from __future__ import annotations
+
+from portnn._typing import Array, Axis, DType
+from portnn.ops._arithmetic import multiply, subtract
+from portnn.ops._broadcasting import keep, where
+from portnn.ops._broadcasting import sum as sum_
+from portnn.ops._comparison import equal
+from portnn.ops._exponential import exp
+from portnn.ops._helpers import plain, plain_namespace
+from portnn.trace import check_floating, namespace, primitive
+
+__all__ = ["log_softmax", "logsumexp", "sigmoid", "softmax"]
+
+
+@primitive
+def sigmoid(x: Array, /) -> Array:
+    """Logistic function ``1 / (1 + exp(-x))``, accurate at both ends.
+
+    Args:
+        x: real floating-point array.
+
+    Returns:
+        Values between 0 and 1, in the shape and dtype of `x`.
+
+    Example:
+        >>> import numpy as np
+        >>> sigmoid(np.asarray([-1000.0, 0.0, 1000.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    check_floating("sigmoid", x)
+    xp = namespace(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+# y' = y (1 - y)
+sigmoid.vjp(lambda g, y, x: multiply(g, multiply(y, subtract(1.0, y))))
+
+
+def shift(x: Array, axis: Axis) -> Array:
+    """The maximum along `axis`; in a row of nothing but -inf the lowest finite number, so that differences
+    from it are -inf and not NaN.
+    """
+    xp = plain_namespace(x)
+    top = xp.max(plain(x), axis=axis, keepdims=True)
+    return xp.maximum(top, _lowest(top))
+
+
+_limits: dict[tuple[type, DType], float] = {}
+
+
+def _lowest(x: Array) -> float:
+    """The lowest finite number of the dtype of `x`; remembered, since libraries take their time to say."""
+    key = (type(x), x.dtype)
+    if key not in _limits:
+        _limits[key] = float(namespace(x).finfo(x.dtype).min)
+    return _limits[key]
+
+
+@primitive
+def _softmax(x: Array, /, *, axis: int) -> Array:
+    check_floating("softmax", x)
+    xp = namespace(x)
+    e = xp.exp(x - shift(x, axis))
+    total = xp.sum(e, axis=axis, keepdims=True)
+    return e / xp.where(total == 0, 1.0, total)
+
+
+# With s = sum(g y) along the axis: y (g - s)
+_softmax.vjp(
+    lambda g, y, x, axis: multiply(y, subtract(g, sum_(multiply(g, y), axis=axis, keepdims=True))),
+)
+
+
+def softmax(x: Array, /, *, axis: int = -1) -> Array:
+    """Exponentials over their sum, ``exp(x) / sum(exp(x))``.
+
+    A row of nothing but -inf, such as a wholly masked row of attention, gives zeros, not NaN.
+
+    Args:
+        x: real floating-point array.
+        axis: the axis along which the result sums to 1.
+
+    Returns:
+        Probabilities in the shape and dtype of `x`.
+
+    Example:
+        >>> import numpy as np
+        >>> softmax(np.asarray([1e4, 1e4])).tolist()
+        [0.5, 0.5]
+    """
+    return _softmax(x, axis=axis)
+
+
+@primitive
+def _logsumexp(x: Array, /, *, axis: Axis, keepdims: bool) -> Array:
+    check_floating("logsumexp", x)
+    xp = namespace(x)
+    top = shift(x, axis)
+    total = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
+    y = xp.where(total == 0, -float("inf"), xp.log(xp.where(total == 0, 1.0, total)) + top)
+    return y if keepdims else xp.squeeze(y, axis=_gone(x, axis))
+
+
+def _gone(x: Array, axis: Axis) -> tuple[int, ...]:
+    return tuple(range(len(x.shape))) if axis is None else (axis,) if isinstance(axis, int) else axis
+
+
+def _logsumexp_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """exp(x - y), and zeros in a row of nothing but -inf."""
+    y, g = keep(y, x, axis, keepdims), keep(g, x, axis, keepdims)
+    safe = where(equal(y, -float("inf")), 0.0, y)
+    return multiply(g, exp(subtract(x, safe)))
+
+
+_logsumexp.vjp(_logsumexp_rule)
+
+
+def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Logarithm of the sum of exponentials, without overflow.
+
+    Args:
+        x: real floating-point array, not empty along `axis`.
+        axis: the axes to reduce; None for all.
+        keepdims: whether the reduced axes stay, with length one.
+
+    Returns:
+        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(logsumexp(np.asarray([1e4, 1e4]))), 4)
+        10000.6931
+    """
+    return _logsumexp(x, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def _log_softmax(x: Array, /, *, axis: int) -> Array:
+    check_floating("log_softmax", x)
+    xp = namespace(x)
+    shifted = x - shift(x, axis)
+    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
+    return shifted - xp.log(xp.where(total == 0, 1.0, total))
+
+
+# g - softmax(x) sum(g)
+_log_softmax.vjp(
+    lambda g, y, x, axis: subtract(g, multiply(exp(y), sum_(g, axis=axis, keepdims=True))),
+)
+
+
+def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
+    """Logarithm of `softmax`, without overflow or loss of small probabilities.
+
+    Args:
+        x: real floating-point array.
+        axis: the axis along which the probabilities sum to 1.
+
+    Returns:
+        Log-probabilities in the shape and dtype of `x`; all -inf in a row of nothing but -inf.
+
+    Example:
+        >>> import numpy as np
+        >>> log_softmax(np.asarray([0.0, -1e4])).tolist()
+        [0.0, -10000.0]
+    """
+    return _log_softmax(x, axis=axis)

@@ -79,7 +79,7 @@ CREATION = [
     creator("full_like", lambda x: ops.full_like(x, -2.5), np.full((2, 3), -2.5)),
     row("zeros", (X,), lambda x: np.zeros(2, np.int64), function=lambda x: ops.zeros(2, dtype="int64", like=x),
         case="dtype by name"),
-    row("from_dlpack", (integers(0, 9, 3),), lambda n: n, 
+    row("from_dlpack", (integers(0, 9, 3),), lambda n: n,
         function=lambda n: ops.from_dlpack(n, like=n, device=array_api_compat.device(n))),
 ]  # fmt: skip
 

@@ -10,7 +10,19 @@ import numpy as np
 
 from portnn import ops
 from portnn.trace import strip
-from tests.table.engine import CONSTANT_KIND, VALUES, Maker, Row, apart, between, booleans, fixed, namespace, normal, to_complex
+from tests.table.engine import (
+    CONSTANT_KIND,
+    VALUES,
+    Maker,
+    Row,
+    apart,
+    between,
+    booleans,
+    fixed,
+    namespace,
+    normal,
+    to_complex,
+)
 
 
 def exact(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portnn import ops
-from tests.table.engine import CONSTANT_KIND, Row, apart, between, fixed, integers, normal
+from tests.table.engine import CONSTANT_KIND, Row, apart, fixed, integers, normal
 
 
 def row(name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any) -> Row:

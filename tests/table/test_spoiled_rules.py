@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import portnn
 from portnn import tree
 from portnn.autodiff._tape import GradTrace
 from portnn.testing import check_gradients
@@ -21,17 +20,19 @@ from tests.table.test_table import ROWS
 
 PACKAGES = ("portnn.ops", "portnn.nn", "portnn.losses")
 BIT = 1.0 + 1e-6
-SMOOTH_ROWS = [
-    row for row in ROWS if row.kind == SMOOTH and all(x.size for x in tree.leaves(row.make()) if hasattr(x, "size"))
-]
+
+
+def _has_elements(row: Row) -> bool:
+    return all(x.size for x in tree.leaves(row.make()) if hasattr(x, "size"))
+
+
+SMOOTH_ROWS = [row for row in ROWS if row.kind == SMOOTH and _has_elements(row)]
 
 
 def modules(package: ModuleType) -> list[ModuleType]:
     """The modules in a package."""
-    found = [package]
-    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        found.append(importlib.import_module(info.name))
-    return found
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return [package, *[importlib.import_module(info.name) for info in found]]
 
 
 def primitives() -> dict[str, Primitive[..., Any]]:

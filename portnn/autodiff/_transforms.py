@@ -209,7 +209,7 @@ def value_and_grad(
         >>> float(value), gradient["w"].tolist()
         (13.0, [18.0, 4.0])
     """
-    positions = (argnums,) if isinstance(argnums, int) else argnums
+    positions: Any = (argnums,) if isinstance(argnums, int) else argnums
     if not isinstance(positions, tuple | list) or not all(isinstance(i, int) for i in positions):
         raise TypeError(f"grad: argnums must be an integer or a tuple of integers, got {argnums!r:.60}")
 

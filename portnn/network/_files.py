@@ -64,7 +64,8 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
         CheckpointError: if it is missing or of another type.
     """
     value = data.get(name) if isinstance(data, dict) else None
-    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):
+    odd = isinstance(value, int) and (isinstance(value, bool) or value < 0)
+    if odd or not isinstance(value, kind):
         raise CheckpointError(
             f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"
         )

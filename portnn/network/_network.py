@@ -190,15 +190,19 @@ class Network(Model):
         """
         check_fit(1, None, optimizer, False, False)
         data = self._dataset(x, y, sample_weight)
-        fitted = self._fitted
+        before = fitted = self._fitted
         if fitted is None or (optimizer is not None and optimizer is not fitted[0]):
             optimizer = optim.adam(0.001) if optimizer is None else optimizer
             fitted = (optimizer, optimizer.init(self.params))
         optimizer, moments = fitted
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
         with self.backend.activate(), Progress(1, False) as bar:
-            for _ in self._train(data, plan, optimizer, moments, bar):
-                self.epochs -= 1  # a step on one batch is no epoch
+            try:
+                for _ in self._train(data, plan, optimizer, moments, bar):
+                    self.epochs -= 1  # a step on one batch is no epoch
+            except DivergenceError:
+                self._fitted = before
+                raise
         return self
 
     def _adopt(self, now: Snapshot, optimizer: Optimizer) -> None:

@@ -107,7 +107,7 @@ def _guarded(
 
 
 def _check_finite(now: Snapshot, number: int) -> None:
-    """The loss of a step is computed before its update, so the last update of an epoch is looked at itself."""
+    """A loss is computed before its step's update, so the last update of an epoch is looked at itself."""
     if not all(bool(ops.all(ops.isfinite(p))) for p in tree.leaves(now.params)):
         raise DivergenceError(
             f"parameters are not finite after step {number}; try a smaller learning rate; "

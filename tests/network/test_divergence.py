@@ -1,0 +1,103 @@
+"""Training that goes wrong: an error that says where, and parameters that still work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portnn import DivergenceError, Network, losses, optim, tree
+from portnn.nn import Linear, relu
+
+# NumPy says itself when float32 overflows, which is what these tests bring about.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning"),
+]
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(64, 3)).astype(np.float32)
+Y = (X @ np.asarray([[1.0], [2.0], [3.0]])).astype(np.float32)
+
+
+def regression(backend):
+    return Network([Linear(3, 8), relu, Linear(8, 1)], loss=losses.squared_error, backend=backend.backend)
+
+
+def bits(net):
+    return [np.array(net.backend.to_numpy(p)) for p in tree.leaves(net.params)]
+
+
+def finite(net):
+    return all(np.isfinite(p).all() for p in bits(net))
+
+
+def same(a, b):
+    return all((x == y).all() for x, y in zip(a, b, strict=True))
+
+
+def test_a_rate_too_large_stops_with_the_step(backend):
+    net = regression(backend)
+    with pytest.raises(DivergenceError, match=r"the loss is (inf|nan) at step \d+; try a smaller") as caught:
+        net.fit(X, Y, epochs=20, batch_size=16, optimizer=optim.sgd(1e6))
+    assert len(str(caught.value)) < 300
+    assert finite(net)
+    assert np.isfinite(net.predict(np.zeros((2, 3), np.float32))).all()
+
+
+def test_the_last_good_parameters_are_those_of_the_last_finite_loss(backend):
+    net, by_hand = regression(backend), regression(backend)
+    optimizer = optim.sgd(1e6)
+    with pytest.raises(DivergenceError) as caught:
+        net.fit(X, Y, epochs=20, batch_size=None, optimizer=optimizer)
+    step = int(str(caught.value).partition("at step ")[2].partition(";")[0])
+    for _ in range(step - 2):
+        by_hand.partial_fit(X, Y, optimizer=optimizer)
+    # The loss of the step before was finite: it came from the parameters before that step.
+    assert same(bits(net), bits(by_hand))
+
+
+def test_the_first_step_already(backend):
+    net = regression(backend)
+    before = bits(net)
+    with pytest.raises(DivergenceError, match="at step 1"):
+        net.fit(X, np.full((64, 1), 1e30, np.float32), epochs=3)
+    assert same(bits(net), before)
+    assert net.epochs == net.steps == 0
+
+
+def test_an_update_of_the_last_step_is_seen_as_well(backend):
+    net = regression(backend)
+    before = bits(net)
+    with pytest.raises(DivergenceError, match="parameters are not finite after step 1"):
+        net.fit(X, Y, epochs=1, batch_size=None, optimizer=optim.sgd(3e38))
+    assert same(bits(net), before)
+
+
+def test_partial_fit_leaves_the_network_as_it_was(backend):
+    net = regression(backend)
+    before = bits(net)
+    for target, optimizer in ((1e30, optim.sgd(0.1)), (1e3, optim.sgd(3e38))):
+        with pytest.raises(DivergenceError, match=r"(at|after) step 1"):
+            net.partial_fit(X, np.full((64, 1), target, np.float32), optimizer=optimizer)
+        assert same(bits(net), before)
+        assert (net.epochs, net.steps) == (0, 0)
+    net.partial_fit(X, Y)
+    assert finite(net)
+
+
+def test_clipping_that_meets_infinity_says_so():
+    net = Network([Linear(3, 1)], loss=losses.squared_error)
+    before = bits(net)
+    clipped = optim.chain(optim.clip_by_global_norm(1.0), optim.sgd(0.1))
+    with pytest.raises(DivergenceError, match="at step 1") as caught:
+        net.fit(X, np.full((64, 1), 1e30, np.float32), epochs=1, optimizer=clipped)
+    assert len(str(caught.value)) < 300
+    assert same(bits(net), before)
+
+
+def test_training_goes_on_after_it():
+    net = Network([Linear(3, 1)], loss=losses.squared_error)
+    with pytest.raises(DivergenceError):
+        net.fit(X, Y, epochs=9, optimizer=optim.sgd(1e6))
+    fresh = Network([Linear(3, 1)], loss=losses.squared_error)
+    fresh.fit(X, Y, epochs=5, optimizer=optim.adam(0.01))
+    assert finite(fresh)

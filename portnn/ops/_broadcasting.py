@@ -71,6 +71,8 @@ def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device
     """
     xp = plain_namespace(x)
     dtype = dtype_named(xp, dtype)
+    if not copy and device is None and dtype == x.dtype:
+        return x
     if xp.isdtype(dtype, "real floating"):
         return _cast(x, dtype=dtype, copy=copy, device=device)
     if xp.isdtype(dtype, "complex floating"):

@@ -34,7 +34,7 @@ from portnn.ops import (
     fft,
     linalg,
 )  # fmt: skip
-from portnn.trace import CONSTANT, Primitive, TracedArray, lift, strip
+from portnn.trace import CONSTANT, Primitive, TracedArray, lift, namespace, strip
 
 __all__ = ["differentiable"]
 
@@ -45,7 +45,8 @@ def _plain(value: Any) -> Any:
         return type(value)(_plain(v) for v in value)
     if type(value) is TracedArray and value.trace is not CONSTANT:
         raise TypeError(
-            "an array that carries a derivative cannot stand in a list; join such arrays with stack or concat"
+            "an array that carries a derivative cannot stand in a list or go to another library; "
+            "join such arrays with stack or concat, and give a plain one to the other library"
         )
     return strip(value)
 
@@ -108,7 +109,7 @@ class _Namespace:
         device: Device | None = None,
         copy: bool | None = None,
     ) -> Any:
-        """Convert to an array of this namespace; a traced array keeps its derivative.
+        """Convert to an array of this namespace; one of its own arrays keeps its derivative.
 
         Args:
             obj: an array, a Python number or nested sequences of them.
@@ -116,8 +117,16 @@ class _Namespace:
             device: the device of the result.
             copy: True copies, False never does, None if it must.
         """
-        if type(obj) is TracedArray and obj.trace is not CONSTANT:
-            return self.astype(obj, obj.dtype if dtype is None else dtype, copy=False)
+        if type(obj) is TracedArray and namespace(obj.plain) is self._xp:
+            other = (dtype is not None and dtype != obj.dtype) or (
+                device is not None and device != obj.device
+            )
+            if not other and not copy:
+                return obj
+            if obj.trace is not CONSTANT:
+                if copy is False:
+                    raise ValueError("asarray: copy=False, but another dtype or device needs a copy")
+                return _broadcasting.astype(obj, obj.dtype if dtype is None else dtype, device=device)
         return lift(self._xp.asarray(_plain(obj), dtype=dtype, device=device, copy=copy))
 
     def from_dlpack(self, x: Any, /, *, device: Device | None = None, copy: bool | None = None) -> Any:

@@ -96,6 +96,6 @@ def from_description(data: Any) -> Any:
         if cls is Activation:
             return Activation(given["function"], **dict(given["options"]))
         part: Layer | Any = cls(**given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"description of {kind}: {str(error)[:200]}") from None
     return part

@@ -32,6 +32,8 @@ class _MismatchError(ValueError):
 
 def _rebuild(like: Any, children: list[Any]) -> Any:
     """A list or tuple of the type of `like` with other children."""
+    if type(like) is tuple:
+        return tuple(children)
     return type(like)(*children) if hasattr(like, "_fields") else type(like)(children)
 
 
@@ -52,10 +54,13 @@ def _children(tree: Any) -> list[tuple[Any, Any]] | None:
 
 def _same_kind(tree: Any, other: Any) -> bool:
     """Whether two nodes are containers of the same type and keys, or both leaves, or both None."""
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return type(other) is kind and len(tree) == len(other)
     if isinstance(tree, _CONTAINERS):
         if isinstance(tree, dict):
             return isinstance(other, dict) and tree.keys() == other.keys()
-        return type(tree) is type(other) and len(tree) == len(other)
+        return type(other) is kind and len(tree) == len(other)
     return not isinstance(other, _CONTAINERS) and (tree is None) is (other is None)
 
 
@@ -118,12 +123,14 @@ def _map(f: Callable[..., Any], tree: Any, rest: Sequence[Any]) -> Any:
     for other in rest:
         if not _same_kind(tree, other):
             raise _MismatchError
-    if not isinstance(tree, _CONTAINERS):
-        return None if tree is None else f(tree, *rest)
-    if isinstance(tree, dict):
-        pairs = [(k, _map(f, v, [o[k] for o in rest])) for k, v in tree.items()]
-        return dict(pairs) if type(tree) is dict else type(tree)(pairs)
-    return _rebuild(tree, [_map(f, v, others) for v, *others in zip(tree, *rest, strict=True)])
+    kind = type(tree)
+    if kind is dict:
+        return {k: _map(f, v, [o[k] for o in rest]) for k, v in tree.items()}
+    if isinstance(tree, _CONTAINERS):
+        if isinstance(tree, dict):
+            return kind((k, _map(f, v, [o[k] for o in rest])) for k, v in tree.items())
+        return _rebuild(tree, [_map(f, v, others) for v, *others in zip(tree, *rest, strict=True)])
+    return None if tree is None else f(tree, *rest)
 
 
 def items(tree: Tree, /) -> Iterator[tuple[str, Any]]:

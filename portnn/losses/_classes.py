@@ -81,6 +81,8 @@ def softmax_cross_entropy(
     check_reduction(name, logits.shape[:-1], sample_weight, reduction)
     if label_smoothing == 0.0 and class_weights is None and ignore_index is None:
         soft = targets if labelled else _in_dtype_of(logits, targets)
+        if reduction == "mean" and sample_weight is None:
+            return ops.softmax_cross_entropy(logits, soft, mean=True)
         return reduced(ops.softmax_cross_entropy(logits, soft), sample_weight, reduction)
     _check_options(name, logits, labelled, label_smoothing, class_weights, ignore_index)
     if not labelled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn._typing import Array
 from portnn.ops._broadcasting import match, reshape
-from portnn.ops._linear_algebra import matmul, matrix_transpose
+from portnn.ops._linear_algebra import matmul
 from portnn.trace import namespace, primitive
 
 __all__ = ["linear"]
@@ -22,8 +22,8 @@ def _linear(x: Array, weight: Array, bias: Array, /) -> Array:
 
 # y = x W + b:  the gradients are g Wᵀ,  xᵀ g  and the sum of g over the batch.
 _linear.vjp(
-    lambda g, y, x, w, b: match(matmul(g, matrix_transpose(w)), x),
-    lambda g, y, x, w, b: match(matmul(matrix_transpose(_rows(x)), _rows(g)), w),
+    lambda g, y, x, w, b: match(matmul(g, w.mT), x),
+    lambda g, y, x, w, b: match(matmul(_rows(x).mT, _rows(g)), w),
     lambda g, y, x, w, b: match(g, b),
 )
 

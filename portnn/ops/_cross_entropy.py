@@ -5,13 +5,16 @@ With the exponential and its logarithm apart, small losses round to nothing and 
 
 from __future__ import annotations
 
+from math import prod
+
 from portnn._typing import Array
 from portnn.ops._arithmetic import multiply, negative, subtract
-from portnn.ops._broadcasting import match
+from portnn.ops._broadcasting import match, reshape, where
 from portnn.ops._broadcasting import sum as sum_
-from portnn.ops._helpers import indices_at, plain, plain_namespace
+from portnn.ops._helpers import indices_at, plain
 from portnn.ops._manipulation import expand_dims
 from portnn.ops._softmax import log_softmax, shift, sigmoid, softmax
+from portnn.ops._statistical import mean as mean_
 from portnn.trace import namespace, primitive
 
 __all__ = ["sigmoid_cross_entropy", "softmax_cross_entropy"]
@@ -22,20 +25,52 @@ def _hot(labels: Array, x: Array) -> Array:
     return plain(labels)[..., None] == indices_at(x, x.shape[-1])
 
 
-@primitive
-def _label_cross_entropy(x: Array, labels: Array, /) -> Array:
+def _label_terms(x: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
+    """The losses; and where the labels are, the exponentials and their sums, from which the slope is made."""
     xp = namespace(x, labels)
+    hot = _hot(labels, x)
     shifted = x - shift(x, -1)
+    e = xp.exp(shifted)
+    total = xp.sum(e, axis=-1, keepdims=True)
     # A row without a label has the maximum of nothing, -inf, and so an infinite loss.
-    chosen = xp.max(xp.where(_hot(labels, x), shifted, -float("inf")), axis=-1)
-    return xp.log(xp.sum(xp.exp(shifted), axis=-1)) - chosen
+    chosen = xp.max(xp.where(hot, shifted, -float("inf")), axis=-1)
+    return xp.log(total[..., 0]) - chosen, hot, e, total
 
 
-def _label_cross_entropy_rule(g: Array, y: Array, x: Array, labels: Array) -> Array:
-    """g (softmax(x) - one_hot(labels))."""
-    xp = plain_namespace(x)
-    target = xp.astype(_hot(labels, x), x.dtype)
-    return multiply(expand_dims(g, axis=-1), subtract(softmax(x), target))
+@primitive
+def _label_cross_entropy(x: Array, labels: Array, /, *, mean: bool) -> Array:
+    loss, *_ = _label_terms(x, labels)
+    return _mean(loss) if mean else loss
+
+
+@_label_cross_entropy.saves
+def _label_cross_entropy_and_slope(x: Array, labels: Array, /, *, mean: bool) -> tuple[Array, Array]:
+    """The loss, and its derivative (softmax(x) - one_hot(labels)) / n, n = 1 without a mean."""
+    xp = namespace(x, labels)
+    loss, hot, e, total = _label_terms(x, labels)
+    if mean:
+        n = prod(loss.shape)
+        p = e / (total * float(n))
+        return _mean(loss), xp.where(hot, p - 1.0 / n, p)
+    p = e / total
+    return loss, xp.where(hot, p - 1.0, p)
+
+
+def _mean(loss: Array) -> Array:
+    return namespace(loss).sum(loss) * (1.0 / prod(loss.shape))
+
+
+def _label_cross_entropy_rule(
+    g: Array, y: Array, x: Array, labels: Array, *, mean: bool, saved: Array | None = None
+) -> Array:
+    """The gradient times the slope."""
+    slope = saved
+    if slope is None:
+        hot, p = _hot(labels, x), softmax(x)
+        slope = where(hot, subtract(p, 1.0), p)
+        if mean:
+            slope = multiply(slope, 1.0 / prod(x.shape[:-1]))
+    return multiply(g if mean else reshape(g, (*g.shape, 1)), slope)
 
 
 _label_cross_entropy.vjp(_label_cross_entropy_rule, None)
@@ -60,15 +95,16 @@ _soft_cross_entropy.vjp(
 )
 
 
-def softmax_cross_entropy(logits: Array, targets: Array, /) -> Array:
+def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = False) -> Array:
     """Cross-entropy of softmax probabilities, ``-sum(targets * log_softmax(logits))``, per sample.
 
     Args:
         logits: real floating-point array of shape (..., classes).
         targets: integer labels of shape (...), or probabilities of the shape of `logits`.
+        mean: whether to take the mean over the samples in the same step; there must be some.
 
     Returns:
-        Losses of shape (...) in nats. A label out of range gives inf.
+        Losses of shape (...) in nats, or their mean. A label out of range gives inf.
 
     Raises:
         ValueError: if the shapes do not fit.
@@ -80,9 +116,10 @@ def softmax_cross_entropy(logits: Array, targets: Array, /) -> Array:
         [0.6931, 20000.0]
     """
     if len(targets.shape) == len(logits.shape) - 1 and targets.shape == logits.shape[:-1]:
-        return _label_cross_entropy(logits, targets)
+        return _label_cross_entropy(logits, targets, mean=mean)
     if targets.shape == logits.shape and logits.shape:
-        return _soft_cross_entropy(logits, targets)
+        losses = _soft_cross_entropy(logits, targets)
+        return mean_(losses) if mean else losses
     raise ValueError(
         f"softmax_cross_entropy: targets of shape {tuple(targets.shape)} do not fit logits of shape "
         f"{tuple(logits.shape)}; expected labels of shape {tuple(logits.shape[:-1])} or rows like the logits"

@@ -46,6 +46,8 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 
 def reduced_count(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction over `axis` combines into one."""
+    if axis is None:
+        return prod(x.shape)
     return prod([x.shape[a] for a in normalize_axes(axis, len(x.shape))])
 
 

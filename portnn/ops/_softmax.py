@@ -8,7 +8,7 @@ the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41, 2021).
 from __future__ import annotations
 
 from portnn._typing import Array, Axis, DType
-from portnn.ops._arithmetic import multiply, subtract
+from portnn.ops._arithmetic import divide, multiply, subtract
 from portnn.ops._broadcasting import keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
@@ -114,10 +114,10 @@ def _gone(x: Array, axis: Axis) -> tuple[int, ...]:
 
 
 def _logsumexp_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
-    """exp(x - y), and zeros in a row of nothing but -inf."""
-    y, g = keep(y, x, axis, keepdims), keep(g, x, axis, keepdims)
-    safe = where(equal(y, -float("inf")), 0.0, y)
-    return multiply(g, exp(subtract(x, safe)))
+    """The softmax, from the differences to the maximum: exp(x - y) would carry the rounding of y."""
+    e = exp(subtract(x, shift(x, axis)))
+    total = sum_(e, axis=axis, keepdims=True)
+    return multiply(keep(g, x, axis, keepdims), divide(e, where(equal(total, 0.0), 1.0, total)))
 
 
 _logsumexp.vjp(_logsumexp_rule)

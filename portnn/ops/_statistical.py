@@ -79,11 +79,13 @@ def _mean(x: Array, /, *, axis: Axis, keepdims: bool) -> Array:
     return namespace(x).mean(x, axis=axis, keepdims=keepdims)
 
 
-_mean.vjp(
-    lambda g, y, x, axis, keepdims: broadcast_to(
-        multiply(keep(g, x, axis, keepdims), 1.0 / (reduced_count(x, axis) or 1)), tuple(x.shape)
-    )
-)
+def _mean_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """g / n, repeated along the axes that were reduced."""
+    share = multiply(g, 1.0 / (reduced_count(x, axis) or 1))
+    return broadcast_to(share if axis is None else keep(share, x, axis, keepdims), tuple(x.shape))
+
+
+_mean.vjp(_mean_rule)
 
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:

@@ -32,6 +32,7 @@ class Primitive(Generic[P, R]):
         self.constant = constant
         self.rules: tuple[Callable[..., Any] | None, ...] | None = None
         self.joint: Callable[..., Any] | None = None
+        self.saving: Callable[..., Any] | None = None
         update_wrapper(self, function)
 
     def vjp(self, *rules: Callable[..., Any] | None) -> None:
@@ -62,6 +63,16 @@ class Primitive(Generic[P, R]):
         """
         self.joint = rule
 
+    def saves(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """Give a variant that returns ``(y, saved)``: the result, and what the rule can use of the work.
+
+        It is called in place of the function when the call is recorded and nothing below is traced. The
+        rules then get ``saved=...`` as an option; without it they work everything out in primitives, which
+        is what higher derivatives need.
+        """
+        self.saving = function
+        return function
+
     def __call__(self, *args: P.args, **options: P.kwargs) -> R:
         for a in args:
             if type(a) is TracedArray:
@@ -81,7 +92,13 @@ class Primitive(Generic[P, R]):
                     a = a.value  # noqa: PLW2901  # the loop is the hottest in the package
                 deeper = deeper or type(a) is TracedArray
             inner.append(a)
-        out: Any = self._traced(tuple(inner), options) if deeper else self.function(*inner, **options)
+        if deeper:
+            out: Any = self._traced(tuple(inner), options)
+        elif self.saving is None or top is CONSTANT:
+            out = self.function(*inner, **options)
+        else:
+            out, saved = self.saving(*inner, **options)
+            options = {**options, "saved": saved}
         if top is CONSTANT or self.constant:
             return lift(out)
         return top.record(self, args, inner, options, strip(out))

@@ -72,6 +72,7 @@ _MODULES = (
     _sorting, _statistical, _trigonometric,
 )  # fmt: skip
 _CREATORS = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+_EXTENSIONS = {"linalg": linalg, "fft": fft}
 _FFT_CREATORS = ("fftfreq", "rfftfreq")
 
 
@@ -93,12 +94,6 @@ class _Namespace:
                     setattr(self, name, getattr(functions, name))
         for name in _CREATORS:
             setattr(self, name, _creator(getattr(xp, name)))
-        for name, module in (("linalg", linalg), ("fft", fft)):
-            if hasattr(xp, name):
-                setattr(self, name, SimpleNamespace(**{f: getattr(module, f) for f in module.__all__}))
-        if hasattr(self, "fft"):
-            for name in _FFT_CREATORS:
-                setattr(self.fft, name, _creator(getattr(xp.fft, name)))
 
     def asarray(
         self,
@@ -140,7 +135,16 @@ class _Namespace:
         options = {k: v for k, v in (("device", device), ("copy", copy)) if v is not None}
         return lift(self._xp.from_dlpack(_plain(x), **options))
 
+    def _extension(self, name: str) -> Any:
+        """`linalg` or `fft`; an AttributeError where the library has it not, or not at the moment."""
+        library, functions = getattr(self._xp, name), vars(_EXTENSIONS[name])
+        found = {f: functions[f] for f in functions["__all__"]}
+        found |= {f: _creator(getattr(library, f)) for f in _FFT_CREATORS if f in found}
+        return SimpleNamespace(**found)
+
     def __getattr__(self, name: str) -> Any:
+        if name in _EXTENSIONS:
+            return self._extension(name)
         if name.startswith("__") and name != "__array_namespace_info__":
             raise AttributeError(f"{self.__name__} has no attribute {name}")
         found = getattr(self._xp, name)

@@ -35,10 +35,12 @@ from portnn.trace import CONSTANT, TracedArray, namespace, strip
 
 __all__: list[str] = []
 
-_BINARY = {
-    "add": add, "sub": subtract, "mul": multiply, "truediv": divide, "floordiv": floor_divide,
-    "mod": remainder, "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
-    "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
+# By the name of the method, the sign for messages and the function.
+_BINARY: dict[str, tuple[str, Callable[..., Array]]] = {
+    "add": ("+", add), "sub": ("-", subtract), "mul": ("*", multiply), "truediv": ("/", divide),
+    "floordiv": ("//", floor_divide), "mod": ("%", remainder), "pow": ("**", pow), "matmul": ("@", matmul),
+    "and": ("&", bitwise_and), "or": ("|", bitwise_or), "xor": ("^", bitwise_xor),
+    "lshift": ("<<", bitwise_left_shift), "rshift": (">>", bitwise_right_shift),
 }  # fmt: skip
 _COMPARISONS = {
     "eq": equal,
@@ -70,7 +72,7 @@ def _reflected(f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
     return lambda self, other: f(other, self) if _is_operand(other) else NotImplemented
 
 
-def _in_place(name: str, f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
+def _in_place(sign: str, f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
     """``x += y`` binds the name to a new array, of the same shape and dtype as the standard demands."""
 
     def operator(self: TracedArray, other: Any) -> Any:
@@ -79,8 +81,8 @@ def _in_place(name: str, f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
         y = f(self, other)
         if y.shape != self.shape or y.dtype != self.dtype:
             raise TypeError(
-                f"x {name}= y must keep shape {self.shape} and dtype {self.dtype}, "
-                f"but gives {tuple(y.shape)} and {y.dtype}; write x = x {name} y"
+                f"x {sign}= y must keep shape {tuple(self.shape)} and dtype {self.dtype}, "
+                f"but gives {tuple(y.shape)} and {y.dtype}; write x = x {sign} y"
             )
         return y
 
@@ -103,9 +105,10 @@ def _transpose_matrices(x: TracedArray) -> Array:
 
 def _setitem(x: TracedArray, index: Any, value: Any) -> None:
     """Assign to part of a constant; the array it was made from stays as it is."""
-    if x.trace is not CONSTANT:
+    if any(type(a) is TracedArray and a.trace is not CONSTANT for a in (x, value)):
         raise TypeError(
-            "traced arrays are never changed in place; build the new array with ops.where or ops.concat"
+            "x[...] = y: arrays that carry derivatives are not changed in place, nor written into others; "
+            "build the new array with ops.where, ops.stack or ops.concat"
         )
     xp = plain_namespace(x)
     entries = tuple(strip(e) for e in index) if isinstance(index, tuple) else strip(index)
@@ -115,10 +118,10 @@ def _setitem(x: TracedArray, index: Any, value: Any) -> None:
 
 
 def _attach() -> None:
-    for name, f in _BINARY.items():
+    for name, (sign, f) in _BINARY.items():
         setattr(TracedArray, f"__{name}__", _forward(f))
         setattr(TracedArray, f"__r{name}__", _reflected(f))
-        setattr(TracedArray, f"__i{name}__", _in_place(name, f))
+        setattr(TracedArray, f"__i{name}__", _in_place(sign, f))
     for name, f in _COMPARISONS.items():
         setattr(TracedArray, f"__{name}__", _forward(f))
     for name, function in _UNARY.items():

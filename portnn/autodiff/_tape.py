@@ -159,10 +159,7 @@ def backward(seeds: Iterable[tuple[Node, Array]], *, consume: bool) -> dict[Node
         if node.primitive is None:
             found[node] = g
             continue
-        for parent, d in zip(node.parents, _apply_rules(node, g), strict=False):
-            if parent is not None and d is not None:
-                before = gradients.get(parent)
-                gradients[parent] = d if before is None else add(before, d)
+        _pass_on(node, g, gradients)
         if consume:
             node.release()
     return found
@@ -180,8 +177,8 @@ def _reachable(roots: Iterable[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.index, reverse=True)
 
 
-def _apply_rules(node: Node, g: Any) -> list[Any]:
-    """The gradients by the arguments of `node`, None where there is none to pass on."""
+def _pass_on(node: Node, g: Any, gradients: dict[Node, Any]) -> None:
+    """Add what reaches each parent of `node` to the gradients, by its primitive's rules."""
     primitive, y, args, options = node.primitive, node.value, node.args, node.options
     if type(y) is tuple:
         g = tuple([zeros_like(v) if part is None else part for part, v in zip(g, y, strict=True)])
@@ -190,25 +187,34 @@ def _apply_rules(node: Node, g: Any) -> list[Any]:
             f"{primitive.name} gave a complex array; portnn differentiates real functions only, "
             "split it into real and imaginary part, or use portnn.stop_gradient"
         )
-    if primitive.joint is not None:
-        ds = list(primitive.joint(g, y, *args, **options))
-        if len(ds) != len(args):
-            raise DifferentiationError(
-                f"the joint rule of {primitive.name} returned {len(ds)} gradients for {len(args)} arguments; "
-                "it returns one for each, None where there is no derivative"
-            )
-    else:
-        ds = [
-            None if parent is None else rule(g, y, *args, **options)
-            for parent, rule in zip(node.parents, primitive.rules, strict=False)
-        ]
-    for parent, d, a in zip(node.parents, ds, args, strict=False):
-        if parent is None or d is None or type(d) is tuple:
+    rules = primitive.rules
+    joint = None if rules is not None else _joint_gradients(node, g)
+    for i, parent in enumerate(node.parents):
+        if parent is None:
             continue
-        found = getattr(d, "shape", type(d).__name__)
-        if found != a.shape:
-            raise DifferentiationError(
-                f"the rule of {primitive.name} returned a gradient of shape {found} "
-                f"for an argument of shape {tuple(a.shape)}; a rule gives back an array of that shape"
-            )
+        d = rules[i](g, y, *args, **options) if joint is None else joint[i]
+        if d is None:
+            continue
+        if type(d) is not tuple and getattr(d, "shape", None) != args[i].shape:
+            raise _wrong_gradient(primitive, d, args[i])
+        before = gradients.get(parent)
+        gradients[parent] = d if before is None else add(before, d)
+
+
+def _joint_gradients(node: Node, g: Any) -> list[Any]:
+    """What a joint rule says, one gradient for each argument."""
+    ds = list(node.primitive.joint(g, node.value, *node.args, **node.options))
+    if len(ds) != len(node.args):
+        raise DifferentiationError(
+            f"the joint rule of {node.primitive.name} returned {len(ds)} gradients for {len(node.args)} "
+            "arguments; it returns one for each, None where there is no derivative"
+        )
     return ds
+
+
+def _wrong_gradient(primitive: Any, d: Any, a: Array) -> DifferentiationError:
+    found = tuple(d.shape) if hasattr(d, "shape") else type(d).__name__
+    return DifferentiationError(
+        f"the rule of {primitive.name} returned a gradient of shape {found} "
+        f"for an argument of shape {tuple(a.shape)}; a rule gives back an array of that shape"
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from typing import Any
 
 from portnn import tree
@@ -39,12 +39,12 @@ def _is_real_floating(x: Array) -> bool:
     return is_kind(x, "real floating")
 
 
-def _check_inputs(name: str, argument: Tree) -> list[Array]:
+def _check_inputs(position: int, argument: Tree) -> list[Array]:
     """The leaves of an argument that is to be differentiated."""
     leaves = tree.leaves(argument)
     for leaf in leaves:
         if not _may_be_differentiated(leaf):
-            _refuse_input(name, argument)
+            _refuse_input(f"argument {position}", argument)
     return leaves
 
 
@@ -82,13 +82,15 @@ def _unbox(trace: GradTrace, value: Any, wrap: bool) -> Any:
     return lift(value) if wrap else value
 
 
-def _begin(names: list[str], args: list[Tree]) -> tuple[GradTrace, list[list[Any]], list[Tree], bool]:
+def _begin(
+    positions: Sequence[int], args: Sequence[Tree]
+) -> tuple[GradTrace, list[list[Any]], list[Tree], bool]:
     """Open a trace and box the leaves of `args`: the trace, boxes by argument, boxed arguments, and
     whether the caller speaks in traced arrays and is to be answered so.
     """
     trace, boxes, boxed, wrap = GradTrace(), [], [], False
-    for name, arg in zip(names, args, strict=True):
-        leaves = _check_inputs(name, arg)
+    for position, arg in zip(positions, args, strict=True):
+        leaves = _check_inputs(position, arg)
         wrap = wrap or TracedArray in [type(leaf) for leaf in leaves]
         boxes.append([trace.leaf(strip(leaf)) for leaf in leaves])
         boxed.append(tree.unflatten(arg, boxes[-1]))
@@ -126,7 +128,7 @@ def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tup
         [[3.0, 40.0], [1.0, 20.0]]
     """
     trees = list(args)
-    trace, boxes, boxed, wrap = _begin([f"argument {i}" for i in range(len(args))], trees)
+    trace, boxes, boxed, wrap = _begin(range(len(args)), trees)
     out = f(*boxed)
     trace.closed = True
     value = tree.map(lambda y: _unbox(trace, y, wrap), out)
@@ -180,6 +182,16 @@ def _split(out: Any) -> tuple[Any, Any]:
     return loss, aux
 
 
+@cache
+def _check_positions(positions: tuple[int, ...], n: int) -> None:
+    """The arguments to differentiate by exist, and each is named once."""
+    if not positions or not all(-n <= i < n for i in positions):
+        named = positions[0] if len(positions) == 1 else positions
+        raise ValueError(f"grad: argnums={named} is out of range for {n} positional arguments")
+    if len({i % n for i in positions}) < len(positions):
+        raise ValueError(f"grad: argnums={positions} names an argument twice; name each once")
+
+
 def value_and_grad(
     f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Tree]]:
@@ -212,15 +224,13 @@ def value_and_grad(
     positions: Any = (argnums,) if isinstance(argnums, int) else argnums
     if not isinstance(positions, tuple | list) or not all(isinstance(i, int) for i in positions):
         raise TypeError(f"grad: argnums must be an integer or a tuple of integers, got {argnums!r:.60}")
+    positions = tuple(positions)
 
     @wraps(f)
     def wrapper(*args: Any, **options: Any) -> tuple[Any, Tree]:
-        if not positions or not all(-len(args) <= i < len(args) for i in positions):
-            raise ValueError(f"grad: argnums={argnums} is out of range for {len(args)} positional arguments")
-        if len({i % len(args) for i in positions}) < len(positions):
-            raise ValueError(f"grad: argnums={argnums} names an argument twice; name each once")
+        _check_positions(positions, len(args))
         chosen = [args[i] for i in positions]
-        trace, boxes, boxed, wrap = _begin([f"argument {i}" for i in positions], chosen)
+        trace, boxes, boxed, wrap = _begin(positions, chosen)
         full = list(args)
         for i, box in zip(positions, boxed, strict=True):
             full[i] = box

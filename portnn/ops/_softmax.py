@@ -8,7 +8,7 @@ the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41, 2021).
 from __future__ import annotations
 
 from portnn._typing import Array, Axis, DType
-from portnn.ops._arithmetic import divide, multiply, subtract
+from portnn.ops._arithmetic import divide, minimum, multiply, subtract
 from portnn.ops._broadcasting import keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
@@ -104,9 +104,15 @@ def _logsumexp(x: Array, /, *, axis: Axis, keepdims: bool) -> Array:
     check_floating("logsumexp", x)
     xp = namespace(x)
     top = shift(x, axis)
-    total = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
+    total = xp.sum(xp.exp(_below(x, top)), axis=axis, keepdims=True)
     y = xp.where(total == 0, -float("inf"), xp.log(xp.where(total == 0, 1.0, total)) + top)
     return y if keepdims else xp.squeeze(y, axis=_gone(x, axis))
+
+
+def _below(x: Array, top: Array) -> Array:
+    """Differences from the maximum, where an infinite one counts as the highest finite number."""
+    highest = -_lowest(top)
+    return subtract(minimum(x, highest), minimum(top, highest))
 
 
 def _gone(x: Array, axis: Axis) -> tuple[int, ...]:
@@ -115,7 +121,7 @@ def _gone(x: Array, axis: Axis) -> tuple[int, ...]:
 
 def _logsumexp_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """The softmax, from the differences to the maximum: exp(x - y) would carry the rounding of y."""
-    e = exp(subtract(x, shift(x, axis)))
+    e = exp(_below(x, shift(x, axis)))
     total = sum_(e, axis=axis, keepdims=True)
     return multiply(keep(g, x, axis, keepdims), divide(e, where(equal(total, 0.0), 1.0, total)))
 
@@ -132,7 +138,7 @@ def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Arra
         keepdims: whether the reduced axes stay, with length one.
 
     Returns:
-        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf.
+        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf, inf for one with inf.
 
     Example:
         >>> import numpy as np

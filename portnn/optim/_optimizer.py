@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from portnn import ops, tree
-from portnn._typing import Tree
+from portnn._typing import Array, Tree
 from portnn.optim._checks import check_gradients, check_params
 
 __all__ = ["Optimizer", "apply_updates", "chain"]
@@ -131,5 +131,10 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
         >>> apply_updates([np.asarray([1.0, 2.0])], [np.asarray([0.5, -0.5])])[0].tolist()
         [1.5, 1.5]
     """
-    check_gradients("updates", updates, params)
-    return tree.map(ops.add, params, updates)
+
+    def add(p: Array, u: Array) -> Array:
+        if type(p) is not type(u) or p.shape != u.shape or p.dtype != u.dtype:
+            check_gradients("updates", updates, params)  # says which, and how they differ
+        return ops.add(p, u)
+
+    return tree.map(add, params, updates)

@@ -73,9 +73,13 @@ def examples(session: nox.Session) -> None:
     """Run the examples as a person would, on a small budget."""
     session.install("-e", ".[plot,progress]")
     tmp = Path(session.create_tmp())
-    run = ("python", "examples/digits.py", "--plot", str(tmp / "digits.png"))
-    session.run(*run, "--epochs", "1", "--save", str(tmp / "digits.safetensors"))
-    session.run("python", "examples/digits.py", "--recipe", "article", "--epochs", "3")
+    digits = ("python", "examples/digits.py")
+    files = ("--plot", str(tmp / "digits.png"), "--save", str(tmp / "digits.safetensors"))
+    session.run(*digits, "--epochs", "1", *files)
+    for output in ("softmax", "sigmoid"):
+        article = ("--recipe", "article", "--output", output)
+        session.run(*digits, *article, "--epochs", "50", "--samples", "6000")
+    session.run(*digits, "--recipe", "best", "--epochs", "1", "--samples", "2000")
     session.run("python", "examples/backprop_by_hand.py")
     session.run("python", "examples/custom_loop.py")
 

@@ -13,10 +13,11 @@ other library that follows the standard:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from portnn import ops  # whatever is used first, traced arrays need their operators
 from portnn._version import __version__
 
 if TYPE_CHECKING:
-    from portnn import data, losses, metrics, nn, ops, optim, plot, random, serialize, testing, tree
+    from portnn import data, losses, metrics, nn, optim, plot, random, serialize, testing, tree
     from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
     from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
     from portnn.network import Network
@@ -123,12 +124,11 @@ __all__ = [
     "vjp",
 ]  # fmt: skip
 
-# Each name is imported when it is first used: `import portnn` alone costs next to nothing, and who wants
-# gradients only does not load networks. From light to heavy, so that each search stops early.
+# Each other name is imported when it is first used: `import portnn` alone costs less than NumPy, and who
+# wants gradients only does not load networks. From light to heavy, so that each search stops early.
 _MODULES = (
     "tree",
     "random",
-    "ops",
     "losses",
     "nn",
     "optim",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -167,3 +170,10 @@ def test_an_extension_is_there_when_the_library_has_it(backend):
     xp = pn.differentiable(backend.xp)
     for name in ("linalg", "fft"):
         assert hasattr(xp, name) == hasattr(backend.xp, name)
+
+
+@pytest.mark.parametrize("start", ["import portnn as pn", "from portnn import autodiff as pn"])
+def test_operators_are_there_whatever_is_imported_first(start):
+    code = f"{start}; import numpy; print(pn.grad(lambda x: x * x)(numpy.asarray(3.0)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "6.0"

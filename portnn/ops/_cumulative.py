@@ -24,7 +24,7 @@ __all__ = ["cumulative_prod", "cumulative_sum", "diff", "prod"]
 
 @primitive
 def _cumulative_sum(x: Array, /, *, axis: int) -> Array:
-    return namespace(x).cumulative_sum(x, axis=axis)
+    return namespace(x).cumulative_sum(x, axis=axis, dtype=x.dtype)
 
 
 _cumulative_sum.vjp(lambda g, y, x, axis: flip(_cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis))
@@ -80,7 +80,7 @@ def _accumulator(x: Array, dtype: DType | str | None) -> Array:
 
 @primitive
 def _cumulative_prod(x: Array, /, *, axis: int) -> Array:
-    return namespace(x).cumulative_prod(x, axis=axis)
+    return namespace(x).cumulative_prod(x, axis=axis, dtype=x.dtype)
 
 
 def _cumulative_prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:
@@ -133,7 +133,7 @@ def cumulative_prod(
 
 @primitive
 def _prod(x: Array, /, *, axis: int) -> Array:
-    return namespace(x).prod(x, axis=axis)
+    return namespace(x).prod(x, axis=axis, dtype=x.dtype)
 
 
 def _prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:

@@ -177,3 +177,12 @@ def test_operators_are_there_whatever_is_imported_first(start):
     code = f"{start}; import numpy; print(pn.grad(lambda x: x * x)(numpy.asarray(3.0)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "6.0"
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumulative_sum", "cumulative_prod"])
+def test_sums_and_products_are_of_the_dtype_that_is_asked_for(name, backend):
+    xp = pn.differentiable(backend.xp)
+    x = xp.asarray(backend.asarray([2, 3], "int8"))
+    y = getattr(xp, name)(x, dtype=xp.int16)
+    z = getattr(xp, name)(x, dtype=xp.int8)
+    assert (y.dtype, z.dtype) == (xp.int16, xp.int8)

@@ -9,8 +9,8 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Tree
 from portnn.autodiff._tape import DifferentiationError
-from portnn.autodiff._transforms import _is_real_floating, vjp
-from portnn.trace import CONSTANT, Primitive, TracedArray, strip
+from portnn.autodiff._transforms import vjp
+from portnn.trace import CONSTANT, Primitive, TracedArray, is_kind, strip
 
 __all__ = ["checkpoint"]
 
@@ -68,7 +68,7 @@ def _rule(f: Callable[..., Tree], shape: Tree) -> Callable[..., list[Any]]:
     """Run `f` again on the kept arguments, this time recorded, and walk back."""
 
     def rule(g: tuple[Any, ...], y: Any, *values: Any) -> list[Any]:
-        chosen = [i for i, v in enumerate(values) if hasattr(v, "dtype") and _is_real_floating(v)]
+        chosen = [i for i, v in enumerate(values) if hasattr(v, "dtype") and is_kind(v, "real floating")]
 
         def again(*inputs: Any) -> tuple[Any, ...]:
             full = list(values)

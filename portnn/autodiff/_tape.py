@@ -7,7 +7,7 @@ made and hands each the sum of the gradients that arrived at it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any, final
 
@@ -32,7 +32,7 @@ class Node:
     def __init__(
         self,
         primitive: Any,
-        parents: tuple[Node | None, ...],
+        parents: Sequence[Node | None],
         args: Any,
         options: dict[str, Any],
         value: Any,
@@ -71,7 +71,7 @@ class GradTrace(Trace):
     def record(
         self,
         primitive: Primitive[..., Any],
-        args: tuple[Any, ...],
+        nodes: list[Node | None],
         inner: list[Any],
         options: dict[str, Any],
         out: Any,
@@ -88,22 +88,16 @@ class GradTrace(Trace):
                     f"{primitive.name} has no derivative rule; treat its argument as a constant with "
                     "portnn.stop_gradient(x), or make your own portnn.primitive with a rule"
                 )
-            parents = tuple([a.node if type(a) is TracedArray and a.trace is self else None for a in args])
-        else:
-            if len(args) > len(rules):
-                raise DifferentiationError(
-                    f"{primitive.name} has {len(rules)} rules and was called with {len(args)} arguments; "
-                    "give vjp a rule for each, None where there is no derivative"
-                )
-            parents = tuple(
-                [
-                    a.node if type(a) is TracedArray and a.trace is self and rule is not None else None
-                    for a, rule in zip(args, rules, strict=False)
-                ]
+        elif len(nodes) > len(rules):
+            raise DifferentiationError(
+                f"{primitive.name} has {len(rules)} rules and was called with {len(nodes)} arguments; "
+                "give vjp a rule for each, None where there is no derivative"
             )
-            if parents.count(None) == len(parents):
+        elif None in rules:
+            nodes = [node if rule is not None else None for node, rule in zip(nodes, rules, strict=False)]
+            if nodes.count(None) == len(nodes):
                 return lift(out)
-        node = Node(primitive, parents, inner, options, out)
+        node = Node(primitive, nodes, inner, options, out)
         if type(out) is tuple:
             return tuple(
                 [TracedArray(o, self, Node(_pick, (node,), (i, len(out)), {}, o)) for i, o in enumerate(out)]

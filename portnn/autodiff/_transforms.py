@@ -35,24 +35,17 @@ def stop_gradient(x: Array, /) -> Array:
     return x
 
 
-def _is_real_floating(x: Array) -> bool:
-    return is_kind(x, "real floating")
-
-
 def _check_inputs(position: int, argument: Tree) -> list[Array]:
     """The leaves of an argument that is to be differentiated."""
     leaves = tree.leaves(argument)
     for leaf in leaves:
-        if not _may_be_differentiated(leaf):
+        try:
+            known = is_kind(leaf, "real floating")
+        except (AttributeError, TypeError):  # no array
+            known = False
+        if not known:
             _refuse_input(f"argument {position}", argument)
     return leaves
-
-
-def _may_be_differentiated(leaf: Any) -> bool:
-    try:
-        return _is_real_floating(leaf)
-    except (AttributeError, TypeError):  # no array
-        return False
 
 
 def _refuse_input(name: str, argument: Tree) -> None:
@@ -64,7 +57,7 @@ def _refuse_input(name: str, argument: Tree) -> None:
                 namespace(leaf)
             except TypeError as error:
                 raise TypeError(f"{where}: {error}") from None
-        if not _is_real_floating(leaf):
+        if not is_kind(leaf, "real floating"):
             raise TypeError(
                 f"{where}: expected a real floating-point array to differentiate by, got dtype {leaf.dtype}; "
                 "convert it with astype"
@@ -167,7 +160,7 @@ def _scalar(loss: Any) -> None:
             f"grad: the function must return a scalar (shape ()), got shape {tuple(loss.shape)}; "
             "reduce it with mean or sum, or use vjp"
         )
-    if not _is_real_floating(loss):
+    if not is_kind(loss, "real floating"):
         raise DifferentiationError(
             f"grad: the function must return a real floating-point array, got {loss.dtype}"
         )

@@ -76,7 +76,7 @@ class Sequential(Layer):
 
     def init_state(self, dtype: str = "float32") -> Tree:
         """The state of each layer."""
-        return tuple(layer.init_state(dtype) for layer in self.layers)
+        return tuple([layer.init_state(dtype) for layer in self.layers])
 
     def forward(
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None

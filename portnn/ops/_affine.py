@@ -17,7 +17,8 @@ def _rows(x: Array) -> Array:
 
 @primitive
 def _linear(x: Array, weight: Array, bias: Array, /) -> Array:
-    return namespace(x, weight, bias).matmul(x, weight) + bias
+    namespace(x, weight, bias)
+    return x @ weight + bias
 
 
 # y = x W + b:  the gradients are g Wᵀ,  xᵀ g  and the sum of g over the batch.

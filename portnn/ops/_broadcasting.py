@@ -6,7 +6,10 @@ of `x`. `match` does that for every rule in this package.
 
 from __future__ import annotations
 
-from portnn._typing import Array, ArrayLike, Axis, Device, DType
+from collections.abc import Callable
+from functools import cache
+
+from portnn._typing import Array, ArrayLike, Axis, Device, DType, Namespace
 from portnn.ops._helpers import dtype_named, normalize_axes, plain_namespace
 from portnn.trace import constant, namespace, primitive
 
@@ -50,6 +53,14 @@ def _cast_complex(x: Array, /, *, dtype: DType, copy: bool, device: Device = Non
     return _cast.function(x, dtype=dtype, copy=copy, device=device)
 
 
+@cache
+def _cast_to(xp: Namespace, dtype: DType) -> Callable[..., Array]:
+    """The kind of cast that leads to a dtype; remembered, since libraries take microseconds to say."""
+    if xp.isdtype(dtype, "real floating"):
+        return _cast
+    return _cast_complex if xp.isdtype(dtype, "complex floating") else _cast_away
+
+
 def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device | None = None) -> Array:
     """Convert to another dtype; the gradient is converted back.
 
@@ -73,11 +84,7 @@ def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device
     dtype = dtype_named(xp, dtype)
     if not copy and device is None and dtype == x.dtype:
         return x
-    if xp.isdtype(dtype, "real floating"):
-        return _cast(x, dtype=dtype, copy=copy, device=device)
-    if xp.isdtype(dtype, "complex floating"):
-        return _cast_complex(x, dtype=dtype, copy=copy, device=device)
-    return _cast_away(x, dtype=dtype, copy=copy, device=device)
+    return _cast_to(xp, dtype)(x, dtype=dtype, copy=copy, device=device)
 
 
 @primitive

@@ -80,7 +80,8 @@ def matmul(x1: Array, x2: Array, /) -> Array:
         >>> matmul(np.asarray([[1.0, 2.0]]), np.asarray([3.0, 4.0])).tolist()
         [11.0]
     """
-    return namespace(x1, x2).matmul(x1, x2)
+    namespace(x1, x2)
+    return x1 @ x2
 
 
 matmul.vjp(_matmul_left_rule, _matmul_right_rule)

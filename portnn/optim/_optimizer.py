@@ -133,8 +133,9 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
     """
 
     def add(p: Array, u: Array) -> Array:
-        if type(p) is not type(u) or p.shape != u.shape or p.dtype != u.dtype:
-            check_gradients("updates", updates, params)  # says which, and how they differ
+        if type(p) is type(u) and p.shape == u.shape and p.dtype == u.dtype:
+            return p + u
+        check_gradients("updates", updates, params)  # says which does not fit, and why
         return ops.add(p, u)
 
     return tree.map(add, params, updates)

@@ -29,13 +29,13 @@ class Trace:
         self.level = next(_levels)
 
     def record(
-        self, primitive: Any, args: tuple[Any, ...], inner: list[Any], options: dict[str, Any], out: Any
+        self, primitive: Any, nodes: list[Any], inner: list[Any], options: dict[str, Any], out: Any
     ) -> Any:
         """Write down ``out = primitive(*inner, **options)`` and return `out` as a traced array.
 
         Args:
             primitive: the `Primitive` that was called.
-            args: its arguments as they came, some traced by this trace.
+            nodes: for each argument this trace's node of it, None if the trace does not know it.
             inner: the arguments with this trace's arrays replaced by their values.
             options: the keyword arguments.
             out: the result, already computed from `inner`.

@@ -84,14 +84,20 @@ class Primitive(Generic[P, R]):
         for a in args:
             if type(a) is TracedArray and a.trace.level > top.level:
                 top = a.trace
-        # The values one level down, where an array of a lower level is still traced.
-        inner, deeper = [], False
+        # One level down: the values, which may still be traced at a lower level, and where they come from.
+        inner: list[Any] = []
+        nodes: list[Any] = []
+        deeper = False
         for a in args:
+            value, node = a, None
             if type(a) is TracedArray:
-                if a.trace is top or a.trace is CONSTANT:
-                    a = a.value  # noqa: PLW2901  # the loop is the hottest in the package
-                deeper = deeper or type(a) is TracedArray
-            inner.append(a)
+                if a.trace is top:
+                    value, node = a.value, a.node
+                elif a.trace is CONSTANT:
+                    value = a.value
+                deeper = deeper or type(value) is TracedArray
+            inner.append(value)
+            nodes.append(node)
         if deeper:
             out: Any = self._traced(tuple(inner), options)
         elif self.saving is None or top is CONSTANT:
@@ -101,7 +107,7 @@ class Primitive(Generic[P, R]):
             options = {**options, "saved": saved}
         if top is CONSTANT or self.constant:
             return lift(out)
-        return top.record(self, args, inner, options, strip(out))
+        return top.record(self, nodes, inner, options, strip(out))
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

@@ -55,7 +55,7 @@ class Guard:
             DivergenceError: if one is not finite.
         """
         pending, self._pending = self._pending, []
-        for position, (step, loss) in enumerate(pending):
+        for step, loss in pending:
             value = float(loss)
             if not isfinite(value):
                 raise DivergenceError(
@@ -63,5 +63,4 @@ class Guard:
                     "portnn.optim.clip_by_global_norm, or inputs scaled to about 1; "
                     "the parameters are those before it went wrong"
                 )
-            if position == 0:
-                self.good = self._candidate
+            self.good = self._candidate  # what the first of them was computed from

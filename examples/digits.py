@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw curves and mistakes, to .png or .pdf")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the network to .safetensors")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    # What would fail after the training fails before it.
+    if args.plot and not find_spec("matplotlib"):
+        parser.error('--plot needs matplotlib: python -m pip install -e ".[plot]"')
+    for file in (args.plot, args.save):
+        if file and not file.resolve().parent.is_dir():
+            parser.error(f"there is no folder {file.parent} to write {file.name} to")
+    return args
 
 
 def train(
@@ -148,12 +156,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train, show, and print the test accuracy last."""
     args = parse(argv)
     recipe = RECIPES[args.recipe]
+    network = make_network(recipe, args)
+    print(network.summary((28, 28)), end="\n\n")
     images, labels = load_mnist(args.data, "train")
     test_images, test_labels = load_mnist(args.data, "test")
     test = prepare(recipe, test_images), test_labels
 
-    network = make_network(recipe, args)
-    print(network.summary((28, 28)), end="\n\n")
     epochs = recipe.epochs if args.epochs is None else args.epochs
     history = train(network, recipe, epochs, images[: args.samples], labels[: args.samples], test)
     print_answer(network, test[0][0], int(test_labels[0]))

@@ -101,6 +101,22 @@ def test_a_missing_folder_is_named(tmp_path):
         digits.main(["--data", str(tmp_path / "nowhere")])
 
 
+@pytest.mark.parametrize("option", ["--plot", "--save"])
+def test_a_missing_folder_to_write_to_is_named_before_the_training(tmp_path, capsys, option):
+    with pytest.raises(SystemExit):
+        digits.main([option, str(tmp_path / "nowhere" / "digits.file")])
+    told = capsys.readouterr()
+    assert "there is no folder" in told.err
+    assert told.out == ""
+
+
+def test_a_missing_matplotlib_is_named_before_the_training(capsys, monkeypatch):
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        digits.main(["--plot", "digits.png"])
+    assert "--plot needs matplotlib" in capsys.readouterr().err
+
+
 def test_backprop_by_hand(backend, capsys):
     backprop_by_hand.main([*spec(backend), "--samples", "500", "--iterations", "20"])
     assert last_figure(capsys) >= 0.40

@@ -48,6 +48,8 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
             out = f(*tree.unflatten(shape, list(values)))
             outline[:] = [tree.structure(out)]
             results = tuple(strip(y) for y in tree.leaves(out))
+            if odd := [type(y).__name__ for y in results if not hasattr(y, "shape")]:
+                raise TypeError(f"checkpoint: the function must return a tree of arrays, got {odd[0]}")
             if any(type(y) is TracedArray and y.trace is not CONSTANT for y in results):
                 raise DifferentiationError(
                     "checkpoint: the function uses a traced array that is not among its arguments; "
@@ -68,7 +70,8 @@ def _rule(f: Callable[..., Tree], shape: Tree) -> Callable[..., list[Any]]:
     """Run `f` again on the kept arguments, this time recorded, and walk back."""
 
     def rule(g: tuple[Any, ...], y: Any, *values: Any) -> list[Any]:
-        chosen = [i for i, v in enumerate(values) if hasattr(v, "dtype") and is_kind(v, "real floating")]
+        arrays = [i for i, v in enumerate(values) if hasattr(v, "dtype") and not isinstance(v, type)]
+        chosen = [i for i in arrays if is_kind(values[i], "real floating")]
 
         def again(*inputs: Any) -> tuple[Any, ...]:
             full = list(values)

@@ -124,6 +124,9 @@ def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tup
     trace, boxes, boxed, wrap = _begin(range(len(args)), trees)
     out = f(*boxed)
     trace.closed = True
+    for y in tree.leaves(out):
+        if not hasattr(y, "shape"):
+            raise TypeError(f"vjp: the function must return a tree of arrays, got {type(y).__name__}")
     value = tree.map(lambda y: _unbox(trace, y, wrap), out)
 
     def pullback(g: Tree) -> tuple[Tree, ...]:

@@ -23,13 +23,13 @@ def _truth(y: Array, task: Task, decisions: Array) -> Array:
     return ops.argmax(y, axis=-1) if len(y.shape) > len(decisions.shape) else y
 
 
-def count_right(predictions: Array, y: Array, task: Task) -> Array:
-    """How many samples of a batch are wholly right; a 0-d integer array, so that no GPU has to wait."""
+def count_right(predictions: Array, y: Array, weight: Array | None, task: Task) -> Array:
+    """How many samples of a batch are wholly right, by weight; a 0-d array, so that no GPU has to wait."""
     decisions = decide(predictions, task)
     right = ops.equal(decisions, _truth(y, task, decisions))
     while len(right.shape) > 1:
         right = ops.all(right, axis=-1)
-    return ops.count_nonzero(right)
+    return ops.count_nonzero(right) if weight is None else ops.sum(ops.where(right, weight, 0.0))
 
 
 def score_of(predictions: Array, shown: Array, y: Array, task: Task, weight: Array | None) -> float:
@@ -47,6 +47,6 @@ def score_of(predictions: Array, shown: Array, y: Array, task: Task, weight: Arr
     if task is Task.VALUES:
         return float(metrics.r2(y, shown, sample_weight=weight))
     if weight is None:  # whole numbers: exact, and the same on every backend
-        return int(count_right(predictions, y, task)) / predictions.shape[0]
+        return int(count_right(predictions, y, None, task)) / predictions.shape[0]
     decisions = decide(predictions, task)
     return float(metrics.accuracy(_truth(y, task, decisions), decisions, sample_weight=weight))

@@ -109,6 +109,10 @@ class Primitive(Generic[P, R]):
             return lift(out)
         return top.record(self, nodes, inner, options, strip(out))
 
+    def __reduce__(self) -> str:
+        name: str = vars(self)["__qualname__"]
+        return name  # pickled by it, as functions are
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 

@@ -46,7 +46,7 @@ def run_epochs(
     plan: Plan,
     guard: Guard,
     *,
-    measure: Callable[[Array, Array], Array] | None,
+    measure: Callable[[Array, Array, Array | None], Array] | None,
     progress: Progress,
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """Train, an epoch at a time.
@@ -57,12 +57,13 @@ def run_epochs(
         data: what to learn from.
         plan: how to go through it.
         guard: watches the losses; its `good` snapshot is what to keep after an error.
-        measure: counts the right predictions of a batch, a 0-d integer array; None if that has no meaning.
+        measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
+            meaning.
         progress: is told of each step.
 
     Yields:
-        After each epoch the snapshot and its values: "loss", the mean over the epoch's batches as they were
-        met, and "accuracy" if there is a measure.
+        After each epoch the snapshot and its values: "loss", the mean over the epoch's samples by their
+        weights as they were met, and "accuracy" if there is a measure.
 
     Raises:
         DivergenceError: if a loss, a gradient, or the parameters after an epoch are not finite.
@@ -76,18 +77,19 @@ def run_epochs(
             number += 1
             after, loss, predictions = _guarded(step, now, batch, number, guard)
             losses.append(loss)
-            sizes.append(batch.size)
+            sizes.append(batch.size if batch.weight is None else ops.sum(batch.weight))
             if measure is not None:
-                count = measure(predictions, batch.y)
+                count = measure(predictions, batch.y, batch.weight)
                 right = count if right is None else ops.add(right, count)
             now = after
             progress.step()
         guard.look()
         _check_finite(now, number)
         values = data.backend.to_numpy(ops.stack(losses)).tolist()
-        logs = {"loss": sum(v * n for v, n in zip(values, sizes, strict=True)) / data.size}
+        shares = [float(n) for n in sizes]
+        logs = {"loss": sum(v * n for v, n in zip(values, shares, strict=True)) / sum(shares)}
         if right is not None:
-            logs["accuracy"] = int(right) / data.size
+            logs["accuracy"] = float(right) / sum(shares)
         yield now, logs
 
 

@@ -103,6 +103,18 @@ def test_integer_arrays_pass_through():
     assert g.tolist() == [1.0, 0.0, 2.0]
 
 
+def test_dtypes_may_be_arguments():
+    f = checkpoint(lambda x, dtype: ops.astype(x, dtype))
+    assert grad(lambda x: ops.sum(f(x, np.float32)))(X).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_results_that_are_no_arrays_are_refused():
+    f = checkpoint(lambda x: (x, 3))
+    for call in (f, grad(lambda x: ops.sum(f(x)[0]))):
+        with pytest.raises(TypeError, match="must return a tree of arrays, got int"):
+            call(X)
+
+
 def test_unused_outputs_and_arguments():
     @checkpoint
     def f(x, y):

@@ -73,6 +73,11 @@ REFUSED = {
     "tree": (lambda: vjp(lambda x: {"a": x}, ONE)[1]({"b": ONE}), ValueError, "expected a dict with keys"),
     "tuple": (lambda: vjp(lambda x: (x, x), ONE)[1]((ONE,)), ValueError, "a tuple of 2, got a tuple of 1"),
     "integers": (lambda: vjp(ops.exp, np.asarray([1, 2])), TypeError, "argument 0: .* got dtype int64"),
+    "number out": (
+        lambda: vjp(lambda x: (x, 3.0), ONE),
+        TypeError,
+        "must return a tree of arrays, got float",
+    ),
     "second argument": (lambda: vjp(ops.multiply, ONE, 2), TypeError, "argument 1: .* got int"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from functools import partial
 
 import numpy as np
@@ -206,6 +208,17 @@ def test_weights_of_zero_are_like_removal():
     )
 
 
+def test_the_values_of_an_epoch_are_weighted():
+    weight = np.where(np.arange(60) < 45, 0.0, 1.0) + np.arange(60) / 100
+    net = classifier()
+    for w in (weight, np.where(np.arange(60) < 45, 0.0, 2.0)):  # with whole batches of no weight, too
+        history = net.fit(
+            X, LABELS, sample_weight=w, epochs=1, batch_size=9, shuffle=False, optimizer=optim.sgd(1e-30)
+        )
+        expected = net.evaluate(X, LABELS, sample_weight=w)
+        assert {name: values[0] for name, values in history.items()} == pytest.approx(expected, rel=1e-5)
+
+
 def test_ignored_labels_are_allowed():
     y = np.where(np.arange(60) < 20, -1, LABELS)
     net = classifier(loss=partial(losses.softmax_cross_entropy, ignore_index=-1))
@@ -308,6 +321,15 @@ def test_a_move_that_fails_changes_nothing():
         assert same(bits(net), before)
         assert (net._fitted, net.backend) == (fitted, where)
         net.partial_fit(X, LABELS)
+
+
+def test_networks_can_be_pickled_and_copied():
+    net = Network([Linear(4, 8), relu, Linear(8, 3)], loss=losses.softmax_cross_entropy)
+    for again in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        assert again.layer == net.layer
+        assert (again.predict_proba(X) == net.predict_proba(X)).all()
+        again.fit(X, LABELS, epochs=1)
+    assert same(bits(net), bits(Network([Linear(4, 8), relu, Linear(8, 3)])))
 
 
 def test_summary():

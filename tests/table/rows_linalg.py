@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,10 @@ CROSS_ENTROPY = [
         case="empty"),
     row("softmax_cross_entropy", ops.softmax_cross_entropy, (normal(3, 4), between(0.1, 0.9, 3, 4)),
         plain_cross_entropy, case="soft targets"),
+    row("softmax_cross_entropy", partial(ops.softmax_cross_entropy, mean=True), (normal(2, 3, 4), integers(0, 4, 2, 3)),
+        lambda x, t: np.mean(plain_cross_entropy(x, t)), case="mean over labels"),
+    row("softmax_cross_entropy", partial(ops.softmax_cross_entropy, mean=True), (normal(3, 4), between(0.1, 0.9, 3, 4)),
+        lambda x, t: np.mean(plain_cross_entropy(x, t)), case="mean over soft targets"),
     row("sigmoid_cross_entropy", ops.sigmoid_cross_entropy, (normal(2, 3), between(0.1, 0.9, 2, 3)),
         plain_sigmoid_cross_entropy, elementwise=True, numbers=False),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from portnn import tree
 from portnn.autodiff._tape import GradTrace
 from portnn.testing import check_gradients
-from portnn.trace import Primitive, TracedArray
+from portnn.trace import Primitive
 from tests.table.engine import SMOOTH, Row, squared
 from tests.table.test_table import ROWS
 
@@ -67,11 +67,11 @@ def users() -> dict[tuple[int, int], dict[Row, int]]:
     found: dict[tuple[int, int], dict[Row, int]] = {}
     record = GradTrace.record
 
-    def watch(self: GradTrace, unit: Any, args: Any, *rest: Any) -> Any:
-        for i, a in enumerate(args):
-            if type(a) is TracedArray and a.trace is self:
+    def watch(self: GradTrace, unit: Any, nodes: Any, *rest: Any) -> Any:
+        for i, node in enumerate(nodes):
+            if node is not None:
                 found.setdefault((id(unit), 0 if unit.joint else i), {}).setdefault(row, order)
-        return record(self, unit, args, *rest)
+        return record(self, unit, nodes, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GradTrace, "record", watch)

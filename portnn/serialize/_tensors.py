@@ -51,7 +51,7 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot save {path}: the folder {path.parent} does not exist; make it first")
-    named = {name: np.ascontiguousarray(array) for name, array in tree.items(tensors)}
+    named = {name: np.asarray(array, order="C") for name, array in tree.items(tensors)}
     content = save(named, metadata={_KEY: json.dumps(description, allow_nan=False)})
     # Not tempfile's: that makes files that nobody else may read, and the renamed file would stay so.
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")

@@ -96,7 +96,7 @@ def map(f: Callable[..., Any], tree: Tree, /, *rest: Tree) -> Tree:
     if not rest:
         return _map_one(f, tree)
     try:
-        return _map(f, tree, rest)
+        return _map_two(f, tree, rest[0]) if len(rest) == 1 else _map(f, tree, rest)
     except _MismatchError:
         for other in rest:
             if difference := _difference(tree, other):
@@ -117,6 +117,17 @@ def _map_one(f: Callable[..., Any], tree: Any) -> Any:
             return kind([(k, _map_one(f, v)) for k, v in tree.items()])
         return _rebuild(tree, [_map_one(f, v) for v in tree])
     return None if tree is None else f(tree)
+
+
+def _map_two(f: Callable[..., Any], tree: Any, other: Any) -> Any:
+    kind = type(tree)
+    if kind is dict and type(other) is dict and tree.keys() == other.keys():
+        return {k: _map_two(f, v, other[k]) for k, v in tree.items()}
+    if kind is tuple and type(other) is tuple and len(tree) == len(other):
+        return tuple([_map_two(f, v, o) for v, o in zip(tree, other, strict=True)])
+    if tree is None or isinstance(tree, _CONTAINERS) or not _same_kind(tree, other):
+        return _map(f, tree, (other,))
+    return f(tree, other)
 
 
 def _map(f: Callable[..., Any], tree: Any, rest: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Any, final
 
 from portnn._typing import Array
@@ -17,6 +18,7 @@ from portnn.trace import Primitive, Trace, TracedArray, is_kind, lift, namespace
 __all__ = ["DifferentiationError", "GradTrace", "Node", "backward"]
 
 _order = count()
+_by_index = attrgetter("index")
 
 
 class DifferentiationError(TypeError):
@@ -168,7 +170,7 @@ def _reachable(roots: Iterable[Node]) -> list[Node]:
             if parent is not None and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(seen, key=lambda node: node.index, reverse=True)
+    return sorted(seen, key=_by_index, reverse=True)
 
 
 def _pass_on(node: Node, g: Any, gradients: dict[Node, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array
-from portnn.ops._broadcasting import match, reshape
+from portnn.ops._broadcasting import match, reshape, sum
 from portnn.ops._linear_algebra import matmul
 from portnn.trace import namespace, primitive
 
@@ -21,11 +21,16 @@ def _linear(x: Array, weight: Array, bias: Array, /) -> Array:
     return x @ weight + bias
 
 
+def _product(a: Array, b: Array) -> Array:
+    """``a @ b``; between arrays of one type the operator will do, and costs less than the function."""
+    return a @ b if type(a) is type(b) else matmul(a, b)
+
+
 # y = x W + b:  the gradients are g Wᵀ,  xᵀ g  and the sum of g over the batch.
 _linear.vjp(
-    lambda g, y, x, w, b: match(matmul(g, w.mT), x),
-    lambda g, y, x, w, b: match(matmul(_rows(x).mT, _rows(g)), w),
-    lambda g, y, x, w, b: match(g, b),
+    lambda g, y, x, w, b: match(_product(g, w.mT), x),
+    lambda g, y, x, w, b: match(_product(_rows(x).mT, _rows(g)), w),
+    lambda g, y, x, w, b: match(sum(_rows(g), axis=0), b),
 )
 
 

@@ -13,7 +13,7 @@ from portnn.ops._broadcasting import keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import exp
-from portnn.ops._helpers import plain, plain_namespace
+from portnn.ops._helpers import plain
 from portnn.trace import check_floating, namespace, primitive
 
 __all__ = ["log_softmax", "logsumexp", "sigmoid", "softmax"]
@@ -48,9 +48,9 @@ def shift(x: Array, axis: Axis) -> Array:
     """The maximum along `axis`; in a row of nothing but -inf the lowest finite number, so that differences
     from it are -inf and not NaN.
     """
-    xp = plain_namespace(x)
-    top = xp.max(plain(x), axis=axis, keepdims=True)
-    return xp.maximum(top, _lowest(top))
+    x = plain(x)
+    xp = namespace(x)
+    return xp.maximum(xp.max(x, axis=axis, keepdims=True), _lowest(x))
 
 
 _limits: dict[tuple[type, DType], float] = {}

@@ -53,6 +53,9 @@ def _cast_complex(x: Array, /, *, dtype: DType, copy: bool, device: Device = Non
     return _cast.function(x, dtype=dtype, copy=copy, device=device)
 
 
+_cast_complex.name = "astype"  # the name that errors give
+
+
 @cache
 def _cast_to(xp: Namespace, dtype: DType) -> Callable[..., Array]:
     """The kind of cast that leads to a dtype; remembered, since libraries take microseconds to say."""

@@ -45,13 +45,16 @@ def step_by_hand(weights: Weights, images: Any, labels: Any, chosen: Any) -> tup
     d1 = (d2 @ w2.T) * (z1 > 0.0)
     lr = np.float32(LEARNING_RATE)
     updated = (
-        w1 - lr * (x.T @ d1), b1 - lr * d1.sum(axis=0), w2 - lr * (a1.T @ d2), b2 - lr * d2.sum(axis=0),
-    )  # fmt: skip
+        w1 - lr * (x.T @ d1),
+        b1 - lr * d1.sum(axis=0),
+        w2 - lr * (a1.T @ d2),
+        b2 - lr * d2.sum(axis=0),
+    )
     return updated, loss
 
 
 def make_contenders(batch: int) -> tuple[Callable[[int], float], Callable[[int], float]]:
-    """Two functions that take a number of steps from the same start on the same batch; each gives the loss."""
+    """Two functions that take a number of steps from the same start on the same batches, and give the loss."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (SAMPLES, 784), dtype=np.uint8)
     labels = rng.integers(0, 10, SAMPLES, dtype=np.uint8)
@@ -111,7 +114,9 @@ def main() -> None:
     mine, hand = measure(args.rounds, args.steps)
     ratios = sorted(a / b for a, b in zip(mine, hand, strict=True))
     print(f"portnn {statistics.median(mine):.0f} us, by hand {statistics.median(hand):.0f} us a step")
-    print(f"ratio {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {args.rounds} rounds)")
+    print(
+        f"ratio {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {args.rounds} rounds)"
+    )
 
 
 if __name__ == "__main__":

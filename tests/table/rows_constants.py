@@ -23,7 +23,14 @@ X = normal(2, 3)
 
 def row(name: str, args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any) -> Row:
     """A row of a function of `ops` with no derivative."""
-    return Row(f"ops.{name}", more.pop("function", None) or getattr(ops, name), args, oracle, kind=CONSTANT_KIND, **more)
+    return Row(
+        f"ops.{name}",
+        more.pop("function", None) or getattr(ops, name),
+        args,
+        oracle,
+        kind=CONSTANT_KIND,
+        **more,
+    )
 
 
 def by_element(f: Callable[..., Any], dtype: type) -> Callable[..., Any]:
@@ -101,4 +108,3 @@ DTYPES = [
 ]  # fmt: skip
 
 ROWS = [*COMPARISONS, *LOGIC, *CREATION, *DTYPES]
-

@@ -61,7 +61,12 @@ ARITHMETIC = [
     row("maximum", (FRACTIONS, OTHERS), exact(max)),
     row("minimum", (FRACTIONS, OTHERS), exact(min)),
     row("remainder", (FRACTIONS, between(0.85, 1.15, 2, 3)), lambda a, b: a - np.floor(a / b) * b),
-    row("floor_divide", (FRACTIONS, between(0.85, 1.15, 2, 3)), lambda a, b: np.floor(a / b), kind=CONSTANT_KIND),
+    row(
+        "floor_divide",
+        (FRACTIONS, between(0.85, 1.15, 2, 3)),
+        lambda a, b: np.floor(a / b),
+        kind=CONSTANT_KIND,
+    ),
     row("negative", (X,), exact(lambda a: -a)),
     row("positive", (X,), exact(lambda a: a)),
 ]
@@ -145,7 +150,6 @@ SPECIAL = [
 ]  # fmt: skip
 
 
-
 def _with_derivatives(x: Any) -> Any:
     """exp(x) - x in the namespace that carries derivatives, given a plain or a traced array."""
     xp = ops.differentiable(namespace(x))
@@ -155,7 +159,13 @@ def _with_derivatives(x: Any) -> Any:
 
 
 NAMESPACE = [
-    row("differentiable", (X,), exact(lambda a: mpmath.exp(a) - a), function=_with_derivatives, elementwise=False),
+    row(
+        "differentiable",
+        (X,),
+        exact(lambda a: mpmath.exp(a) - a),
+        function=_with_derivatives,
+        elementwise=False,
+    ),
 ]
 
 ROWS = [*NAMESPACE, *ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *ROUNDING, *SPECIAL]

@@ -12,7 +12,12 @@ from tests.table.engine import CONSTANT_KIND, SMOOTH, VALUES, Row, normal, to_co
 
 
 def row(
-    name: str, function: Callable[..., Any], oracle: Callable[..., Any], *shape: int, case: str = "", kind: str = VALUES
+    name: str,
+    function: Callable[..., Any],
+    oracle: Callable[..., Any],
+    *shape: int,
+    case: str = "",
+    kind: str = VALUES,
 ) -> Row:
     """A row of `ops.fft` at a real array."""
     return Row(f"ops.fft.{name}", function, (normal(*shape),), oracle, kind=kind, case=case, rtol32=5e-6)
@@ -75,6 +80,8 @@ def frequencies(name: str, function: Callable[[Any], Any], expected: list[float]
 ROWS = [
     *ONE_AXIS,
     *SEVERAL_AXES,
-    frequencies("fftfreq", lambda x: ops.fft.fftfreq(5, d=0.5, dtype=x.dtype, like=x), [0.0, 0.4, 0.8, -0.8, -0.4]),
+    frequencies(
+        "fftfreq", lambda x: ops.fft.fftfreq(5, d=0.5, dtype=x.dtype, like=x), [0.0, 0.4, 0.8, -0.8, -0.4]
+    ),
     frequencies("rfftfreq", lambda x: ops.fft.rfftfreq(5, d=0.5, dtype=x.dtype, like=x), [0.0, 0.4, 0.8]),
 ]

@@ -12,13 +12,19 @@ from portnn import ops
 from tests.table.engine import CONSTANT_KIND, VALUES, Maker, Row, apart, between, fixed, integers, normal
 
 
-def row(name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any) -> Row:
+def row(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any
+) -> Row:
     """A row of `ops`."""
     return Row(f"ops.{name}", function, args, oracle, **more)
 
 
-def _shapes(name: str, function: Callable[..., Any], oracle: Callable[..., Any], pairs: dict[str, Any]) -> list[Row]:
-    return [row(name, function, (normal(*a), normal(*b)), oracle, case=case) for case, (a, b) in pairs.items()]
+def _shapes(
+    name: str, function: Callable[..., Any], oracle: Callable[..., Any], pairs: dict[str, Any]
+) -> list[Row]:
+    return [
+        row(name, function, (normal(*a), normal(*b)), oracle, case=case) for case, (a, b) in pairs.items()
+    ]
 
 
 def slow_matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -82,7 +88,9 @@ LINEAR = [
 
 def one_hot(labels: np.ndarray, n: int) -> np.ndarray:
     """1 at the label."""
-    return np.asarray([[float(k == label) for k in range(n)] for label in labels.ravel()]).reshape(*labels.shape, n)
+    return np.asarray([[float(k == label) for k in range(n)] for label in labels.ravel()]).reshape(
+        *labels.shape, n
+    )
 
 
 def plain_cross_entropy(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -164,11 +172,14 @@ def cofactor_det(m: np.ndarray) -> float:
 
 def adjugate_inverse(m: np.ndarray) -> np.ndarray:
     """The inverse by cofactors."""
+
     def minor(i: int, j: int) -> np.ndarray:
         return np.delete(np.delete(m, i, axis=0), j, axis=1)
 
     n = len(m)
-    return np.asarray([[(-1) ** (i + j) * cofactor_det(minor(j, i)) for j in range(n)] for i in range(n)]) / cofactor_det(m)
+    return np.asarray(
+        [[(-1) ** (i + j) * cofactor_det(minor(j, i)) for j in range(n)] for i in range(n)]
+    ) / cofactor_det(m)
 
 
 def textbook_cholesky(s: np.ndarray) -> np.ndarray:
@@ -181,9 +192,17 @@ def textbook_cholesky(s: np.ndarray) -> np.ndarray:
     return low
 
 
-def linalg(name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any) -> Row:
+def linalg(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any
+) -> Row:
     """A row of `ops.linalg`."""
-    return Row(f"ops.linalg.{name}", function, args, oracle, **{"rtol": 1e-11, "rtol32": 2e-5, "grad32": 2e-5, **more})
+    return Row(
+        f"ops.linalg.{name}",
+        function,
+        args,
+        oracle,
+        **{"rtol": 1e-11, "rtol32": 2e-5, "grad32": 2e-5, **more},
+    )
 
 
 def singular_values(x: np.ndarray) -> np.ndarray:

@@ -52,7 +52,12 @@ def weighted_mean(each: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def rows(
-    name: str, each: Callable[..., np.ndarray], args: tuple[Maker, ...], case: str = "", options: Any = None, **more: Any
+    name: str,
+    each: Callable[..., np.ndarray],
+    args: tuple[Maker, ...],
+    case: str = "",
+    options: Any = None,
+    **more: Any,
 ) -> list[Row]:
     """Rows of a loss: the mean, the losses themselves, and the mean with weights of samples."""
     f = partial(getattr(losses, name), **(options or {}))

@@ -20,7 +20,9 @@ CORNERS = fixed([[-4.0, -2.2, -0.7], [0.3, 1.9, 3.6]])
 def row(name: str, oracle: Callable[..., Any], *args: Any, **more: Any) -> Row:
     """A row of an activation."""
     function = more.pop("function", None) or getattr(nn, name)
-    return Row(f"nn.{name}", function, args or (X,), oracle, elementwise=more.pop("elementwise", True), **more)
+    return Row(
+        f"nn.{name}", function, args or (X,), oracle, elementwise=more.pop("elementwise", True), **more
+    )
 
 
 def _sigmoid(a: Any) -> Any:

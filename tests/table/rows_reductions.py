@@ -11,12 +11,16 @@ from portnn import ops
 from tests.table.engine import CONSTANT_KIND, Row, apart, fixed, integers, normal
 
 
-def row(name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any) -> Row:
+def row(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any
+) -> Row:
     """A row of `ops`."""
     return Row(f"ops.{name}", function, args, oracle, **more)
 
 
-def reductions(name: str, make: Callable[..., Any], oracle: Callable[..., Any], *, empty: bool, **more: Any) -> list[Row]:
+def reductions(
+    name: str, make: Callable[..., Any], oracle: Callable[..., Any], *, empty: bool, **more: Any
+) -> list[Row]:
     """Rows of a reduction: all axes, one, several, kept, of a 0-d array, of an empty one."""
     f = getattr(ops, name)
     rows = [
@@ -31,7 +35,14 @@ def reductions(name: str, make: Callable[..., Any], oracle: Callable[..., Any], 
     if empty:
         rows += [
             row(name, f, (make(0, 3),), oracle, case="empty", **more),
-            row(name, lambda x: f(x, axis=0), (make(0, 3),), lambda x: oracle(x, axis=0), case="empty axis", **more),
+            row(
+                name,
+                lambda x: f(x, axis=0),
+                (make(0, 3),),
+                lambda x: oracle(x, axis=0),
+                case="empty axis",
+                **more,
+            ),
         ]
     return rows
 

@@ -11,7 +11,9 @@ from portnn import ops
 from tests.table.engine import CONSTANT_KIND, VALUES, Row, fixed, integers, namespace, normal, to_complex
 
 
-def row(name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any) -> Row:
+def row(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], oracle: Callable[..., Any], **more: Any
+) -> Row:
     """A row of `ops`."""
     return Row(f"ops.{name}", function, args, oracle, **more)
 
@@ -83,6 +85,7 @@ INDEXING = [
 
 def index(case: str, entry: Any, *shape: int, not_on: tuple[str, ...] = ()) -> Row:
     """A row of basic indexing; NumPy's own on a nested list of places is the oracle."""
+
     def oracle(x: np.ndarray) -> np.ndarray:
         places = np.arange(x.size).reshape(x.shape)[entry]
         return np.asarray([x.ravel()[p] for p in np.ravel(places)]).reshape(np.shape(places))
@@ -107,4 +110,3 @@ GETITEM = [
     index("all", ..., 2, 3),
 ]
 ROWS = [*MANIPULATION, *JOINING, *INDEXING, *GETITEM]
-

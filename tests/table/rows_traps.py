@@ -36,7 +36,9 @@ class Trap:
 def trap(name: str, function: Callable[..., Any], args: Any, value: Any, gradient: Any, **more: Any) -> Trap:
     """A trap; a list stands for the one argument, a tuple for several."""
     several = isinstance(args, tuple)
-    return Trap(name, function, args if several else (args,), value, gradient if several else (gradient,), **more)
+    return Trap(
+        name, function, args if several else (args,), value, gradient if several else (gradient,), **more
+    )
 
 
 def softmax_gradient(x: Any) -> Any:
@@ -45,7 +47,9 @@ def softmax_gradient(x: Any) -> Any:
 
 
 def _loss(labels: list[int]) -> Callable[[Any], Any]:
-    return lambda x: ops.softmax_cross_entropy(x, ops.asarray(labels, dtype="int64", like=getattr(x, "plain", x)))
+    return lambda x: ops.softmax_cross_entropy(
+        x, ops.asarray(labels, dtype="int64", like=getattr(x, "plain", x))
+    )
 
 
 def safe_log(x: Any) -> Any:

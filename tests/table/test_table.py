@@ -102,6 +102,7 @@ def test_gradient_with_the_other_arguments_plain(row: Row) -> None:
     if len(floating) < 2:
         floating = []
     for i in floating:
+
         def alone(x: Any, i: int = i) -> Any:
             return row.function(*args[:i], x, *args[i + 1 :])
 

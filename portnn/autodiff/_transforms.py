@@ -35,19 +35,6 @@ def stop_gradient(x: Array, /) -> Array:
     return x
 
 
-def _check_inputs(position: int, argument: Tree) -> list[Array]:
-    """The leaves of an argument that is to be differentiated."""
-    leaves = tree.leaves(argument)
-    for leaf in leaves:
-        try:
-            known = is_kind(leaf, "real floating")
-        except (AttributeError, TypeError):  # no array
-            known = False
-        if not known:
-            _refuse_input(f"argument {position}", argument)
-    return leaves
-
-
 def _refuse_input(name: str, argument: Tree) -> None:
     """Say which leaf of an argument cannot be differentiated by, and why."""
     for path, leaf in tree.items(argument):
@@ -75,27 +62,50 @@ def _unbox(trace: GradTrace, value: Any, wrap: bool) -> Any:
     return lift(value) if wrap else value
 
 
+def _box(trace: GradTrace, position: int, argument: Tree) -> tuple[list[TracedArray], Tree, bool]:
+    """The leaves of an argument, boxed; the argument with them; and whether a leaf was traced before."""
+    boxes: list[TracedArray] = []
+    traced = False
+
+    def box(leaf: Any) -> TracedArray:
+        nonlocal traced
+        try:
+            known = is_kind(leaf, "real floating")
+        except (AttributeError, TypeError):  # no array
+            known = False
+        if not known:
+            _refuse_input(f"argument {position}", argument)
+        if type(leaf) is TracedArray:
+            leaf, traced = strip(leaf), True
+        boxes.append(trace.leaf(leaf))
+        return boxes[-1]
+
+    return boxes, tree.map(box, argument), traced
+
+
 def _begin(
     positions: Sequence[int], args: Sequence[Tree]
-) -> tuple[GradTrace, list[list[Any]], list[Tree], bool]:
+) -> tuple[GradTrace, list[list[TracedArray]], list[Tree], bool]:
     """Open a trace and box the leaves of `args`: the trace, boxes by argument, boxed arguments, and
     whether the caller speaks in traced arrays and is to be answered so.
     """
-    trace, boxes, boxed, wrap = GradTrace(), [], [], False
-    for position, arg in zip(positions, args, strict=True):
-        leaves = _check_inputs(position, arg)
-        wrap = wrap or TracedArray in [type(leaf) for leaf in leaves]
-        boxes.append([trace.leaf(strip(leaf)) for leaf in leaves])
-        boxed.append(tree.unflatten(arg, boxes[-1]))
-    return trace, boxes, boxed, wrap
+    trace = GradTrace()
+    boxed = [_box(trace, position, arg) for position, arg in zip(positions, args, strict=True)]
+    return trace, [b[0] for b in boxed], [b[1] for b in boxed], any(b[2] for b in boxed)
 
 
-def _collect(found: dict[Node, Array], boxes: list[list[Any]], args: list[Tree], wrap: bool) -> list[Tree]:
+def _collect(
+    found: dict[Node, Array], boxes: list[list[TracedArray]], args: list[Tree], wrap: bool
+) -> list[Tree]:
     """The gradients by each argument; zeros by what the output does not depend on."""
     results = []
     for arg, leaves in zip(args, boxes, strict=True):
-        grads = [strip(found[box.node]) if box.node in found else zeros_like(box.value) for box in leaves]
-        results.append(tree.unflatten(arg, [lift(g) for g in grads] if wrap else grads))
+        grads = []
+        for box in leaves:
+            g = found.get(box.node)
+            g = zeros_like(box.value) if g is None else strip(g)
+            grads.append(lift(g) if wrap else g)
+        results.append(tree.unflatten(arg, grads))
     return results
 
 

@@ -54,7 +54,7 @@ def step_by_hand(weights: Weights, images: Any, labels: Any, chosen: Any) -> tup
 
 
 def make_contenders(batch: int) -> tuple[Callable[[int], float], Callable[[int], float]]:
-    """Two functions that take a number of steps from the same start on the same batches, and give the loss."""
+    """Two functions that take a number of steps from one start on the same batches, and give the loss."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (SAMPLES, 784), dtype=np.uint8)
     labels = rng.integers(0, 10, SAMPLES, dtype=np.uint8)
@@ -114,9 +114,8 @@ def main() -> None:
     mine, hand = measure(args.rounds, args.steps)
     ratios = sorted(a / b for a, b in zip(mine, hand, strict=True))
     print(f"portnn {statistics.median(mine):.0f} us, by hand {statistics.median(hand):.0f} us a step")
-    print(
-        f"ratio {statistics.median(ratios):.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {args.rounds} rounds)"
-    )
+    median = statistics.median(ratios)
+    print(f"ratio {median:.2f} (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {args.rounds} rounds)")
 
 
 if __name__ == "__main__":

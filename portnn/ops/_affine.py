@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array
-from portnn.ops._broadcasting import match, reshape, sum
+from portnn.ops._broadcasting import _sum, match, reshape
 from portnn.ops._linear_algebra import matmul
 from portnn.trace import namespace, primitive
 
@@ -30,7 +30,7 @@ def _product(a: Array, b: Array) -> Array:
 _linear.vjp(
     lambda g, y, x, w, b: match(_product(g, w.mT), x),
     lambda g, y, x, w, b: match(_product(_rows(x).mT, _rows(g)), w),
-    lambda g, y, x, w, b: match(sum(_rows(g), axis=0), b),
+    lambda g, y, x, w, b: match(_sum(_rows(g), axis=0, dtype=None, keepdims=False), b),
 )
 
 

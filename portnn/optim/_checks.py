@@ -98,8 +98,12 @@ def check_params(params: Tree) -> None:
         first = _plain(leaf)
 
 
+_SEQUENCES = (list, tuple)
+
+
 def _fits(p: Any, g: Any) -> bool:
     """Whether `g` can be a gradient by `p`. Asked at each step, so it walks by itself and asks little."""
+    kind = type(p)
     if isinstance(p, dict):
         if not isinstance(g, dict) or p.keys() != g.keys():
             return False
@@ -107,14 +111,14 @@ def _fits(p: Any, g: Any) -> bool:
             if not _fits(child, g[key]):
                 return False
         return True
-    if isinstance(p, list | tuple):
-        if type(p) is not type(g) or len(p) != len(g):
+    if isinstance(p, _SEQUENCES):
+        if kind is not type(g) or len(p) != len(g):
             return False
         for child, other in zip(p, g, strict=True):  # noqa: SIM110
             if not _fits(child, other):
                 return False
         return True
-    if type(p) is not type(g) and not _same_library(p, g):
+    if kind is not type(g) and not _same_library(p, g):
         return False
     return p is None or bool(p.shape == g.shape and p.dtype == g.dtype)
 

@@ -143,7 +143,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
 
-    backend = pn.get_backend(args.backend)
+    try:
+        backend = pn.get_backend(args.backend)
+    except (pn.BackendUnavailableError, ValueError) as error:
+        parser.error(str(error))
     xp = backend.xp
     x, labels = load(backend, args.data, "train", args.samples)
     digits = xp.arange(10, dtype=xp.int32, device=backend.device)

@@ -67,7 +67,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
 
-    backend = pn.get_backend(args.backend)
+    try:
+        backend = pn.get_backend(args.backend)
+    except (pn.BackendUnavailableError, ValueError) as error:
+        parser.error(str(error))
     model = pn.Sequential([pn.Flatten(), pn.Rescale(), pn.Linear(784, 64), pn.relu, pn.Linear(64, 10)])
     with backend.activate():
         x, y = (backend.asarray(a[: args.samples]) for a in load_mnist(args.data, "train"))

@@ -123,6 +123,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the network to .safetensors")
     args = parser.parse_args(argv)
     # What would fail after the training fails before it.
+    for name in ("epochs", "samples"):
+        if (number := getattr(args, name)) is not None and number < 1:
+            parser.error(f"--{name} must be at least 1, got {number}")
+    try:
+        pn.get_backend(args.backend)
+    except (pn.BackendUnavailableError, ValueError) as error:
+        parser.error(str(error))
     if args.plot and not find_spec("matplotlib"):
         parser.error('--plot needs matplotlib: python -m pip install -e ".[plot]"')
     for file in (args.plot, args.save):

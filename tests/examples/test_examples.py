@@ -117,6 +117,21 @@ def test_a_missing_matplotlib_is_named_before_the_training(capsys, monkeypatch):
     assert "--plot needs matplotlib" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("program", [digits, custom_loop, backprop_by_hand], ids=lambda p: p.__name__)
+def test_a_backend_that_cannot_serve_is_told_in_a_line(program, capsys):
+    with pytest.raises(SystemExit):
+        program.main(["--backend", "nope"])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "error: unknown backend 'nope'" in last
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--samples"])
+def test_nothing_to_train_is_told_by_the_name_of_the_option(option, capsys):
+    with pytest.raises(SystemExit):
+        digits.main([option, "0"])
+    assert f"{option} must be at least 1, got 0" in capsys.readouterr().err
+
+
 def test_backprop_by_hand(backend, capsys):
     backprop_by_hand.main([*spec(backend), "--samples", "500", "--iterations", "20"])
     assert last_figure(capsys) >= 0.40

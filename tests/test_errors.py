@@ -140,6 +140,14 @@ ROWS = {
     "y: floating": (fit(X, Y.astype(float)), TypeError, "y: expected integer labels or one-hot rows, .* float64"),
     "y: one-hot sum": (fit(X, ONE_HOT * 0.5), ValueError, "rows that sum to 1; for several labels use sigmoid"),
     "y: one-hot range": (fit(X, ONE_HOT * 2), ValueError, "y: expected targets between 0 and 1"),
+    "y: numbers": (fit(X, X[:, 0] * 9 + 2.0, on="labels"), ValueError, "loss=portnn.losses.squared_error"),
+    "y: text": (fit(X, ["a"] * 8), TypeError, "^y: must hold .* number the classes 0, 1"),
+    "y: one class": (
+        lambda _: pn.Network([pn.Linear(4, 1)]).fit(X, Y), ValueError, "one class; .*sigmoid_cross_entropy"),
+    "summary: number": (
+        lambda nets: nets["classes"].summary(4), TypeError, r"input_shape must be a tuple, got int; write \(4,\)"),
+    "save: onto a folder": (
+        lambda nets: nets["classes"].save("."), IsADirectoryError, "cannot save .: it is a folder; name a file"),
     "y: one-hot width": (fit(X, np.eye(4)[Y]), ValueError, r"\(1, 4\).*\(1, 3\)"),
     "y: NaN": (fit(X, NAN[:, :2], on="values"), ValueError, "y: sample 3 has NaN"),
     "y: shape": (fit(X, X, on="values"), ValueError, r"\(1, 4\).*\(1, 2\); .* reshape one of them"),

@@ -17,14 +17,15 @@ P = ParamSpec("P")
 
 
 class Task(Enum):
-    """What a network is trained to tell; decided by its loss."""
+    """What a network is trained to tell; decided by its loss.
+
+    CLASSES: one class of several for each sample. LABELS: yes or no, for each of one or several labels.
+    VALUES: real numbers.
+    """
 
     CLASSES = "classes"
-    """One class of several, for each sample."""
     LABELS = "labels"
-    """Yes or no, for each of one or several labels."""
     VALUES = "values"
-    """Real numbers."""
 
 
 def identity(predictions: Array) -> Array:

@@ -64,7 +64,8 @@ def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
     try:
         x = backend.asarray(value)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {str(error)[:220]}") from None
+        labels = "; number the classes 0, 1, ..." if name == "y" and isinstance(error, TypeError) else ""
+        raise type(error)(f"{name}: {str(error).removeprefix('x ')[:220]}{labels}") from None
     if not x.shape:
         raise ValueError(f"{name}: expected an array with a batch axis, got a single number; write x[None]")
     if 0 in x.shape:
@@ -141,7 +142,8 @@ def _check_probabilities(y: Array, task: Task) -> None:
     inside = ops.logical_and(ops.greater_equal(y, 0.0), ops.less_equal(y, 1.0))
     if not bool(ops.all(inside)):
         raise ValueError(
-            f"y: expected targets between 0 and 1 for a loss for {task.value}, got values outside"
+            f"y: expected targets between 0 and 1 for a loss for {task.value}, got values outside; "
+            "to predict numbers give the network loss=portnn.losses.squared_error"
         )
     if task is Task.CLASSES and len(y.shape) > 1:
         off = ops.abs(ops.subtract(ops.sum(y, axis=-1), 1.0))
@@ -163,9 +165,14 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
         odd = ops.logical_and(odd, ops.not_equal(y, ignored))
     if bool(ops.any(odd)):
         first = int(ops.argmax(ops.astype(odd, "int32")))
+        label = f"y: sample {first} has the label {int(y[first])}, but the network has"
+        if classes == 1:
+            raise ValueError(
+                f"{label} one class; for yes or no give it loss=portnn.losses.sigmoid_cross_entropy, "
+                "for more classes widen the last layer"
+            )
         raise ValueError(
-            f"y: sample {first} has the label {int(y[first])}, but the network has {classes} classes, "
-            f"0 to {classes - 1}; widen the last layer or renumber the labels"
+            f"{label} {classes} classes, 0 to {classes - 1}; widen the last layer or renumber the labels"
         )
     return y
 

@@ -107,6 +107,8 @@ class Model:
             ------------------------------------
             7,960 parameters, float32, on numpy
         """
+        if isinstance(input_shape, int):
+            raise TypeError(f"summary: input_shape must be a tuple, got int; write ({input_shape},)")
         shape = self._sample_shape if input_shape is None else tuple(input_shape)
         return summarize(self.layer, self.params, self.state, self.backend, self.dtype, shape)
 

@@ -104,7 +104,7 @@ class Network(Model):
             shuffle: whether each epoch has an order of its own, drawn from the network's seed.
             sample_weight: weights (n,) of the samples in the loss.
             validation_data: ``(x, y)`` to evaluate after each epoch, as "val_loss" and "val_accuracy".
-            callbacks: functions of a `portnn.train.Epoch`, called after each; True stops the training.
+            callbacks: functions of a `portnn.Epoch`, called after each; True stops the training.
             progress: True for a bar (tqdm), False for none, None for a bar if someone is looking.
 
         Returns:
@@ -310,6 +310,7 @@ class Network(Model):
         Raises:
             TypeError: if a layer or activation is not portnn's own, since a file must not name code.
             FileNotFoundError: if the folder does not exist.
+            IsADirectoryError: if `path` is a folder.
         """
         from portnn.network._files import write_network  # files are not needed to train
 

@@ -11,7 +11,7 @@ from typing import Any, final
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
-from portnn.nn._layer import Key, Layer
+from portnn.nn._layer import Key, Layer, pair
 from portnn.nn._linear import Linear
 
 __all__ = ["MLP", "Sequential", "as_layer"]
@@ -85,7 +85,7 @@ class Sequential(Layer):
         states = []
         for i, (layer, p, before) in enumerate(zip(self.layers, params, state, strict=True)):
             own = None if key is None else (*key, i)
-            x, after = layer.forward(p, before, x, training=training, key=own)
+            x, after = pair(layer, layer.forward(p, before, x, training=training, key=own))
             states.append(after)
         return x, tuple(states)
 

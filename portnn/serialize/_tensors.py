@@ -36,6 +36,7 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
 
     Raises:
         FileNotFoundError: if the folder does not exist.
+        IsADirectoryError: if `path` is a folder.
         TypeError: if the description is not plain data.
 
     Example:
@@ -51,6 +52,8 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot save {path}: the folder {path.parent} does not exist; make it first")
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot save {path}: it is a folder; name a file in it")
     named = {name: np.asarray(array, order="C") for name, array in tree.items(tensors)}
     content = save(named, metadata={_KEY: json.dumps(description, allow_nan=False)})
     # Not tempfile's: that makes files that nobody else may read, and the renamed file would stay so.

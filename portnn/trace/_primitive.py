@@ -125,7 +125,9 @@ def primitive(function: Callable[P, R]) -> Primitive[P, R]:
             tuple of arrays, and is given plain arrays or arrays of lower levels.
 
     Returns:
-        A `Primitive`, called like the function. Give its derivative with `Primitive.vjp`.
+        A `Primitive`, called like the function. Give its derivative with `Primitive.vjp`: a rule for each
+        argument, called with `g`, the gradient by the result, `y`, the result, and the arguments. Prove it
+        with `portnn.testing.check_gradients`.
 
     Example:
         >>> import numpy as np

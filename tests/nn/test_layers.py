@@ -153,6 +153,14 @@ def test_layers_are_values():
         Linear(3, 2).bias = False
 
 
+@dataclass(frozen=True)
+class Alone(Layer):
+    """Forgets to return its state."""
+
+    def forward(self, params, state, x, *, training, key):
+        return x
+
+
 EMPTY = np.zeros((2, 3), np.float32)
 REFUSED = {
     "size 0": (lambda: Linear(0, 2), ValueError, "Linear: in_features must be at least 1, got 0"),
@@ -169,6 +177,8 @@ REFUSED = {
     "layer": (lambda: Sequential(Linear(1, 1)), TypeError, r"layers, got Linear; write \[layer, ...\]"),
     "nothing": (lambda: Sequential([]), ValueError, "at least one layer"),
     "inner nothing": (lambda: Sequential([[]]), ValueError, "at least one layer"),
+    "pair": (lambda: Alone().apply({}, EMPTY), TypeError, r"Alone.forward must return .*state\), got nd"),
+    "inner pair": (lambda: Sequential([Alone()]).apply(({},), EMPTY), TypeError, "Alone.forward must return"),
     "widths": (lambda: MLP([3]), ValueError, r"MLP: .* got \[3\]"),
     "function": (lambda: Activation("relu"), TypeError, "Activation: expected a function .* got str"),
 }  # fmt: skip

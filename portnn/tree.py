@@ -125,9 +125,9 @@ def _map_two(f: Callable[..., Any], tree: Any, other: Any) -> Any:
         return {k: _map_two(f, v, other[k]) for k, v in tree.items()}
     if kind is tuple and type(other) is tuple and len(tree) == len(other):
         return tuple([_map_two(f, v, o) for v, o in zip(tree, other, strict=True)])
-    if tree is None or isinstance(tree, _CONTAINERS) or not _same_kind(tree, other):
-        return _map(f, tree, (other,))
-    return f(tree, other)
+    if kind is type(other) and tree is not None and not isinstance(tree, _CONTAINERS):
+        return f(tree, other)
+    return _map(f, tree, (other,))
 
 
 def _map(f: Callable[..., Any], tree: Any, rest: Sequence[Any]) -> Any:

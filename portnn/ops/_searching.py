@@ -1,11 +1,11 @@
-"""Searching, counting, sets: where values are, which has no derivative."""
+"""Searching and counting, which have no derivative, and sets, whose values would have one but no rule yet."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from portnn._typing import Array, Axis
-from portnn.trace import constant, namespace
+from portnn.trace import constant, namespace, primitive
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "nonzero", "searchsorted", "unique_all",
@@ -178,7 +178,7 @@ def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     return namespace(x).any(x, axis=axis, keepdims=keepdims)
 
 
-@constant
+@primitive
 def unique_all(x: Array, /) -> Any:
     """Unique elements, with where each comes first, how to rebuild `x`, and how often each comes.
 
@@ -196,7 +196,7 @@ def unique_all(x: Array, /) -> Any:
     return namespace(x).unique_all(x)
 
 
-@constant
+@primitive
 def unique_counts(x: Array, /) -> Any:
     """Unique elements and how often each comes.
 
@@ -214,7 +214,7 @@ def unique_counts(x: Array, /) -> Any:
     return namespace(x).unique_counts(x)
 
 
-@constant
+@primitive
 def unique_inverse(x: Array, /) -> Any:
     """Unique elements and how to rebuild `x` from them.
 
@@ -232,7 +232,7 @@ def unique_inverse(x: Array, /) -> Any:
     return namespace(x).unique_inverse(x)
 
 
-@constant
+@primitive
 def unique_values(x: Array, /) -> Array:
     """Unique elements.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portnn import ops
-from tests.table.engine import CONSTANT_KIND, Row, apart, fixed, integers, normal
+from tests.table.engine import CONSTANT_KIND, VALUES, Row, apart, fixed, integers, normal
 
 
 def row(
@@ -147,17 +147,18 @@ SORTING = [
 REPEATED = fixed([3.0, 1.0, 3.0, 2.0, 1.0])
 # Their lengths depend on values: skipped where a library has switched that off.
 DEPENDENT: dict[str, Any] = {"kind": CONSTANT_KIND, "needs_data_dependent_shapes": True}
+SETS = {**DEPENDENT, "kind": VALUES}
 DATA_DEPENDENT = [
     row("nonzero", ops.nonzero, (fixed([0.0, 2.0, 0.0, 1.0]),), lambda x: (np.asarray([1, 3]),), **DEPENDENT),
     row("unique_values", lambda x: ops.sort(ops.unique_values(x)), (REPEATED,), lambda x: np.asarray([1.0, 2.0, 3.0]),
-        **DEPENDENT),
+        **SETS),
     row("unique_counts", lambda x: tuple(ops.unique_counts(x)), (REPEATED,),
-        lambda x: (np.asarray([1.0, 2.0, 3.0]), np.asarray([2, 1, 2])), **DEPENDENT),
+        lambda x: (np.asarray([1.0, 2.0, 3.0]), np.asarray([2, 1, 2])), **SETS),
     row("unique_inverse", lambda x: tuple(ops.unique_inverse(x)), (REPEATED,),
-        lambda x: (np.asarray([1.0, 2.0, 3.0]), np.asarray([2, 0, 2, 1, 0])), **DEPENDENT),
+        lambda x: (np.asarray([1.0, 2.0, 3.0]), np.asarray([2, 0, 2, 1, 0])), **SETS),
     row("unique_all", lambda x: tuple(ops.unique_all(x)), (REPEATED,),
         lambda x: (np.asarray([1.0, 2.0, 3.0]), np.asarray([1, 3, 0]), np.asarray([2, 0, 2, 1, 0]),
-                   np.asarray([2, 1, 2])), not_on=("torch",), **DEPENDENT),
+                   np.asarray([2, 1, 2])), not_on=("torch",), **SETS),
 ]  # fmt: skip
 
 FUSED_REDUCTIONS = [

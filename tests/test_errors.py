@@ -194,6 +194,9 @@ ROWS = {
     # Derivatives
     "grad: integers": (lambda _: pn.grad(pn.ops.sum)(Y), TypeError, "argument 0: .* got dtype int64"),
     "grad: no scalar": (lambda _: pn.grad(pn.ops.exp)(X), ValueError, r"scalar \(shape \(\)\), got shape \(8, 4\)"),
+    "grad: a number": (lambda _: pn.grad(float)(X[0, 0]), TypeError, r"numbers made by float\(x\) .* constants"),
+    "grad: a method": (
+        lambda _: pn.grad(lambda x: x.sum())(X), AttributeError, r"attribute 'sum'; .* portnn.ops.sum\(x\)"),
     "grad: values only": (
         lambda _: pn.grad(lambda x: pn.ops.sum(pn.ops.linalg.qr(x)[0]))(X), pn.DifferentiationError, "qr has no"),
     "tree: different": (call(tree.map, max, [X], [[X]]), ValueError, "trees differ at 0"),

@@ -166,7 +166,8 @@ def _scalar(loss: Any) -> None:
     if not hasattr(loss, "shape") or not hasattr(loss, "dtype"):
         raise TypeError(
             f"grad: the function must return an array, got {type(loss).__name__}; "
-            "return (loss, extras) only with has_aux=True"
+            "return (loss, extras) only with has_aux=True, and compute with portnn.ops: numbers made by "
+            "float(x) or math.sin(x) are constants"
         )
     if tuple(loss.shape) != ():
         raise ValueError(
@@ -202,6 +203,10 @@ def value_and_grad(
     f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Tree]]:
     """A function that computes `f` and its gradient in one forward and one backward pass.
+
+    Inside `f` the arguments are arrays that carry derivatives: compute with operators and functions of
+    `portnn.ops`. They may be looked at to decide what to compute, but what ``float(x)``, ``int(x)`` or a
+    function of the module `math` makes of them is a constant, through which no gradient flows.
 
     Args:
         f: a function of trees of arrays that returns a scalar array, or ``(scalar, extras)`` with

@@ -123,6 +123,10 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
 def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]) -> Tree:
     """Put the arrays of a file into a tree, each at the place that its name says.
 
+    So the parameters of a network on NumPy with layers of your own, which `Network.save` refuses, are saved
+    by ``save_tensors(path, net.params, {})`` and come back, into a network that was built in the same way,
+    by ``net.params = fill(net.params, load_tensors(path)[0], path)``.
+
     Args:
         template: a tree of arrays with the shapes and dtypes that are expected.
         arrays: the arrays by name.

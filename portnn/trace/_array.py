@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import array_api_compat
 
@@ -166,6 +166,16 @@ class TracedArray:
             raise TypeError(
                 f"{what} would drop the derivative of a traced array; write portnn.stop_gradient(x) first, "
                 "or use the functions of portnn.ops"
+            )
+
+    if not TYPE_CHECKING:  # for mypy an array has the attributes that it has
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"an array that carries derivatives has no attribute {name[:40]!r}; sums and the like are "
+                "functions, portnn.ops.sum(x) for instance",
+                name=name,
+                obj=self,
             )
 
     def __repr__(self) -> str:

@@ -18,6 +18,11 @@ from portnn.losses._reduce import Reduction, check_reduction, reduced
 __all__ = ["focal", "kl_divergence", "multiclass_hinge", "softmax_cross_entropy"]
 
 
+def _wide(labels: Array) -> Array:
+    """Labels in a dtype with a sign and room for any class: libraries wrap the number they compare with."""
+    return ops.astype(labels, "int64" if ops.iinfo(labels.dtype).bits == 64 else "int32", copy=False)
+
+
 def _one_hot(labels: Array, logits: Array) -> Array:
     """Booleans of the shape of the logits: True at each label, nowhere for a label that is no class."""
     classes = ops.arange(logits.shape[-1], dtype="int32", like=logits)
@@ -122,7 +127,7 @@ def _labelled(
     ignore_index: int | None,
 ) -> tuple[Array, Array | None]:
     """The losses of integer labels, and what each counts for in the mean."""
-    share = None
+    share, labels = None, _wide(labels)
     if label_smoothing == 0.0 and class_weights is None:
         losses = ops.softmax_cross_entropy(logits, labels)
     else:
@@ -179,10 +184,10 @@ def focal(
     check_gamma("focal", gamma)
     if alpha is not None:
         check_vector("focal", "alpha", alpha, logits.shape[-1])
-    known = targets if labelled else _in_dtype_of(logits, targets)
-    losses = modulated(ops.softmax_cross_entropy(logits, known), gamma)
+    targets = _wide(targets) if labelled else _in_dtype_of(logits, targets)
+    losses = modulated(ops.softmax_cross_entropy(logits, targets), gamma)
     if alpha is not None:
-        hot = ops.astype(_one_hot(targets, logits), logits.dtype) if labelled else known
+        hot = ops.astype(_one_hot(targets, logits), logits.dtype) if labelled else targets
         factor = ops.sum(_smoothed(hot, 0.0, alpha), axis=-1)
         if labelled:
             factor = ops.where(_is_class(targets, logits.shape[-1]), factor, 1.0)
@@ -231,7 +236,8 @@ def multiclass_hinge(
     check_reduction(name, logits.shape[:-1], sample_weight, reduction)
     if not isfinite(margin):
         raise ValueError(f"{name}: margin must be finite, got {margin}")
-    hot, n = _one_hot(targets, logits), logits.shape[-1]
+    targets, n = _wide(targets), logits.shape[-1]
+    hot = _one_hot(targets, logits)
     own = ops.sum(ops.where(hot, logits, 0.0), axis=-1, keepdims=True)
     excess = ops.maximum(ops.subtract(logits, own) + margin, 0.0)
     losses = ops.sum(ops.where(hot, 0.0, excess), axis=-1) / n

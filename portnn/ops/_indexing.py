@@ -61,11 +61,13 @@ def _take_rule(g: Array, y: Array, x: Array, indices: Array, axis: int) -> Array
 
 
 def _from_first(indices: Array, length: int) -> Array:
-    """Indices counted from the first element, where negative ones count from the last."""
+    """Indices counted from the first element, where negative ones count from the last.
+
+    In the default integer dtype: a byte has no room for a length, nor for a place in rows laid end to end.
+    """
     xp = plain_namespace(indices)
     indices = plain(indices)
-    if not xp.isdtype(indices.dtype, "signed integer"):
-        return indices
+    indices = xp.astype(indices, indices_at(indices, 0).dtype, copy=False)
     return xp.where(indices < 0, indices + length, indices)
 
 

@@ -203,3 +203,25 @@ def test_functions_without_a_rule_give_values_and_refuse_derivatives(f):
     with pytest.raises(DifferentiationError, match=r"portnn\.stop_gradient"):
         grad(f)(x)
     assert grad(lambda x: f(stop_gradient(x)) + ops.sum(x))(x).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+FAR = np.asarray([127, -1, -128], dtype=np.int8), np.asarray([255, 100, 3], dtype=np.uint8)
+PICKS = {
+    "x[i]": (lambda x, i: x[i], lambda i: (i,)),
+    "x[i, j]": (lambda x, i: x[i, np.asarray([2, 1, 0], dtype=i.dtype)], lambda i: (i, np.asarray([2, 1, 0]))),
+    "take": (lambda x, i: ops.take(x, i, axis=0), lambda i: (i,)),
+    "take_along_axis": (
+        lambda x, i: ops.take_along_axis(x, ops.expand_dims(i, axis=1), axis=0),
+        lambda i: (i[:, None], np.arange(3)[None, :]),
+    ),
+}
+
+
+@pytest.mark.parametrize("pick", PICKS.values(), ids=PICKS.keys())
+@pytest.mark.parametrize("i", FAR, ids=["int8", "uint8"])
+def test_indices_of_one_byte_reach_far(pick, i):
+    f, places = pick
+    x = np.zeros((300, 3))
+    expected = np.zeros_like(x)
+    expected[places(i.astype(np.int64))] = 1.0
+    np.testing.assert_array_equal(grad(lambda x: ops.sum(f(x, i)))(x), expected)

@@ -132,12 +132,23 @@ def test_label_dtypes(dtype):
     np.testing.assert_allclose(weighted(LABELS.astype(dtype)), weighted(HOT), rtol=1e-14)
 
 
-def test_small_labels_of_many_classes_do_not_wrap():
-    logits = RNG.normal(size=(2, 300))
-    labels = np.asarray([5, 255], dtype=np.uint8)
-    options = {"label_smoothing": 0.1, "reduction": "none"}
-    expected = losses.softmax_cross_entropy(logits, labels.astype(np.int64), **options)
-    np.testing.assert_array_equal(losses.softmax_cross_entropy(logits, labels, **options), expected)
+SMALL_LABELS = {
+    "smoothed": partial(losses.softmax_cross_entropy, label_smoothing=0.1),
+    "negative ignore_index": partial(losses.softmax_cross_entropy, ignore_index=-100),
+    "focal": losses.focal,
+    "hinge": losses.multiclass_hinge,
+}
+
+
+@pytest.mark.parametrize("loss", SMALL_LABELS.values(), ids=SMALL_LABELS.keys())
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_small_labels_of_many_classes_do_not_wrap(loss, dtype, backend):
+    logits, labels = RNG.normal(size=(3, 300)), np.asarray([5, 100, 156])
+    labels = np.minimum(labels, np.iinfo(dtype).max)  # 156 is -100 in a byte
+    known = backend.asarray(logits, "float32")
+    found = loss(known, backend.asarray(labels, dtype), reduction="none")
+    expected = loss(logits.astype(np.float32), labels, reduction="none")
+    np.testing.assert_allclose(backend.to_numpy(found), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int64", "float32"])

@@ -6,6 +6,7 @@ They take plain arrays of any library, and traced ones, mixed. Some shadow built
 """
 
 from portnn.ops import _operators as _operators  # attaches the operators of traced arrays
+from portnn.ops import _ufuncs as _ufuncs  # attaches what NumPy's functions mean on them
 from portnn.ops import fft, linalg
 from portnn.ops._affine import linear
 from portnn.ops._arithmetic import (

@@ -66,10 +66,9 @@ class TracedArray:
 
     __slots__ = ("__weakref__", "node", "trace", "value")
 
-    # NumPy then leaves `ndarray + traced` to the traced operand instead of making an object array.
-    __array_ufunc__: ClassVar[None] = None
-
-    # Set by portnn.ops, which lies above: the differentiable namespace, and in-place assignment.
+    # Set by portnn.ops, which lies above: what NumPy's own functions mean, the differentiable namespace,
+    # and in-place assignment.
+    __array_ufunc__: ClassVar[Callable[..., Any]]
     _namespace: ClassVar[Callable[[Namespace], Namespace]]
 
     def __init__(self, value: Array, trace: Trace, node: Any) -> None:

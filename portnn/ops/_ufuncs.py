@@ -1,0 +1,54 @@
+"""NumPy's own elementwise functions on traced arrays: ``numpy.exp(x)`` inside `grad` is `exp`.
+
+NumPy asks an operand with ``__array_ufunc__`` what its functions mean (NEP 13), for ``array * traced`` as
+well. No library is imported for that: the function comes with its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portnn._typing import Array
+from portnn.ops import (
+    _arithmetic,
+    _comparison,
+    _exponential,
+    _hyperbolic,
+    _linear_algebra,
+    _logical,
+    _power,
+    _rounding,
+    _trigonometric,
+)
+from portnn.trace import TracedArray
+
+__all__: list[str] = []
+
+_MODULES = (
+    _arithmetic, _comparison, _exponential, _hyperbolic, _linear_algebra, _logical, _power, _rounding,
+    _trigonometric,
+)  # fmt: skip
+_FUNCTIONS = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+# Where NumPy's name is not the standard's.
+_NAMES = {
+    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "conjugate": "conj", "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift", "power": "pow", "right_shift": "bitwise_right_shift",
+    "true_divide": "divide",
+}  # fmt: skip
+
+
+def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Array:
+    """The function of this package that has the name of a NumPy function."""
+    name: str = ufunc.__name__
+    function = _FUNCTIONS.get(_NAMES.get(name, name))
+    if function is None or method != "__call__" or options:
+        called = name if method == "__call__" else f"{name}.{method}"
+        raise TypeError(
+            f"numpy.{called}{' with options' if options else ''} does not work on a traced array; use the "
+            "functions of portnn.ops, such as ops.sum(x), and write x = x + y for x += y"
+        )
+    return function(*inputs)
+
+
+TracedArray.__array_ufunc__ = _ufunc

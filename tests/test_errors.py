@@ -99,6 +99,11 @@ ROWS = {
     "network: empty": (make([]), ValueError, "at least one layer"),
     "network: function": (make(pn.relu), TypeError, r"expected a list of layers, .* write \[layer, ...\]"),
     "network: size": (lambda _: pn.Linear(0, 3), ValueError, "in_features must be at least 1, got 0"),
+    "network: widths": (call(pn.MLP, 5), TypeError, r"MLP: expected a list of widths, got int"),
+    "network: parameters": (
+        call(pn.Linear(4, 3).apply, {"w": X}, X), ValueError, r"Linear: expected parameters named weight, bias"),
+    "network: parameters of less": (
+        call(pn.MLP([4, 3, 2]).apply, ({},), X), ValueError, "Sequential: expected parameters for 3 layers, .* got 1"),
     "network: loss text": (make(loss="mse"), TypeError, "the task of str is not known; give one of portnn.losses"),
     "network: loss function": (make(loss=np.mean), TypeError, "task of mean is not known"),
     "network: dtype": (make(dtype="int8"), ValueError, "dtype must be 'float32' or 'float64', got 'int8'"),
@@ -132,6 +137,10 @@ ROWS = {
     "x: bool": (fit(X > 0, Y), TypeError, "x: expected real numbers, got dtype bool"),
     "x: complex": (fit(X + 1j, Y), TypeError, "x: expected real numbers, got dtype complex"),
     "x: NaN": (fit(NAN, Y), ValueError, "x: sample 3 has NaN or infinite values; remove or replace"),
+    "x: one sample": (predict(X[0]), ValueError, r"x: expected shape \(n, 4\), .* write x\[None\]"),
+    "x: too large": (fit(X.astype("float64") + 1e300, Y), ValueError, "x: has values beyond 3.4e[+]38, too large for the network's dtype"),
+    "y: too large": (
+        fit(X, X[:, :2].astype("float64") + 1e300, on="values"), ValueError, "y: has values beyond 3.4e[+]38, too large"),
     "x: ragged": (fit([[1.0] * 4, [1.0]], Y), ValueError, "x: .* not a rectangular array"),
     "y: number": (fit(X, Y[:-1]), ValueError, "y: expected as many targets as samples in x, 8, got 7"),
     "y: label": (fit(X, Y + 1), ValueError, "y: sample 2 has the label 3, but the network has 3 classes, 0 to 2"),

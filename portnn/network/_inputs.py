@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from portnn import ops
-from portnn._typing import Array, ArrayLike
+from portnn._typing import Array, ArrayLike, DType
 from portnn.backend import Backend
 from portnn.losses import Task, task_of
 from portnn.optim import Optimizer
 from portnn.trace import is_kind
 
-__all__ = ["bring_inputs", "bring_targets", "bring_weights", "check_callbacks", "check_fit", "check_pair"]
+__all__ = [
+    "bring_inputs",
+    "bring_targets",
+    "bring_weights",
+    "check_callbacks",
+    "check_detached",
+    "check_fit",
+    "check_pair",
+    "without_ignored",
+]
 
 
-def check_fit(epochs: int, batch_size: int | None, optimizer: Any, shuffle: Any, progress: Any) -> None:
-    """The options of a training, before any work is done."""
+def check_fit(
+    epochs: SupportsIndex, batch_size: SupportsIndex | None, optimizer: Any, shuffle: Any, progress: Any
+) -> tuple[int, int | None]:
+    """The options of a training, before any work is done; the numbers as integers of Python."""
     for name, value in (("shuffle", shuffle), ("progress", progress)):
         if not isinstance(value, bool) and (name == "shuffle" or value is not None):
             kinds = "True or False" if name == "shuffle" else "True, False or None"
             raise TypeError(f"fit: {name} must be {kinds}, got {type(value).__name__}")
     for name, value in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
-        if value < 1:
+        if index(value) < 1:
             raise ValueError(f"fit: {name} must be at least 1, got {value}")
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"fit: optimizer must come from portnn.optim, like optim.sgd(0.1), got {type(optimizer).__name__}"
         )
+    return index(epochs), None if batch_size is None else index(batch_size)
 
 
 def check_callbacks(callbacks: Any) -> list[Any]:
@@ -84,6 +97,18 @@ def _check_finite(name: str, x: Array) -> None:
         raise ValueError(f"{name}: sample {first} has NaN or infinite values; remove or replace them first")
 
 
+def _fit(x: Array, dtype: DType, name: str) -> Array:
+    """Finite numbers in another floating-point dtype; what it cannot hold would become infinite."""
+    if x.dtype == dtype:
+        return x
+    limit = float(ops.finfo(dtype).max)
+    if is_kind(x, "real floating") and float(ops.max(ops.abs(x))) > limit:
+        raise ValueError(
+            f"{name}: has values beyond {limit:.1e}, too large for the network's dtype; scale them first"
+        )
+    return ops.astype(x, dtype)
+
+
 def bring_inputs(value: ArrayLike, backend: Backend, dtype: str) -> Array:
     """Inputs on the backend: floating point in the network's dtype, integers as they are.
 
@@ -94,8 +119,7 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str) -> Array:
     x = _bring("x", value, backend)
     if is_kind(x, "real floating"):
         _check_finite("x", x)
-        wanted = backend.dtype(dtype)
-        return x if x.dtype == wanted else ops.astype(x, wanted)
+        return _fit(x, backend.dtype(dtype), "x")
     if not is_kind(x, "integral"):
         raise TypeError(f"x: expected real numbers, got dtype {x.dtype}; convert with astype")
     return x
@@ -128,7 +152,7 @@ def bring_targets(
     if task is Task.CLASSES and len(y.shape) == 1:
         y = _check_labels(y, predictions.shape[-1], _option(loss, "ignore_index"))
     else:
-        y = ops.astype(y, predictions.dtype)
+        y = _fit(y, predictions.dtype, "y")
         if tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
             y = ops.expand_dims(y, axis=1)
         if task is not Task.VALUES:
@@ -204,3 +228,28 @@ def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str)
     if bool(ops.any(ops.less(w, 0.0))) or not bool(ops.any(ops.greater(w, 0.0))):
         raise ValueError("sample_weight: expected weights that are not negative, and at least one above zero")
     return w
+
+
+def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], dtype: str) -> Array | None:
+    """Sample weights that are zero where the loss ignores the label, so that no figure counts such samples.
+
+    Raises:
+        ValueError: if no sample is left.
+    """
+    ignored = _option(loss, "ignore_index")
+    if ignored is None or len(y.shape) != 1:
+        return weight
+    kept = ops.astype(ops.not_equal(y, ignored), dtype)
+    weight = kept if weight is None else ops.multiply(weight, kept)
+    if not bool(ops.any(ops.greater(weight, 0.0))):
+        raise ValueError(
+            f"y: no sample counts, every label is {ignored}, the loss's ignore_index, or has weight 0"
+        )
+    return weight
+
+
+def check_detached(**arrays: Any) -> None:
+    """Data record nothing: a training would carry their record from step to step."""
+    for name, value in arrays.items():
+        if getattr(value, "requires_grad", False):
+            raise ValueError(f"{name}: a tensor that requires grad; pass {name}.detach()")

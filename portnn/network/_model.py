@@ -9,7 +9,13 @@ from portnn import losses, ops, tree
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend, convert_like, get_backend
 from portnn.losses import Task, task_of
-from portnn.network._inputs import bring_inputs, bring_targets, bring_weights
+from portnn.network._inputs import (
+    bring_inputs,
+    bring_targets,
+    bring_weights,
+    check_detached,
+    without_ignored,
+)  # fmt: skip
 from portnn.network._summary import input_shape_of, summarize
 from portnn.nn import Layer, Sequential
 from portnn.optim import Optimizer
@@ -114,14 +120,22 @@ class Model:
 
     def _dataset(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Dataset:
         """Samples on the backend, checked in full before anything is changed."""
+        check_detached(x=x, y=y, sample_weight=weight)
         inputs = bring_inputs(x, self.backend, self.dtype)
         first = self._forward(inputs[:1, ...])
         targets = bring_targets(y, inputs.shape[0], first, self.loss, self.backend)
         weights = bring_weights(weight, inputs.shape[0], self.backend, self.dtype)
-        return Dataset(inputs, targets, weights, self.backend)
+        counted = without_ignored(weights, targets, self.loss, self.dtype)
+        return Dataset(inputs, targets, counted, self.backend)
 
     def _forward(self, x: Array) -> Array:
         """Raw predictions for inputs on the backend."""
+        sample = input_shape_of(self.layer)
+        if sample is not None and len(x.shape) <= len(sample):
+            shape = ", ".join(["n", *map(str, sample)])
+            raise ValueError(
+                f"x: expected shape ({shape}), got {len(x.shape)} axis; for one sample write x[None]"
+            )
         with self.backend.activate():
             n = x.shape[0]
             parts = [

@@ -116,7 +116,7 @@ class Network(Model):
             ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
-        check_fit(epochs, batch_size, optimizer, shuffle, progress)
+        epochs, batch_size = check_fit(epochs, batch_size, optimizer, shuffle, progress)
         told = check_callbacks(callbacks)
         data = self._dataset(x, y, sample_weight)
         held_out = None if validation_data is None else self._held_out(validation_data)

@@ -9,7 +9,7 @@ from typing import Any, final
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._activations import prelu
-from portnn.nn._checks import check_size
+from portnn.nn._checks import check_params, check_size
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 
@@ -85,7 +85,7 @@ class PReLU(Layer):
     slope: Initializer = field(default_factory=lambda: initializers.constant(0.25))
 
     def __post_init__(self) -> None:
-        check_size("PReLU", "features", self.features)
+        object.__setattr__(self, "features", check_size("PReLU", "features", self.features))
 
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Draw ``{"alpha": ...}``."""
@@ -95,4 +95,5 @@ class PReLU(Layer):
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
     ) -> tuple[Array, Tree]:
         """``x`` where it is positive, ``alpha * x`` elsewhere."""
+        check_params("PReLU", params, ("alpha",))
         return prelu(x, params["alpha"]), state

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from portnn._typing import Array
+from operator import index
+from typing import SupportsIndex
+
+from portnn._typing import Array, Tree
 from portnn.trace import is_kind
 
-__all__ = ["check_features", "check_size"]
+__all__ = ["check_features", "check_params", "check_size"]
 
 
-def check_size(layer: str, name: str, value: int) -> None:
-    """A hyperparameter that counts something is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int):
+def check_size(layer: str, name: str, value: SupportsIndex) -> int:
+    """A hyperparameter that counts something is a positive integer, perhaps NumPy's; as one of Python."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{layer}: {name} must be an integer, got {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{layer}: {name} must be at least 1, got {value}")
+    size = index(value)
+    if size < 1:
+        raise ValueError(f"{layer}: {name} must be at least 1, got {size}")
+    return size
+
+
+def check_params(layer: str, params: Tree, names: tuple[str, ...]) -> None:
+    """The parameters are a dictionary that has the names."""
+    if not isinstance(params, dict) or any(name not in params for name in names):
+        found = sorted(map(str, params))[:4] if isinstance(params, dict) else type(params).__name__
+        raise ValueError(
+            f"{layer}: expected parameters named {', '.join(names)} as init makes them, got {found!s:.100}"
+        )
 
 
 def check_features(layer: str, x: Array, features: int) -> None:

@@ -82,6 +82,12 @@ class Sequential(Layer):
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
     ) -> tuple[Array, Tree]:
         """Hand the output of each layer to the next."""
+        if not isinstance(params, tuple | list) or len(params) != len(self.layers):
+            found = len(params) if isinstance(params, tuple | list) else type(params).__name__
+            raise ValueError(
+                f"Sequential: expected parameters for {len(self.layers)} layers, a tuple as init makes it, "
+                f"got {found}"
+            )
         states = []
         for i, (layer, p, before) in enumerate(zip(self.layers, params, state, strict=True)):
             own = None if key is None else (*key, i)
@@ -101,14 +107,20 @@ def MLP(features: Sequence[int], *, activation: Callable[..., Array] = relu) -> 
         A `Sequential`.
 
     Raises:
+        TypeError: if `features` is no list of integers.
         ValueError: if there are fewer than two widths.
 
     Example:
         >>> [type(layer).__name__ for layer in MLP([784, 10, 10]).layers]
         ['Linear', 'Activation', 'Linear']
     """
+    if not isinstance(features, Iterable):
+        raise TypeError(
+            f"MLP: expected a list of widths, got {type(features).__name__}; write MLP([784, 10])"
+        )
+    features = list(features)
     if len(features) < 2:
-        raise ValueError(f"MLP: expected at least an input and an output width, got {list(features)}")
+        raise ValueError(f"MLP: expected at least an input and an output width, got {features}")
     layers: list[Any] = []
     for n_in, n_out in pairwise(features):
         layers += [Linear(n_in, n_out), activation]

@@ -8,7 +8,7 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_features, check_size
+from portnn.nn._checks import check_features, check_params, check_size
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 
@@ -46,8 +46,8 @@ class Linear(Layer):
     bias_init: Initializer = field(default_factory=initializers.zeros)
 
     def __post_init__(self) -> None:
-        check_size("Linear", "in_features", self.in_features)
-        check_size("Linear", "out_features", self.out_features)
+        for name in ("in_features", "out_features"):
+            object.__setattr__(self, name, check_size("Linear", name, getattr(self, name)))
 
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Draw ``{"weight": ..., "bias": ...}``."""
@@ -61,4 +61,5 @@ class Linear(Layer):
     ) -> tuple[Array, Tree]:
         """``x @ weight + bias`` for `x` of shape (..., in_features)."""
         check_features("Linear", x, self.in_features)
+        check_params("Linear", params, ("weight", "bias") if self.bias else ("weight",))
         return ops.linear(x, params["weight"], params.get("bias")), state

@@ -208,7 +208,7 @@ def test_functions_without_a_rule_give_values_and_refuse_derivatives(f):
 FAR = np.asarray([127, -1, -128], dtype=np.int8), np.asarray([255, 100, 3], dtype=np.uint8)
 PICKS = {
     "x[i]": (lambda x, i: x[i], lambda i: (i,)),
-    "x[i, j]": (lambda x, i: x[i, np.asarray([2, 1, 0], dtype=i.dtype)], lambda i: (i, np.asarray([2, 1, 0]))),
+    "x[i, j]": (lambda x, i: x[i, np.asarray([2, 1, 0], i.dtype)], lambda i: (i, np.asarray([2, 1, 0]))),
     "take": (lambda x, i: ops.take(x, i, axis=0), lambda i: (i,)),
     "take_along_axis": (
         lambda x, i: ops.take_along_axis(x, ops.expand_dims(i, axis=1), axis=0),

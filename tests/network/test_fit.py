@@ -229,6 +229,29 @@ def test_ignored_labels_are_allowed():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("weight", [None, np.linspace(0.5, 2.0, 60)], ids=["unweighted", "weighted"])
+def test_ignored_labels_count_in_no_figure(weight):
+    y = np.where(np.arange(60) < 20, -1, LABELS)
+    kept = None if weight is None else weight[20:]
+    net = classifier(loss=partial(losses.softmax_cross_entropy, ignore_index=-1))
+    expected = net.evaluate(X[20:], LABELS[20:], sample_weight=kept)
+    assert net.evaluate(X, y, sample_weight=weight) == pytest.approx(expected, rel=1e-5)
+    assert net.score(X, y, sample_weight=weight) == pytest.approx(expected["accuracy"], rel=1e-5)
+    history = net.fit(X, y, sample_weight=weight, epochs=1, batch_size=7, optimizer=optim.sgd(1e-30))
+    assert {name: values[0] for name, values in history.items()} == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="no sample counts"):
+        net.fit(X[:20], y[:20])
+
+
+def test_integers_of_numpy_are_integers():
+    assert Linear(np.int64(4), np.uint8(3)) == Linear(4, 3)
+    assert type(Linear(np.int64(4), np.uint8(3)).in_features) is int
+    nets = classifier(), classifier()
+    nets[0].fit(X, LABELS, epochs=np.int64(2), batch_size=np.uint8(16))
+    nets[1].fit(X, LABELS, epochs=2, batch_size=16)
+    assert same(*map(bits, nets))
+
+
 def test_validation_data_are_watched_and_not_learned_from():
     plain, watched = classifier(), classifier()
     plain.fit(X[:40], LABELS[:40], epochs=3, optimizer=optim.sgd(0.1))
@@ -342,3 +365,10 @@ def test_summary():
     assert net.summary() == text
     with pytest.raises(ValueError, match=r"expected an input of shape \(..., 36\), got \(1, 5\)"):
         net.summary((5,))
+
+
+def test_tensors_that_record_are_refused():
+    torch = pytest.importorskip("torch")
+    net = classifier(backend="torch")
+    with pytest.raises(ValueError, match=r"x: .* requires grad; pass x\.detach\(\)"):
+        net.fit(torch.asarray(X).requires_grad_(), torch.asarray(LABELS))

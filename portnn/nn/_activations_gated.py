@@ -6,7 +6,7 @@ place where the gate has long underflowed to 0 in float64 or, on the right, is 1
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import log, pi, sqrt
 
 from portnn import ops
 from portnn._typing import Array
@@ -132,6 +132,11 @@ def _silu_rule(g: Array, y: Array, x: Array) -> Array:
 silu.vjp(_silu_rule)
 
 
+def _mish_edge(x: Array) -> float:
+    """From where on mish is straight; in float16 earlier, so that exp(2x) has room."""
+    return min(_MISH_RIGHT_EDGE, 0.5 * log(float(ops.finfo(x.dtype).max)) - 0.5)
+
+
 @primitive
 def mish(x: Array, /) -> Array:
     """``x * tanh(softplus(x))``.
@@ -156,14 +161,14 @@ def mish(x: Array, /) -> Array:
     check_floating("mish", x)
     xp = namespace(x)
     x = xp.maximum(x, -_SILU_EDGE)
-    w = xp.exp(xp.minimum(x, _MISH_RIGHT_EDGE))
+    w = xp.exp(xp.minimum(x, _mish_edge(x)))
     n = w * (w + 2.0)
     return x * (n / (n + 2.0))
 
 
 def _mish_rule(g: Array, y: Array, x: Array) -> Array:
     """dy/dx = n/d + 4 x w (1 + w) / d^2, with w = exp(x), n = w (w + 2), d = n + 2."""
-    x = ops.clip(x, -_SILU_EDGE, _MISH_RIGHT_EDGE)
+    x = ops.clip(x, -_SILU_EDGE, _mish_edge(x))
     w = ops.exp(x)
     n = ops.multiply(w, w + 2.0)
     d = n + 2.0

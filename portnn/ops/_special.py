@@ -70,6 +70,11 @@ def _far(xp: Namespace, y: Array) -> Array:
     return scale * xp.where(y <= 4.0, _quotient(middle, _MIDDLE), tail)
 
 
+def _roomy(xp: Namespace, x: Array) -> Array:
+    """`x` with a range that the polynomials fit into, which is not that of float16."""
+    return x if xp.finfo(x.dtype).bits >= 32 else xp.astype(x, xp.float32)
+
+
 def _bell(x: Array) -> Array:
     """``2 / sqrt(pi) * exp(-x**2)``, the derivative of erf; beyond 30 it is 0 in every precision."""
     return multiply(exp(negative(square(clip(x, -30.0, 30.0)))), 2.0 / sqrt(pi))
@@ -94,10 +99,12 @@ def erf(x: Array, /) -> Array:
         [0.0, 0.520499877813, -1.0]
     """
     check_floating("erf", x)
-    xp = namespace(x)
+    xp, dtype = namespace(x), x.dtype
+    x = _roomy(xp, x)
     y = xp.abs(x)
     far = 1.0 - _far(xp, y)
-    return xp.where(y <= _SPLIT, _near(xp, x), xp.where(x < 0.0, -far, far))
+    result = xp.where(y <= _SPLIT, _near(xp, x), xp.where(x < 0.0, -far, far))
+    return xp.astype(result, dtype, copy=False)
 
 
 erf.vjp(lambda g, y, x: multiply(g, _bell(x)))
@@ -122,10 +129,12 @@ def erfc(x: Array, /) -> Array:
         [1.0, 2.088487584e-45, 2.0]
     """
     check_floating("erfc", x)
-    xp = namespace(x)
+    xp, dtype = namespace(x), x.dtype
+    x = _roomy(xp, x)
     y = xp.abs(x)
     far = _far(xp, y)
-    return xp.where(y <= _SPLIT, 1.0 - _near(xp, x), xp.where(x < 0.0, 2.0 - far, far))
+    result = xp.where(y <= _SPLIT, 1.0 - _near(xp, x), xp.where(x < 0.0, 2.0 - far, far))
+    return xp.astype(result, dtype, copy=False)
 
 
 erfc.vjp(lambda g, y, x: negative(multiply(g, _bell(x))))

@@ -164,6 +164,14 @@ def test_left_tail_keeps_its_digits(name, x):
     assert float(FORMULAS[name][0](np.asarray(x))) == pytest.approx(exact, rel=1e-13)
 
 
+@pytest.mark.parametrize("f", [f for f, _ in FORMULAS.values()], ids=FORMULAS.keys())
+def test_float16_keeps_its_digits(f):
+    x = np.asarray([-6e4, -300, -20, -5, -2, 0.5, 4, 5.5, 20, 6e4], dtype=np.float16)
+    (y, pullback), (wide, exact) = vjp(f, x), vjp(f, x.astype(np.float64))
+    np.testing.assert_allclose(y, wide, rtol=4e-3, atol=2e-3)
+    np.testing.assert_allclose(pullback(np.ones_like(x))[0], exact(np.ones(10))[0], rtol=4e-3, atol=2e-3)
+
+
 def test_gelu_of_erf():
     # Hendrycks and Gimpel's own form, of which erfc is a rearrangement.
     x = np.linspace(-4, 4, 33)

@@ -8,8 +8,8 @@ made and hands each the sum of the gradients that arrived at it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from itertools import count
-from operator import attrgetter
 from typing import Any, final
 
 from portnn._typing import Array
@@ -18,7 +18,6 @@ from portnn.trace import Primitive, Trace, TracedArray, is_kind, lift, namespace
 __all__ = ["DifferentiationError", "GradTrace", "Node", "backward"]
 
 _order = count()
-_by_index = attrgetter("index")
 
 
 class DifferentiationError(TypeError):
@@ -145,36 +144,35 @@ def backward(seeds: Iterable[tuple[Node, Array]], *, consume: bool) -> dict[Node
         DifferentiationError: if a complex value lies on the way, or a rule returns a wrong shape.
     """
     gradients: dict[Node, Any] = {}
+    waiting: list[tuple[int, Node]] = []  # a heap: the latest node first, its uses being later still
     for node, g in seeds:
-        gradients[node] = g if node not in gradients else add(gradients[node], g)
+        _arrive(node, g, gradients, waiting)
     found: dict[Node, Array] = {}
-    for node in _reachable(gradients):
-        g = gradients.pop(node, None)
-        if g is None:
-            continue
+    while waiting:
+        node = heappop(waiting)[1]
+        g = gradients.pop(node)
         if node.primitive is None:
             found[node] = g
             continue
-        _pass_on(node, g, gradients)
+        for parent, d in _parents_gradients(node, g):
+            _arrive(parent, d, gradients, waiting)
         if consume:
             node.release()
     return found
 
 
-def _reachable(roots: Iterable[Node]) -> list[Node]:
-    """The nodes from which the roots were computed, the latest first."""
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        for parent in stack.pop().parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                stack.append(parent)
-    return sorted(seen, key=_by_index, reverse=True)
+def _arrive(node: Node, g: Any, gradients: dict[Node, Any], waiting: list[tuple[int, Node]]) -> None:
+    """Add a gradient to those that have reached `node` already."""
+    before = gradients.get(node)
+    if before is None:
+        gradients[node] = g
+        heappush(waiting, (-node.index, node))
+    else:
+        gradients[node] = add(before, g)
 
 
-def _pass_on(node: Node, g: Any, gradients: dict[Node, Any]) -> None:
-    """Add what reaches each parent of `node` to the gradients, by its primitive's rules."""
+def _parents_gradients(node: Node, g: Any) -> list[tuple[Node, Any]]:
+    """What reaches each parent of `node`, by its primitive's rules."""
     primitive, y, args, options = node.primitive, node.value, node.args, node.options
     if type(y) is tuple:
         g = tuple([zeros_like(v) if part is None else part for part, v in zip(g, y, strict=True)])
@@ -185,6 +183,7 @@ def _pass_on(node: Node, g: Any, gradients: dict[Node, Any]) -> None:
         )
     rules = primitive.rules
     joint = None if rules is not None else _joint_gradients(node, g)
+    reached = []
     for i, parent in enumerate(node.parents):
         if parent is None:
             continue
@@ -193,8 +192,8 @@ def _pass_on(node: Node, g: Any, gradients: dict[Node, Any]) -> None:
             continue
         if type(d) is not tuple and getattr(d, "shape", None) != args[i].shape:
             raise _wrong_gradient(primitive, d, args[i])
-        before = gradients.get(parent)
-        gradients[parent] = d if before is None else add(before, d)
+        reached.append((parent, d))
+    return reached
 
 
 def _joint_gradients(node: Node, g: Any) -> list[Any]:

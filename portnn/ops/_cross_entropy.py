@@ -48,16 +48,16 @@ def _label_cross_entropy_and_slope(x: Array, labels: Array, /, *, mean: bool) ->
     """The loss, and its derivative (softmax(x) - one_hot(labels)) / n, n = 1 without a mean."""
     xp = namespace(x, labels)
     loss, hot, e, total = _label_terms(x, labels)
-    if mean:
-        n = prod(loss.shape)
-        p = e / (total * float(n))
-        return _mean(loss), xp.where(hot, p - 1.0 / n, p)
     p = e / total
-    return loss, xp.where(hot, p - 1.0, p)
+    if not mean:
+        return loss, xp.where(hot, p - 1.0, p)
+    share = 1.0 / prod(loss.shape)
+    p = p * share
+    return _mean(loss), xp.where(hot, p - share, p)
 
 
 def _mean(loss: Array) -> Array:
-    return namespace(loss).sum(loss) * (1.0 / prod(loss.shape))
+    return namespace(loss).mean(loss)
 
 
 def _label_cross_entropy_rule(
@@ -115,6 +115,10 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
         >>> loss.round(4).tolist()
         [0.6931, 20000.0]
     """
+    if mean and 0 in logits.shape:
+        raise ValueError(
+            f"softmax_cross_entropy: the mean of no samples is not defined; got logits {logits.shape}"
+        )
     if len(targets.shape) == len(logits.shape) - 1 and targets.shape == logits.shape[:-1]:
         return _label_cross_entropy(logits, targets, mean=mean)
     if targets.shape == logits.shape and logits.shape:

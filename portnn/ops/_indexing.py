@@ -282,6 +282,8 @@ def getitem(x: Array, index: Any, /) -> Array:
     for entry in entries:
         if _is_position(entry):
             template.append(int(entry))
+        elif isinstance(entry, list):
+            raise TypeError("x[[...]]: a list is no index in the standard; make it an array, or use ops.take")
         elif hasattr(entry, "dtype") and hasattr(entry, "shape"):
             template.append(_ARRAY)
             arrays.append(entry)

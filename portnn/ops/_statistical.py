@@ -16,8 +16,9 @@ __all__ = ["max", "mean", "min", "std", "var"]
 def _extreme_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """The elements that attain the extreme share the gradient equally."""
     chosen = astype(equal(x, keep(y, x, axis, keepdims)), g.dtype)
-    share = divide(keep(g, x, axis, keepdims), sum_(chosen, axis=axis, keepdims=True))
-    return multiply(chosen, share)
+    count = sum_(chosen, axis=axis, keepdims=True)
+    count = where(equal(count, 0.0), float("nan"), count)  # NaN equals nothing: its gradient is NaN
+    return multiply(chosen, divide(keep(g, x, axis, keepdims), count))
 
 
 @primitive

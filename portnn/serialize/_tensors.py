@@ -50,6 +50,8 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
     from safetensors.numpy import save
 
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()  # the renaming would replace the link and leave its target as it was
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot save {path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():

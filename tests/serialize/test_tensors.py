@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,13 @@ def test_tensors_that_do_not_fit(arrays, text):
     with pytest.raises(CheckpointError, match=text) as caught:
         fill({"a": np.zeros(2), "b": np.zeros(2)}, arrays, "f")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.skipif(os.name == "nt", reason="making links on Windows needs a privilege")
+def test_a_link_is_written_through(tmp_path):
+    target, link = tmp_path / "real.safetensors", tmp_path / "link.safetensors"
+    save_tensors(target, {"w": np.zeros(2)}, {})
+    link.symlink_to(target)
+    save_tensors(link, {"w": np.ones(2)}, {})
+    assert link.is_symlink()
+    assert load_tensors(target)[0]["w"].tolist() == [1.0, 1.0]

@@ -24,10 +24,11 @@ def _library(*things: Array | DType) -> Namespace:
     if arrays:
         return namespace(*arrays)
     for thing in things:
-        owner = thing if isinstance(thing, type) else type(thing)
-        library = sys.modules.get(owner.__module__.partition(".")[0])
-        if library is not None and hasattr(library, "empty"):
-            return array_api_compat.array_namespace(library.empty(0))
+        parts = (thing if isinstance(thing, type) else type(thing)).__module__.split(".")
+        for n in range(1, len(parts) + 1):  # numpy, or jax.numpy
+            library = sys.modules.get(".".join(parts[:n]))
+            if library is not None and hasattr(library, "empty"):
+                return array_api_compat.array_namespace(library.empty(0))
     raise TypeError(f"expected an array or a dtype of an array library, got {type(things[0]).__name__}")
 
 

@@ -48,16 +48,17 @@ def _label_cross_entropy_and_slope(x: Array, labels: Array, /, *, mean: bool) ->
     """The loss, and its derivative (softmax(x) - one_hot(labels)) / n, n = 1 without a mean."""
     xp = namespace(x, labels)
     loss, hot, e, total = _label_terms(x, labels)
-    p = e / total
     if not mean:
+        p = e / total
         return loss, xp.where(hot, p - 1.0, p)
     share = 1.0 / prod(loss.shape)
-    p = p * share
+    p = e * (share / total)
     return _mean(loss), xp.where(hot, p - share, p)
 
 
 def _mean(loss: Array) -> Array:
-    return namespace(loss).mean(loss)
+    """Divided before it is summed, which cannot overflow in half precision."""
+    return namespace(loss).sum(loss * (1.0 / prod(loss.shape)))
 
 
 def _label_cross_entropy_rule(

@@ -191,6 +191,8 @@ def _getitem(x: Array, /, *arrays: Array, index: tuple[Any, ...]) -> Array:
 
 def _getitem_rule(g: Array, y: Array, x: Array, *arrays: Array, index: tuple[Any, ...]) -> list[Array | None]:
     """Put the gradient back where the elements were taken from, zeros elsewhere."""
+    if True in [isinstance(entry, bool) for entry in index]:
+        raise DifferentiationError("x[True] has no derivative rule; use x[None, ...]")
     back = _unpick(g, x, arrays, index) if arrays else _unslice(g, x, index)
     return [back, *[None] * len(arrays)]
 
@@ -209,13 +211,14 @@ def _unpick(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...
             )
     if any(not xp.isdtype(a.dtype, "integral") for a in arrays):
         raise DifferentiationError("x[mask] has no derivative rule; use ops.where(mask, x, 0.0)")
-    rest, places = iter(arrays), 0
+    rest = iter(arrays)
+    places: Any = 0
     lengths = x.shape[: len(index)]
     for entry, n in zip(index, lengths, strict=True):
         at = _from_first(next(rest), n) if entry is _ARRAY else entry % n
         places = places * n + at
     flat = _scatter_add(
-        reshape(g, (prod(places.shape), *x.shape[len(index) :])),  # type: ignore[attr-defined]
+        reshape(g, (prod(places.shape), *x.shape[len(index) :])),
         xp.reshape(places, (-1,)),
         length=prod(lengths),
     )

@@ -29,3 +29,8 @@ def test_the_gradient_of_a_maximum_of_nan_is_nan_without_a_warning():
 def test_a_list_is_no_index():
     with pytest.raises(TypeError, match=r"ops\.take"):
         pn.grad(lambda x: ops.sum(x[[0, 1]]))(np.ones(3))
+
+
+def test_a_boolean_is_no_index_to_differentiate():
+    with pytest.raises(pn.DifferentiationError, match="None"):
+        pn.grad(lambda x: ops.sum(x[True]))(np.ones(3))

@@ -23,7 +23,7 @@ def check_size(layer: str, name: str, value: SupportsIndex) -> int:
 
 def check_params(layer: str, params: Tree, names: tuple[str, ...]) -> None:
     """The parameters are a dictionary that has the names."""
-    if not isinstance(params, dict) or any(name not in params for name in names):
+    if not isinstance(params, dict) or False in [name in params for name in names]:
         found = sorted(map(str, params))[:4] if isinstance(params, dict) else type(params).__name__
         raise ValueError(
             f"{layer}: expected parameters named {', '.join(names)} as init makes them, got {found!s:.100}"

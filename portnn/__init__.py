@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from portnn.ops import differentiable
     from portnn.optim import NonFiniteGradientError
     from portnn.serialize import CheckpointError
-    from portnn.trace import Primitive, primitive
+    from portnn.tracing import Primitive, primitive
     from portnn.train import DivergenceError, Epoch, History
 
 __all__ = [
@@ -138,7 +138,7 @@ _MODULES = (
     "testing",
     "plot",
 )
-_HOMES = ("trace", "autodiff", "backend", "ops", "nn", "optim", "serialize", "train", "network")
+_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "optim", "serialize", "train", "network")
 
 
 def __getattr__(name: str) -> Any:

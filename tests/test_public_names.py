@@ -20,10 +20,10 @@ PACKAGES = [
     "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft", "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.random", "portnn.serialize",
     "portnn.testing",
-    "portnn.trace", "portnn.train", "portnn.tree",
+    "portnn.tracing", "portnn.train", "portnn.tree",
 ]  # fmt: skip
 # What people call: each has an example. The others are building blocks of portnn itself.
-DOCUMENTED = [name for name in PACKAGES if name not in ("portnn.trace", "portnn.train", "portnn.serialize")]
+DOCUMENTED = [name for name in PACKAGES if name not in ("portnn.tracing", "portnn.train", "portnn.serialize")]
 # Names of types, which have no docstring at run time.
 TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Schedule"}
 # Errors, what functions make and return, and what another docstring shows.

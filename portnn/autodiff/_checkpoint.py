@@ -10,7 +10,7 @@ from portnn import tree
 from portnn._typing import Tree
 from portnn.autodiff._tape import DifferentiationError
 from portnn.autodiff._transforms import vjp
-from portnn.trace import CONSTANT, Primitive, TracedArray, is_kind, strip
+from portnn.tracing import CONSTANT, Primitive, TracedArray, is_kind, strip
 
 __all__ = ["checkpoint"]
 

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any, final
 
 from portnn._typing import Array
-from portnn.trace import Primitive, Trace, TracedArray, is_kind, lift, namespace
+from portnn.tracing import Primitive, Trace, TracedArray, is_kind, lift, namespace
 
 __all__ = ["DifferentiationError", "GradTrace", "Node", "backward"]
 

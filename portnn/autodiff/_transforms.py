@@ -9,7 +9,7 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.autodiff._tape import DifferentiationError, GradTrace, Node, backward, zeros_like
-from portnn.trace import TracedArray, constant, is_kind, lift, namespace, strip
+from portnn.tracing import TracedArray, constant, is_kind, lift, namespace, strip
 
 __all__ = ["grad", "stop_gradient", "value_and_grad", "vjp"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portnn._typing import Array, ArrayLike
-from portnn.trace import TracedArray, namespace
+from portnn.tracing import TracedArray, namespace
 
 __all__ = [
     "check_class_targets", "check_floating", "check_fraction", "check_library", "check_real_targets",

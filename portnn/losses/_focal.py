@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["check_gamma", "modulated"]
 

@@ -10,7 +10,7 @@ from portnn.autodiff import stop_gradient
 from portnn.losses._checks import check_floating, check_real_targets, check_same_shape
 from portnn.losses._loss import Task, make_loss
 from portnn.losses._reduce import Reduction, check_reduction, reduced
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["absolute_error", "cosine_distance", "huber", "log_cosh", "squared_error"]
 

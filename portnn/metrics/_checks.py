@@ -6,7 +6,7 @@ import array_api_compat
 
 from portnn import ops
 from portnn._typing import Array, DType
-from portnn.trace import TracedArray, namespace
+from portnn.tracing import TracedArray, namespace
 
 
 def check_arrays(sample_weight: Array | None, **arrays: Array) -> None:

@@ -11,7 +11,7 @@ from portnn._typing import Array, ArrayLike, DType
 from portnn.backend import Backend
 from portnn.losses import Task, task_of
 from portnn.optim import Optimizer
-from portnn.trace import is_kind
+from portnn.tracing import is_kind
 
 __all__ = [
     "bring_inputs",

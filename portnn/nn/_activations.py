@@ -20,7 +20,7 @@ from portnn.nn._activations_linear import (
 )
 from portnn.nn._activations_smooth import celu, elu, log_sigmoid, selu, softplus, softsign, tanh
 from portnn.ops import log_softmax, sigmoid, softmax
-from portnn.trace import check_floating
+from portnn.tracing import check_floating
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "leaky_relu",

@@ -10,7 +10,7 @@ from math import log, pi, sqrt
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.trace import check_floating, namespace, primitive
+from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["gelu", "glu", "mish", "silu"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.trace import check_floating, namespace, primitive
+from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["hard_sigmoid", "hard_swish", "hard_tanh", "identity", "leaky_relu", "prelu", "relu"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.trace import check_floating, namespace, primitive
+from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["celu", "elu", "log_sigmoid", "selu", "softplus", "softsign", "tanh"]
 

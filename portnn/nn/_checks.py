@@ -6,7 +6,7 @@ from operator import index
 from typing import SupportsIndex
 
 from portnn._typing import Array, Tree
-from portnn.trace import is_kind
+from portnn.tracing import is_kind
 
 __all__ = ["check_features", "check_params", "check_size"]
 

@@ -9,7 +9,7 @@ from typing import final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn._layer import Key, Layer
-from portnn.trace import is_kind
+from portnn.tracing import is_kind
 
 __all__ = ["Flatten", "Rescale"]
 

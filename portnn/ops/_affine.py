@@ -5,7 +5,7 @@ from __future__ import annotations
 from portnn._typing import Array
 from portnn.ops._broadcasting import _sum, match, reshape
 from portnn.ops._linear_algebra import matmul
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["linear"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portnn._typing import Array, ArrayLike
 from portnn.ops._broadcasting import astype, match
 from portnn.ops._comparison import greater, greater_equal
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = [
     "add", "divide", "floor_divide", "maximum", "minimum", "multiply", "negative", "positive",

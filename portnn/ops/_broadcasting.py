@@ -11,7 +11,7 @@ from functools import cache
 
 from portnn._typing import Array, ArrayLike, Axis, Device, DType, Namespace
 from portnn.ops._helpers import dtype_named, normalize_axes, plain_namespace
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["astype", "broadcast_to", "reshape", "sum", "where"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array, ArrayLike
-from portnn.trace import constant, namespace
+from portnn.tracing import constant, namespace
 
 __all__ = ["equal", "greater", "greater_equal", "less", "less_equal", "not_equal"]
 

@@ -8,7 +8,7 @@ import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
 from portnn.ops._helpers import dtype_named, plain
-from portnn.trace import namespace
+from portnn.tracing import namespace
 
 __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"]
 

@@ -15,7 +15,7 @@ from portnn.ops._helpers import indices_at, plain
 from portnn.ops._manipulation import expand_dims
 from portnn.ops._softmax import log_softmax, shift, sigmoid, softmax
 from portnn.ops._statistical import mean as mean_
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["sigmoid_cross_entropy", "softmax_cross_entropy"]
 

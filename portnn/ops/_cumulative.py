@@ -17,7 +17,7 @@ from portnn.ops._helpers import (
 )
 from portnn.ops._joining import concat
 from portnn.ops._manipulation import cut, expand_dims, flip, pad, permute_dims
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["cumulative_prod", "cumulative_sum", "diff", "prod"]
 

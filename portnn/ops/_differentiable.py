@@ -34,7 +34,7 @@ from portnn.ops import (
     fft,
     linalg,
 )  # fmt: skip
-from portnn.trace import CONSTANT, Primitive, TracedArray, lift, namespace, strip
+from portnn.tracing import CONSTANT, Primitive, TracedArray, lift, namespace, strip
 
 __all__ = ["differentiable"]
 

@@ -9,7 +9,7 @@ import array_api_compat
 
 from portnn._typing import Array, DType, Namespace
 from portnn.ops._helpers import plain
-from portnn.trace import namespace
+from portnn.tracing import namespace
 
 __all__ = ["can_cast", "finfo", "iinfo", "isdtype", "result_type"]
 

@@ -14,7 +14,7 @@ from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import equal
 from portnn.ops._logical import isinf, logical_or
 from portnn.ops._rounding import sign
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = [
     "exp", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp", "reciprocal", "sqrt",

@@ -7,7 +7,7 @@ from math import prod
 from array_api_compat import device
 
 from portnn._typing import Array, Axis, DType, Namespace
-from portnn.trace import TracedArray, namespace
+from portnn.tracing import TracedArray, namespace
 
 __all__ = [
     "indices_at",

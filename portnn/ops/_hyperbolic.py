@@ -8,7 +8,7 @@ from __future__ import annotations
 from portnn._typing import Array
 from portnn.ops._arithmetic import add, divide, multiply, subtract
 from portnn.ops._exponential import hypot, sqrt
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
 

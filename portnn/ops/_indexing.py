@@ -15,7 +15,7 @@ from portnn.autodiff import DifferentiationError
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
 from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad
-from portnn.trace import TracedArray, is_kind, namespace, primitive
+from portnn.tracing import TracedArray, is_kind, namespace, primitive
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis"]
 

@@ -8,7 +8,7 @@ from portnn._typing import Array
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import normalize_axis, plain, plain_namespace
 from portnn.ops._manipulation import cut, expand_dims, squeeze
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["broadcast_arrays", "concat", "meshgrid", "stack", "tile", "unstack"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn._typing import Array, Device, DType
 from portnn.ops._helpers import dtype_named
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["empty_like", "full_like", "ones_like", "tril", "triu", "zeros_like"]
 

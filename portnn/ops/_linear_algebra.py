@@ -14,7 +14,7 @@ from portnn.ops._arithmetic import multiply
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._helpers import normalize_axis, plain_namespace
 from portnn.ops._manipulation import expand_dims, permute_dims
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["matmul", "matrix_transpose", "tensordot", "vecdot"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array, ArrayLike
-from portnn.trace import constant, namespace
+from portnn.tracing import constant, namespace
 
 __all__ = [
     "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",

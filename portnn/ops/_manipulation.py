@@ -7,7 +7,7 @@ from typing import Any
 from portnn._typing import Array
 from portnn.ops._broadcasting import reshape
 from portnn.ops._helpers import normalize_axes, zeros_at
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["expand_dims", "flip", "moveaxis", "permute_dims", "roll", "squeeze"]
 

@@ -31,7 +31,7 @@ from portnn.ops._logical import (
 from portnn.ops._manipulation import permute_dims
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs
-from portnn.trace import CONSTANT, TracedArray, namespace, strip
+from portnn.tracing import CONSTANT, TracedArray, namespace, strip
 
 __all__: list[str] = []
 

@@ -11,7 +11,7 @@ from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import equal, less
 from portnn.ops._exponential import log
 from portnn.ops._logical import logical_and
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["pow"]
 

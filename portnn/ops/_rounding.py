@@ -6,7 +6,7 @@ from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import multiply
 from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import greater, less
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = [
     "abs", "ceil", "clip", "conj", "copysign", "floor", "imag", "nextafter", "real", "round", "sign", "trunc",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portnn._typing import Array, Axis
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = [
     "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "nonzero", "searchsorted", "unique_all",

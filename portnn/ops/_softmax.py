@@ -14,7 +14,7 @@ from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import exp
 from portnn.ops._helpers import plain
-from portnn.trace import check_floating, namespace, primitive
+from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["log_softmax", "logsumexp", "sigmoid", "softmax"]
 

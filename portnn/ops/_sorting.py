@@ -5,7 +5,7 @@ from __future__ import annotations
 from portnn._typing import Array
 from portnn.ops._indexing import take_along_axis
 from portnn.ops._searching import argsort
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["sort"]
 

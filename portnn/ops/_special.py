@@ -15,7 +15,7 @@ from portnn._typing import Array, Namespace
 from portnn.ops._arithmetic import multiply, negative
 from portnn.ops._exponential import exp, square
 from portnn.ops._rounding import clip
-from portnn.trace import check_floating, namespace, primitive
+from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["erf", "erfc"]
 

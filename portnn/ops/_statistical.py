@@ -8,7 +8,7 @@ from portnn.ops._broadcasting import astype, broadcast_to, keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._helpers import reduced_count
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["max", "mean", "min", "std", "var"]
 

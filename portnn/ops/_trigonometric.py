@@ -11,7 +11,7 @@ from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import hypot, sqrt
 from portnn.ops._logical import isinf, logical_or
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "sin", "tan"]
 

@@ -20,7 +20,7 @@ from portnn.ops import (
     _rounding,
     _trigonometric,
 )
-from portnn.trace import TracedArray
+from portnn.tracing import TracedArray
 
 __all__: list[str] = []
 

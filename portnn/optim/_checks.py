@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from portnn import tree
 from portnn._typing import Array, Tree
-from portnn.trace import TracedArray, namespace
+from portnn.tracing import TracedArray, namespace
 
 __all__ = [
     "Schedule", "check_gradients", "check_params", "check_rate", "finite", "fraction", "fractions",

@@ -8,7 +8,7 @@ from random import Random
 import array_api_compat
 
 from portnn._typing import Array
-from portnn.trace import namespace
+from portnn.tracing import namespace
 
 __all__ = ["direction", "entry", "norm", "size", "total", "unit", "values_like"]
 

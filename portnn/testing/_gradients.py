@@ -25,7 +25,7 @@ from portnn._typing import Array, Tree
 from portnn.autodiff import vjp
 from portnn.testing._arrays import direction as random_direction
 from portnn.testing._arrays import entry, norm, size, total, unit, values_like
-from portnn.trace import TracedArray, namespace
+from portnn.tracing import TracedArray, namespace
 
 __all__ = ["check_gradients"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from portnn import ops, tree
 from portnn.autodiff import DifferentiationError, grad, stop_gradient, value_and_grad
-from portnn.trace import TracedArray
+from portnn.tracing import TracedArray
 from tests.helpers import assert_close
 
 POINT = [0.5, -1.5, 2.0]

@@ -11,7 +11,7 @@ import pytest
 
 from portnn import ops
 from portnn.autodiff import grad, value_and_grad, vjp
-from portnn.trace import TracedArray, primitive
+from portnn.tracing import TracedArray, primitive
 
 LENGTH = 30
 

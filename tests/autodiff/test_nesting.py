@@ -9,7 +9,7 @@ import pytest
 
 from portnn import ops
 from portnn.autodiff import DifferentiationError, grad, stop_gradient, value_and_grad, vjp
-from portnn.trace import TracedArray
+from portnn.tracing import TracedArray
 from tests.helpers import assert_close
 
 

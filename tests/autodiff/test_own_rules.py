@@ -7,7 +7,7 @@ import pytest
 
 from portnn import ops
 from portnn.autodiff import DifferentiationError, grad, vjp
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 from tests.helpers import assert_close
 
 

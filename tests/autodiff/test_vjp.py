@@ -7,7 +7,7 @@ import pytest
 
 from portnn import ops, tree
 from portnn.autodiff import grad, vjp
-from portnn.trace import TracedArray
+from portnn.tracing import TracedArray
 from tests.helpers import assert_close
 
 

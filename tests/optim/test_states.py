@@ -10,7 +10,7 @@ import pytest
 
 import portnn.optim
 from portnn import optim, tree
-from portnn.trace import Trace, TracedArray
+from portnn.tracing import Trace, TracedArray
 from tests.optim.cases import CASES, RECIPES
 
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

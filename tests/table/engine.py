@@ -13,7 +13,7 @@ import numpy as np
 from portnn import ops, tree
 from portnn.autodiff import vjp
 from portnn.backend import get_backend
-from portnn.trace import CONSTANT, TracedArray
+from portnn.tracing import CONSTANT, TracedArray
 from tests.backends import BackendUnderTest
 
 SMOOTH = "smooth"  # has a derivative, checked

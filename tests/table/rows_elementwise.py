@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 from portnn import ops
-from portnn.trace import strip
+from portnn.tracing import strip
 from tests.table.engine import (
     CONSTANT_KIND,
     VALUES,

@@ -14,7 +14,7 @@ import pytest
 from portnn import tree
 from portnn.autodiff._tape import GradTrace
 from portnn.testing import check_gradients
-from portnn.trace import Primitive
+from portnn.tracing import Primitive
 from tests.table.engine import SMOOTH, Row, squared
 from tests.table.test_table import ROWS
 

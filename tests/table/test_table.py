@@ -14,7 +14,7 @@ from portnn.autodiff import DifferentiationError
 from portnn.backend import get_backend
 from portnn.nn import Layer
 from portnn.testing import check_gradients
-from portnn.trace import Primitive
+from portnn.tracing import Primitive
 from tests.backends import BackendUnderTest, Matrix, in_use, open_member
 from tests.table import (
     rows_constants,

@@ -8,7 +8,7 @@ import pytest
 from portnn import ops
 from portnn.autodiff import stop_gradient
 from portnn.testing import check_gradients
-from portnn.trace import primitive
+from portnn.tracing import primitive
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 5))

@@ -6,7 +6,7 @@ from typing import Any
 
 from portnn._typing import Array, Axis, Device, DType
 from portnn.ops._creation import _place
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from portnn._typing import Array
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["Norm", "fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
 

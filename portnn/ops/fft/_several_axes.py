@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from portnn._typing import Array
 from portnn.ops.fft._one_axis import Norm
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["fftn", "ifftn", "irfftn", "rfftn"]
 

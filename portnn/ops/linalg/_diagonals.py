@@ -6,7 +6,7 @@ import array_api_compat
 
 from portnn._typing import Array, DType
 from portnn.ops._broadcasting import sum as sum_
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["diagonal", "trace"]
 

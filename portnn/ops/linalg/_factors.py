@@ -12,7 +12,7 @@ from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import multiply
 from portnn.ops._broadcasting import reshape
 from portnn.ops._linear_algebra import matmul
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["eigh", "eigvalsh", "matrix_rank", "pinv", "qr", "svd", "svdvals"]
 

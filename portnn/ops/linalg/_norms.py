@@ -14,7 +14,7 @@ from portnn.ops._exponential import direction
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs, sign
 from portnn.ops.linalg._factors import svdvals
-from portnn.trace import namespace, primitive
+from portnn.tracing import namespace, primitive
 
 __all__ = ["matrix_norm", "vector_norm"]
 

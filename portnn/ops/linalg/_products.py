@@ -6,7 +6,7 @@ from portnn._typing import Array
 from portnn.ops._broadcasting import match
 from portnn.ops._linear_algebra import matmul
 from portnn.ops.linalg._solving import inv
-from portnn.trace import constant, namespace, primitive
+from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["cross", "matrix_power", "outer"]
 

@@ -11,7 +11,7 @@ from portnn.ops._arithmetic import add, multiply, negative, subtract
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._linear_algebra import matmul, matrix_transpose
-from portnn.trace import TracedArray, constant, namespace, primitive
+from portnn.tracing import TracedArray, constant, namespace, primitive
 
 __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve"]
 

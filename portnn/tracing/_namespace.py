@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat
 
 from portnn._typing import Array, DType, Namespace
-from portnn.trace._array import TracedArray
+from portnn.tracing._array import TracedArray
 
 __all__ = ["check_floating", "is_kind", "namespace"]
 
@@ -42,16 +42,23 @@ def namespace(*arrays: Array) -> Namespace:
         if found is None:
             found = _find(a)
         if found and found is not xp:
-            if xp is not None:
-                raise TypeError(
-                    f"arrays of different libraries: {_label(xp)} and {_label(found)}; "
-                    "bring them to one with Backend.asarray or from_dlpack"
-                )
-            xp = found
+            xp = found if xp is None else _common(xp, found)
     if xp is None:
         kinds = ", ".join(type(a).__name__ for a in arrays[:4])
         raise TypeError(f"expected at least one array, got {kinds or 'nothing'}; make one with xp.asarray")
     return xp
+
+
+def _common(xp: Namespace, found: Namespace) -> Namespace:
+    """Of a library and its recording namespace the latter; anything else does not go together."""
+    if getattr(found, "recorded", None) is xp:
+        return found
+    if getattr(xp, "recorded", None) is found:
+        return xp
+    raise TypeError(
+        f"arrays of different libraries: {_label(xp)} and {_label(found)}; "
+        "bring them to one with Backend.asarray or from_dlpack"
+    )
 
 
 def _find(a: Any) -> Any:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, final
 
-from portnn.trace._array import CONSTANT, Trace, TracedArray, lift, strip
+from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
+from portnn.tracing._recorded import carry_out
+from portnn.tracing._tape import open_tapes
 
 __all__ = ["Primitive", "constant", "primitive"]
 
@@ -77,7 +79,13 @@ class Primitive(Generic[P, R]):
         for a in args:
             if type(a) is TracedArray:
                 return self._traced(args, options)
+        if open_tapes:
+            return self._carry_out(self.function, args, options)
         return self.function(*args, **options)
+
+    def _carry_out(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call the function, or the variant that saves, on plain arrays; an open tape takes note of it."""
+        return carry_out(self.name, function, args, options) if open_tapes else function(*args, **options)
 
     def _traced(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         top: Trace = CONSTANT
@@ -101,9 +109,9 @@ class Primitive(Generic[P, R]):
         if deeper:
             out: Any = self._traced(tuple(inner), options)
         elif self.saving is None or top is CONSTANT:
-            out = self.function(*inner, **options)
+            out = self._carry_out(self.function, tuple(inner), options)
         else:
-            out, saved = self.saving(*inner, **options)
+            out, saved = self._carry_out(self.saving, tuple(inner), options)
             options = {**options, "saved": saved}
         if top is CONSTANT or self.constant:
             return lift(out)

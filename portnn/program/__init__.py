@@ -1,0 +1,7 @@
+"""Programs: functions written down as lists of calls. README.md in this folder has the idea."""
+
+from portnn.program._program import Program
+from portnn.program._simplify import simplify
+from portnn.program._trace import record, trace
+
+__all__ = ["Program", "record", "simplify", "trace"]

@@ -1,0 +1,199 @@
+"""A tape: every call of the standard's functions that a piece of code makes, in the order it makes them.
+
+A `Tape` is below all derivatives. The arrays that it hands out stand for plain arrays of a library: their
+namespace carries each function out *and* writes it down, so what is on the tape is what eager execution
+does, call by call. `portnn.program` makes programs of tapes and `portnn.compile` makes plans of programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, final
+
+import array_api_compat
+
+from portnn._typing import Array, DType
+
+__all__ = ["Call", "ControlFlowError", "Tape", "Unit", "Value", "map_nested", "open_tapes", "values_in"]
+
+Nested: TypeAlias = Any
+"""A value, a Python object, or a list, tuple or dict of such."""
+
+open_tapes: list[Tape] = []
+"""The tapes that are being written; primitives ask whether there are any, which costs next to nothing."""
+
+
+class ControlFlowError(TypeError):
+    """Python asked for the value of an array while a program was being written down."""
+
+
+@final
+class Value:
+    """An array of a program: what is known of it before the program runs.
+
+    Attributes:
+        shape: the length of each axis.
+        dtype: the dtype object of the library with which the program was written.
+        strides: bytes from element to element along each axis, where the library says.
+        constant: the array itself, for a constant; None for what is given or computed.
+    """
+
+    __slots__ = ("constant", "dtype", "shape", "strides")
+
+    def __init__(self, array: Array, *, constant: bool = False) -> None:
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype: DType = array.dtype
+        self.strides: tuple[int, ...] | None = getattr(array, "strides", None)
+        self.constant: Array | None = array if constant else None
+
+    def __repr__(self) -> str:
+        return f"Value({str(self.dtype).rpartition('.')[2]}{list(self.shape)})"
+
+
+@final
+class Call:
+    """One call of a function of the standard.
+
+    Attributes:
+        name: its name in the standard, such as "add" or "linalg.inv"; "getitem" for ``x[...]``.
+        function: the library's own function that was called.
+        args: positional arguments, with a `Value` for each array.
+        options: keyword arguments, likewise.
+        result: a `Value`, or a tuple or list of them.
+    """
+
+    __slots__ = ("args", "function", "name", "options", "result")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: tuple[Nested, ...],
+        options: dict[str, Nested],
+        result: Nested,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.args = args
+        self.options = options
+        self.result = result
+
+    def inputs(self) -> list[Value]:
+        """The values that the call reads."""
+        return values_in((self.args, self.options))
+
+    def outputs(self) -> list[Value]:
+        """The values that it makes."""
+        return values_in(self.result)
+
+    def __repr__(self) -> str:
+        return f"Call({self.name})"
+
+
+@final
+class Unit:
+    """One primitive that was carried out, and which calls of the tape it made.
+
+    Attributes:
+        name: its name.
+        function: what was carried out.
+        args: as for a `Call`.
+        options: as for a `Call`.
+        result: as for a `Call`.
+        start: its first call on the tape.
+        stop: the call after its last.
+    """
+
+    __slots__ = ("args", "function", "name", "options", "result", "start", "stop")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: tuple[Nested, ...],
+        options: dict[str, Nested],
+        result: Nested,
+        start: int,
+        stop: int,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.args = args
+        self.options = options
+        self.result = result
+        self.start = start
+        self.stop = stop
+
+
+def map_nested(f: Callable[[Any], Any], nested: Nested) -> Nested:
+    """`nested` with `f` applied to everything in it that is no list, tuple, dict or slice."""
+    kind = type(nested)
+    if kind is tuple:
+        return tuple([map_nested(f, item) for item in nested])
+    if kind is list:
+        return [map_nested(f, item) for item in nested]
+    if kind is dict:
+        return {key: map_nested(f, item) for key, item in nested.items()}
+    if isinstance(nested, tuple) and hasattr(nested, "_fields"):
+        return kind(*[map_nested(f, item) for item in nested])
+    return f(nested)
+
+
+def values_in(nested: Nested) -> list[Value]:
+    """Every `Value` in `nested`, from left to right."""
+    found: list[Value] = []
+
+    def look(item: Any) -> None:
+        if type(item) is Value:
+            found.append(item)
+
+    map_nested(look, nested)
+    return found
+
+
+@final
+class Tape:
+    """What a piece of code did, written down while it was done.
+
+    Use as a context manager around the code: ``with Tape() as tape``.
+
+    Attributes:
+        calls: the calls so far.
+        units: the primitives among them that were called first-hand.
+        nested: whether a primitive is being carried out, whose calls are its own affair.
+    """
+
+    __slots__ = ("_constants", "calls", "nested", "units")
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.units: list[Unit] = []
+        self.nested = False
+        self._constants: dict[int, Value] = {}
+
+    def __enter__(self) -> Tape:
+        open_tapes.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        open_tapes.remove(self)
+
+    def constant(self, array: Array) -> Value:
+        """The value that stands for a plain array; the same for the same array."""
+        found = self._constants.get(id(array))
+        if found is None:
+            # The value keeps the array alive, so that its id is not given to another.
+            found = self._constants[id(array)] = Value(array, constant=True)
+        return found
+
+    def describe(self, nested: Nested) -> Nested:
+        """`nested` with a `Value` for each array, of this tape or plain."""
+
+        def value(item: Any) -> Any:
+            if getattr(item, "tape", None) is self:
+                return item.symbol
+            if hasattr(item, "tape"):
+                item = item.value
+            return self.constant(item) if array_api_compat.is_array_api_obj(item) else item
+
+        return map_nested(value, nested)

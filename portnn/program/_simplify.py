@@ -19,8 +19,7 @@ def simplify(program: Program) -> Program:
     stand_ins: dict[int, Value] = {}
     met: dict[Any, Call] = {}
     calls: list[Call] = []
-    for call in program.calls:
-        call = _with(call, stand_ins)
+    for call in (_with(call, stand_ins) for call in program.calls):
         factor = _times_one(call)
         if factor is not None:
             stand_ins[id(call.result)] = factor

@@ -1,5 +1,6 @@
 """Primitives and the arrays that remember them. README.md in this folder has the idea."""
 
+from portnn.tracing import _recorded_operators  # noqa: F401  # recorded arrays need their operators
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.tracing._namespace import check_floating, is_kind, namespace
 from portnn.tracing._primitive import Primitive, constant, primitive
@@ -7,7 +8,7 @@ from portnn.tracing._recorded import RecordedArray, is_array, recorded
 from portnn.tracing._tape import Call, ControlFlowError, Tape, Unit, Value, map_nested, values_in
 
 __all__ = [
-    "CONSTANT", "Call", "ControlFlowError", "Primitive", "RecordedArray", "Tape", "Trace", "TracedArray", "Unit",
-    "Value", "check_floating", "constant", "is_array", "is_kind", "lift", "map_nested", "namespace", "primitive",
-    "recorded", "strip", "values_in",
+    "CONSTANT", "Call", "ControlFlowError", "Primitive", "RecordedArray", "Tape", "Trace", "TracedArray",
+    "Unit", "Value", "check_floating", "constant", "is_array", "is_kind", "lift", "map_nested",
+    "namespace", "primitive", "recorded", "strip", "values_in",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ import array_api_compat
 from portnn._typing import Array, Device, DType, Namespace
 from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Unit, Value, map_nested
 
-__all__ = ["RecordedArray", "carry_out", "is_array", "recorded"]
+__all__ = ["RecordedArray", "carry_out", "is_array", "record_call", "recorded"]
 
 
 _BY_SHAPE = ("empty_like", "full_like", "ones_like", "zeros_like")
@@ -69,7 +69,7 @@ class RecordedArray:
     def to_device(self, device: Device, /, *, stream: Any = None) -> RecordedArray:
         """A copy on another device."""
         move = partial(array_api_compat.to_device, stream=stream)
-        copy: RecordedArray = _record(self._namespace, "to_device", move, (self, device), {})
+        copy: RecordedArray = record_call(self._namespace, "to_device", move, (self, device), {})
         return copy
 
     def _known(self, what: str) -> Array:
@@ -116,6 +116,24 @@ class RecordedArray:
             raise TypeError("len() of an array without axes; write x.shape")
         return self.shape[0]
 
+    def __getitem__(self, index: Any) -> RecordedArray:
+        part: RecordedArray = record_call(self._namespace, "getitem", operator.getitem, (self, index), {})
+        return part
+
+    @property
+    def T(self) -> RecordedArray:
+        """The transpose of a matrix."""
+        turned: RecordedArray = record_call(
+            self._namespace, "matrix_transpose", operator.attrgetter("T"), (self,), {}
+        )
+        return turned
+
+    @property
+    def mT(self) -> RecordedArray:
+        """The array with its last two axes swapped."""
+        turned: RecordedArray = self._namespace.matrix_transpose(self)
+        return turned
+
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             "x[...] = y: arrays are not changed in place while a program is written; "
@@ -151,7 +169,7 @@ def _plain(nested: Nested) -> Nested:
     return map_nested(lambda item: item.value if isinstance(item, RecordedArray) else item, nested)
 
 
-def _record(
+def record_call(
     xp: RecordingNamespace,
     name: str,
     function: Callable[..., Any],
@@ -232,7 +250,7 @@ class RecordingNamespace:
         return made
 
     def _call(self, name: str, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
-        return _record(self, name, function, args, options)
+        return record_call(self, name, function, args, options)
 
     def __repr__(self) -> str:
         return f"<recording {self.__name__}>"
@@ -259,60 +277,10 @@ def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options
     """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
     if method != "__call__" or "out" in options:
         return NotImplemented
-    return _record(self._namespace, ufunc.__name__, ufunc, inputs, options)
+    return record_call(self._namespace, ufunc.__name__, ufunc, inputs, options)
 
 
 @cache
 def recorded(xp: Namespace) -> RecordingNamespace:
     """The recording namespace of a library (wrapped by array-api-compat)."""
     return RecordingNamespace(xp)
-
-
-_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift",
-           "rshift", "eq", "ne", "lt", "le", "gt", "ge")  # fmt: skip
-_NAMES = {"sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
-          "mod": "remainder", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
-          "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "eq": "equal", "ne": "not_equal",
-          "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "neg": "negative",
-          "pos": "positive", "invert": "bitwise_invert"}  # fmt: skip
-
-
-def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
-    function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
-    standard = _NAMES.get(name, name)
-
-    def method(self: RecordedArray, other: Any) -> Any:
-        if not isinstance(other, bool | int | float | complex) and not is_array(other):
-            return NotImplemented
-        args = (other, self) if reflected else (self, other)
-        return _record(self._namespace, standard, function, args, {})
-
-    return method
-
-
-def _unary(name: str) -> Callable[..., Any]:
-    function = getattr(operator, name)
-    return lambda self: _record(self._namespace, _NAMES.get(name, name), function, (self,), {})
-
-
-def _attach() -> None:
-    for name in _BINARY:
-        setattr(RecordedArray, f"__{name}__", _operator(name))
-        if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
-            setattr(RecordedArray, f"__r{name}__", _operator(name, reflected=True))
-    for name in ("neg", "pos", "abs", "invert"):
-        setattr(RecordedArray, f"__{name}__", _unary(name))
-
-    def getitem(self: RecordedArray, index: Any) -> Any:
-        return _record(self._namespace, "getitem", operator.getitem, (self, index), {})
-
-    RecordedArray.__getitem__ = getitem  # type: ignore[attr-defined]  # attached like the operators
-    RecordedArray.T = property(  # type: ignore[attr-defined]  # likewise
-        lambda self: _record(self._namespace, "matrix_transpose", operator.attrgetter("T"), (self,), {})
-    )
-    RecordedArray.mT = property(  # type: ignore[attr-defined]  # likewise
-        lambda self: self._namespace.matrix_transpose(self)
-    )
-
-
-_attach()

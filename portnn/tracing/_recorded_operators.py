@@ -1,0 +1,49 @@
+"""The operators of recorded arrays, attached when this is imported."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from portnn.tracing._recorded import RecordedArray, is_array, record_call
+
+__all__: list[str] = []
+
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift",
+           "rshift", "eq", "ne", "lt", "le", "gt", "ge")  # fmt: skip
+_NAMES = {"sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+          "mod": "remainder", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+          "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "eq": "equal", "ne": "not_equal",
+          "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "neg": "negative",
+          "pos": "positive", "invert": "bitwise_invert"}  # fmt: skip
+
+
+def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
+    function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
+    standard = _NAMES.get(name, name)
+
+    def method(self: RecordedArray, other: Any) -> Any:
+        if not isinstance(other, bool | int | float | complex) and not is_array(other):
+            return NotImplemented
+        args = (other, self) if reflected else (self, other)
+        return record_call(self.__array_namespace__(), standard, function, args, {})
+
+    return method
+
+
+def _unary(name: str) -> Callable[..., Any]:
+    function = getattr(operator, name)
+    return lambda self: record_call(self.__array_namespace__(), _NAMES.get(name, name), function, (self,), {})
+
+
+def _attach() -> None:
+    for name in _BINARY:
+        setattr(RecordedArray, f"__{name}__", _operator(name))
+        if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
+            setattr(RecordedArray, f"__r{name}__", _operator(name, reflected=True))
+    for name in ("neg", "pos", "abs", "invert"):
+        setattr(RecordedArray, f"__{name}__", _unary(name))
+
+
+_attach()

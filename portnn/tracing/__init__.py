@@ -4,7 +4,8 @@ from portnn.tracing import _recorded_operators  # noqa: F401  # recorded arrays 
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.tracing._namespace import check_floating, is_kind, namespace
 from portnn.tracing._primitive import Primitive, constant, primitive
-from portnn.tracing._recorded import RecordedArray, is_array, recorded
+from portnn.tracing._recorded import RecordedArray, is_array
+from portnn.tracing._recording import recorded
 from portnn.tracing._tape import Call, ControlFlowError, Tape, Unit, Value, map_nested, values_in
 
 __all__ = [

@@ -7,7 +7,7 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, final
 
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
-from portnn.tracing._recorded import carry_out
+from portnn.tracing._carry_out import carry_out
 from portnn.tracing._tape import open_tapes
 
 __all__ = ["Primitive", "constant", "primitive"]

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from functools import cache, partial
-from typing import Any, final
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
-from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Unit, Value, map_nested
+from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Value, map_nested
 
-__all__ = ["RecordedArray", "carry_out", "is_array", "record_call", "recorded"]
+__all__ = ["RecordedArray", "births", "find_tape", "is_array", "record_call"]
 
+births = count(1)
+"""Counts recorded arrays, so that what was there before a primitive began can be told from what it made."""
 
+_STAYS = (
+    "leave it an array, one without axes takes part in arithmetic as a number does; or call it on the result"
+)
+_SHAPED_BY_VALUES = ("getitem", "nonzero", "repeat", "unique_all", "unique_counts", "unique_inverse",
+                     "unique_values")  # fmt: skip
 _BY_SHAPE = ("empty_like", "full_like", "ones_like", "zeros_like")
 
 
@@ -25,17 +33,18 @@ class RecordedArray:
     not look at it: a program does the same whatever the values are.
     """
 
-    __slots__ = ("__weakref__", "symbol", "tape", "value")
+    __slots__ = ("__weakref__", "born", "symbol", "tape", "value")
 
-    # Other libraries' operators leave the operation to this class; NumPy asks `_ufunc`, set below.
+    # Other libraries' operators leave the operation to this class; NumPy asks a function (`_recording.py`).
     __array_ufunc__: Any = None
 
-    _namespace: RecordingNamespace
+    _namespace: Namespace
 
     def __init__(self, value: Array, tape: Tape | None, symbol: Value | None) -> None:
         self.value = value
         self.tape = tape  # None for a constant, which no input had a part in
         self.symbol = symbol
+        self.born = next(births)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Namespace:
         return self._namespace
@@ -72,39 +81,61 @@ class RecordedArray:
         copy: RecordedArray = record_call(self._namespace, "to_device", move, (self, device), {})
         return copy
 
-    def _known(self, what: str) -> Array:
+    def _known(self, what: str, instead: str) -> Array:
         """The value, if it is the same in every run."""
         if self.tape is not None:
             raise ControlFlowError(
-                f"{what} of an array whose value is not known while the program is written; for `if` write "
-                "portnn.ops.where(condition, a, b), for a loop a fixed range, and make Python numbers outside"
+                f"{what} needs values of an array, which are not known while a program is written: {instead}"
             )
         return self.value
 
     def __bool__(self) -> bool:
-        return bool(self._known("bool()"))
+        instead = (
+            "for `if` write portnn.ops.where(condition, a, b), for `and`, `or`, `not` and `a < b < c` "
+            "logical_and, logical_or, logical_not, for `while` a loop over a fixed range"
+        )
+        return bool(self._known("if, while, and, or, not, in, or bool()", instead))
 
     def __int__(self) -> int:
-        return int(self._known("int()"))
+        instead = "leave it an array, portnn.ops.astype(x, dtype) makes it an integer one; or do this outside"
+        return int(self._known("int()", instead))
 
     def __float__(self) -> float:
-        return float(self._known("float()"))
+        return float(self._known("float()", _STAYS))
 
     def __complex__(self) -> complex:
-        return complex(self._known("complex()"))
+        return complex(self._known("complex()", _STAYS))
 
     def __index__(self) -> int:
-        return int(self._known("an index"))
+        instead = (
+            "for x[i] write portnn.ops.take(x, i, axis=0) with i of one axis, for range(n) a fixed number, "
+            "for a shape or an axis a Python int that is made outside"
+        )
+        return int(self._known("an index, a range() or a shape", instead))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        value = self._known("the NumPy array")
+        instead = (
+            "use the functions of portnn.ops, such as portnn.ops.sum(x), or those of x.__array_namespace__()"
+        )
+        value = self._known("a function of NumPy, or numpy.asarray()", instead)
         return value.__array__() if dtype is None else value.__array__(dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self._known("the memory").__dlpack__(**options)
+        instead = "bring arrays to another library before or after it, not inside"
+        return self._known("from_dlpack()", instead).__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
         return self.value.__dlpack_device__()
+
+    if not TYPE_CHECKING:  # for mypy an array has the attributes that it has
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"an array of a program being written has no attribute {name[:40]!r}; sums and the like are "
+                "functions, portnn.ops.sum(x) for instance, and values cannot be read",
+                name=name,
+                obj=self,
+            )
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
@@ -153,7 +184,7 @@ def is_array(x: Any) -> bool:
     return isinstance(x, RecordedArray) or array_api_compat.is_array_api_obj(x)
 
 
-def _find_tape(nested: Nested) -> Tape | None:
+def find_tape(nested: Nested) -> Tape | None:
     """The tape of the first recorded array that is no constant."""
     found: list[Tape] = []
 
@@ -169,18 +200,38 @@ def _plain(nested: Nested) -> Nested:
     return map_nested(lambda item: item.value if isinstance(item, RecordedArray) else item, nested)
 
 
+def _refuse_unknown_shape(
+    xp: Namespace, name: str, args: tuple[Nested, ...], options: dict[str, Nested]
+) -> None:
+    """An error if the shape of the result depends on values that are not known."""
+    if name == "getitem":
+        masks = args[1] if isinstance(args[1], tuple) else (args[1],)
+        unknown = any(find_tape(mask) and xp.isdtype(mask.dtype, "bool") for mask in masks if is_array(mask))
+    elif name == "repeat":
+        unknown = find_tape((args[1:], options)) is not None
+    else:
+        unknown = True
+    if unknown:
+        raise ControlFlowError(
+            f"{'x[mask]' if name == 'getitem' else name} gives an array whose shape depends on values, which "
+            "are not known while a program is written: keep the shape, for instance with "
+            "portnn.ops.where(mask, x, 0.0), or do this outside"
+        )
+
+
 def record_call(
-    xp: RecordingNamespace,
+    xp: Namespace,
     name: str,
     function: Callable[..., Any],
     args: tuple[Nested, ...],
     options: dict[str, Nested],
 ) -> Nested:
     """Carry out a call on the values, write it down, and return what it gave as recorded arrays."""
-    plain_args, plain_options = _plain(args), _plain(options)
-    result = function(*plain_args, **plain_options)
     # What depends on the shape alone is the same in every run.
-    tape = None if name in _BY_SHAPE else _find_tape((args, options))
+    tape = None if name in _BY_SHAPE else find_tape((args, options))
+    if tape is not None and name in _SHAPED_BY_VALUES:
+        _refuse_unknown_shape(xp, name, args, options)
+    result = function(*_plain(args), **_plain(options))
     made: list[Array] = []
 
     def wrap(item: Any) -> Any:
@@ -199,88 +250,3 @@ def record_call(
         Call(name, function, tape.describe(args), tape.describe(options), tape.describe(wrapped))
     )
     return wrapped
-
-
-def carry_out(
-    name: str, function: Callable[..., Any], args: tuple[Nested, ...], options: dict[str, Nested]
-) -> Any:
-    """Carry out a primitive's function and note on its tape which calls it made.
-
-    A primitive within a primitive is not noted: its calls belong to the outer one.
-    """
-    tape = _find_tape((args, options))
-    if tape is None or tape.nested:
-        return function(*args, **options)
-    start = len(tape.calls)
-    tape.nested = True
-    try:
-        result = function(*args, **options)
-    finally:
-        tape.nested = False
-    if len(tape.calls) > start:
-        described = tape.describe(args), tape.describe(options), tape.describe(result)
-        tape.units.append(Unit(name, function, *described, start, len(tape.calls)))
-    return result
-
-
-@final
-class RecordingNamespace:
-    """The functions of a library, writing on the tapes of the arrays that they are given.
-
-    Attributes:
-        recorded: the library's own namespace.
-        array: makes a recorded array of this library: ``array(value, tape, symbol)``.
-    """
-
-    def __init__(self, xp: Namespace, prefix: str = "") -> None:
-        self.recorded = xp
-        self._prefix = prefix
-        self.__name__ = str(getattr(xp, "__name__", xp))
-        self.array: Callable[..., RecordedArray] = _array_type(self) if not prefix else recorded(xp).array
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.recorded, name)
-        if name in ("linalg", "fft"):
-            made: Any = _extension(self, name, found)
-        elif isinstance(found, type) or not callable(found) or name.startswith("__"):
-            made = found
-        else:
-            made = partial(self._call, self._prefix + name, found)
-        setattr(self, name, made)
-        return made
-
-    def _call(self, name: str, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
-        return record_call(self, name, function, args, options)
-
-    def __repr__(self) -> str:
-        return f"<recording {self.__name__}>"
-
-
-def _extension(xp: RecordingNamespace, name: str, module: Any) -> RecordingNamespace:
-    extension = RecordingNamespace.__new__(RecordingNamespace)
-    extension.recorded = module
-    extension._prefix = f"{name}."
-    extension.__name__ = f"{xp.__name__}.{name}"
-    extension.array = xp.array
-    return extension
-
-
-def _array_type(xp: RecordingNamespace) -> type[RecordedArray]:
-    """A class of its own for each library, since namespaces are found by the classes of arrays."""
-    members: dict[str, Any] = {"__slots__": (), "_namespace": xp, "__module__": RecordedArray.__module__}
-    if array_api_compat.is_numpy_namespace(xp.recorded):
-        members["__array_ufunc__"] = _ufunc
-    return type("RecordedArray", (RecordedArray,), members)
-
-
-def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-    """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
-    if method != "__call__" or "out" in options:
-        return NotImplemented
-    return record_call(self._namespace, ufunc.__name__, ufunc, inputs, options)
-
-
-@cache
-def recorded(xp: Namespace) -> RecordingNamespace:
-    """The recording namespace of a library (wrapped by array-api-compat)."""
-    return RecordingNamespace(xp)

@@ -36,15 +36,17 @@ class Value:
         dtype: the dtype object of the library with which the program was written.
         strides: bytes from element to element along each axis, where the library says.
         constant: the array itself, for a constant; None for what is given or computed.
+        born: for a constant that was made while the tape was written, when; else 0.
     """
 
-    __slots__ = ("constant", "dtype", "shape", "strides")
+    __slots__ = ("born", "constant", "dtype", "shape", "strides")
 
-    def __init__(self, array: Array, *, constant: bool = False) -> None:
+    def __init__(self, array: Array, *, constant: bool = False, born: int = 0) -> None:
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: DType = array.dtype
         self.strides: tuple[int, ...] | None = getattr(array, "strides", None)
         self.constant: Array | None = array if constant else None
+        self.born = born
 
     def __repr__(self) -> str:
         return f"Value({str(self.dtype).rpartition('.')[2]}{list(self.shape)})"
@@ -178,12 +180,12 @@ class Tape:
     def __exit__(self, *_: object) -> None:
         open_tapes.remove(self)
 
-    def constant(self, array: Array) -> Value:
+    def constant(self, array: Array, born: int = 0) -> Value:
         """The value that stands for a plain array; the same for the same array."""
         found = self._constants.get(id(array))
         if found is None:
             # The value keeps the array alive, so that its id is not given to another.
-            found = self._constants[id(array)] = Value(array, constant=True)
+            found = self._constants[id(array)] = Value(array, constant=True, born=born)
         return found
 
     def describe(self, nested: Nested) -> Nested:
@@ -193,7 +195,7 @@ class Tape:
             if getattr(item, "tape", None) is self:
                 return item.symbol
             if hasattr(item, "tape"):
-                item = item.value
+                return self.constant(item.value, item.born)
             return self.constant(item) if array_api_compat.is_array_api_obj(item) else item
 
         return map_nested(value, nested)

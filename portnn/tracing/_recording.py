@@ -1,0 +1,86 @@
+"""The namespace of recorded arrays: a library's functions, each of which is carried out and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, final
+
+import array_api_compat
+
+from portnn._typing import Namespace
+from portnn.tracing._recorded import RecordedArray, record_call
+
+__all__ = ["RecordingNamespace", "recorded"]
+
+
+@final
+class RecordingNamespace:
+    """The functions of a library, writing on the tapes of the arrays that they are given.
+
+    Attributes:
+        recorded: the library's own namespace.
+        array: makes a recorded array of this library: ``array(value, tape, symbol)``.
+    """
+
+    def __init__(self, xp: Namespace, prefix: str = "") -> None:
+        self.recorded = xp
+        self._prefix = prefix
+        self.__name__ = str(getattr(xp, "__name__", xp))
+        self.array: Callable[..., RecordedArray] = _array_type(self) if not prefix else recorded(xp).array
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.recorded, name)
+        if name in ("linalg", "fft"):
+            made: Any = _extension(self, name, found)
+        elif isinstance(found, type) or not callable(found) or name.startswith("__"):
+            made = found
+        else:
+            made = partial(self._call, self._prefix + name, found)
+        setattr(self, name, made)
+        return made
+
+    def _call(self, name: str, function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
+        return record_call(self, name, function, args, options)
+
+    def __repr__(self) -> str:
+        return f"<recording {self.__name__}>"
+
+
+def _extension(xp: RecordingNamespace, name: str, module: Any) -> RecordingNamespace:
+    extension = RecordingNamespace.__new__(RecordingNamespace)
+    extension.recorded = module
+    extension._prefix = f"{name}."
+    extension.__name__ = f"{xp.__name__}.{name}"
+    extension.array = xp.array
+    return extension
+
+
+def _array_type(xp: RecordingNamespace) -> type[RecordedArray]:
+    """A class of its own for each library, since namespaces are found by the classes of arrays."""
+    members: dict[str, Any] = {"__slots__": (), "_namespace": xp, "__module__": RecordedArray.__module__}
+    if array_api_compat.is_numpy_namespace(xp.recorded):
+        members["__array_ufunc__"] = _ufunc
+    return type("RecordedArray", (RecordedArray,), members)
+
+
+# Where NumPy's name is not the standard's.
+_NAMES = {
+    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "conjugate": "conj", "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift", "power": "pow", "right_shift": "bitwise_right_shift",
+    "true_divide": "divide",
+}  # fmt: skip
+
+
+def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
+    if method != "__call__" or "out" in options:
+        return NotImplemented
+    return record_call(self._namespace, _NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, inputs, options)
+
+
+@cache
+def recorded(xp: Namespace) -> RecordingNamespace:
+    """The recording namespace of a library (wrapped by array-api-compat)."""
+    return RecordingNamespace(xp)

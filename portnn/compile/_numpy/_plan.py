@@ -1,0 +1,189 @@
+"""A plan for NumPy: memory laid out beforehand, and a function that only fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from portnn._typing import Array
+from portnn.compile._numpy._kinds import is_exact, is_view, ufunc_of, view_of
+from portnn.compile._numpy._lives import Lives
+from portnn.compile._numpy._memory import Arena, array_at
+from portnn.compile._numpy._packs import Pack
+from portnn.compile._numpy._source import Source
+from portnn.compile._numpy._writers import writer_of
+from portnn.tracing import Call, Value
+
+__all__ = ["NumpyPlan"]
+
+
+@final
+class NumpyPlan:
+    """The calls of a program, bound to memory.
+
+    Args:
+        calls: the calls, in order.
+        inputs: the values that are given anew in each run.
+        outputs: the values that each run returns. They are arrays of their own unless `kept`.
+        owned: arrays that belong to the plan, for inputs that are not given anew.
+        carried: for owned inputs the values that take their places at the end of a run.
+        packs: values that lie end to end.
+        trusted: values whose elements are known to be positions that exist.
+        kept: whether outputs stay in the plan's memory, where the next run overwrites them.
+
+    Attributes:
+        run: the function of the arrays for `inputs` that returns a tuple of those for `outputs`.
+        text: its source, for people to read.
+        memory: the block that holds all intermediate results.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        *,
+        owned: Mapping[Value, Array] | None = None,
+        carried: Mapping[Value, Value] | None = None,
+        packs: Sequence[Pack] = (),
+        trusted: Collection[Value] = (),
+        kept: bool = False,
+    ) -> None:
+        self.calls = calls
+        self._source = Source(trusted)
+        self._inputs = set(inputs)
+        self._owned = dict(owned or {})
+        self._carried = dict(carried or {})
+        self._packs = {member: pack for pack in packs for member in pack.members}
+        self._flats = {pack.flat: pack for pack in packs}
+        self._static: dict[Value, Any] = {}
+        self._lives = Lives(calls, self._packs, {*outputs, *self._carried.values()})
+        self._fresh = set() if kept else self._lives.reaching(outputs)
+        names = [self._source.local(v) for v in inputs]
+        for value, array in self._owned.items():
+            self._put(value, array)
+        self.memory = self._lay_out()
+        for i, call in enumerate(calls):
+            self._write(call)
+            self._forget(i)
+        self._hand_over()
+        self.run, self.text = self._source.function(names, [self._source.name(v) for v in outputs])
+
+    def _put(self, value: Value, array: Any) -> None:
+        """Let a value lie in an array, and the members of a pack in its parts."""
+        self._static[value] = array
+        self._source.place(value, array)
+        pack = self._flats.get(value)
+        if pack is not None:
+            for member, part in zip(pack.members, pack.views(array), strict=True):
+                self._put(member, part)
+
+    def _lay_out(self) -> Any:
+        """Decide where each result lies, then make the memory."""
+        arena, places = Arena(), dict[Value, int]()
+        homes = self._homes()
+        for i, call in enumerate(self.calls):
+            if writer_of(call) is not None:
+                root = self._lives.root(call.result)
+                elsewhere = root in places or root in homes or root in self._owned or root in self._fresh
+                if not elsewhere and (root is call.result or root in self._flats):
+                    reused = self._reused(call, i, root, places)
+                    places[root] = arena.take(_nbytes(root)) if reused is None else reused
+            for root in self._lives.ending(i):
+                if root in places and not self._lives.taken_over(root):
+                    arena.give(places[root], _nbytes(root))
+        memory = arena.allocate()
+        for root, offset in places.items():
+            self._put(root, array_at(memory, offset, root))
+        for root, home in homes.items():
+            self._put(root, self._static[home])
+        return memory
+
+    def _reused(self, call: Call, i: int, root: Value, places: Mapping[Value, int]) -> int | None:
+        """The place of an argument that is not needed any more, which the result may overwrite."""
+        if not is_exact(call) or ufunc_of(call) is None or call.result is not root:
+            return None
+        for x in call.inputs():
+            free = x in places and self._lives.end(x) == i and not self._lives.taken_over(x)
+            if free and _alike(x, root) and self._lives.reads_whole(call, x):
+                self._lives.take_over(x)
+                return places[x]
+        return None
+
+    def _homes(self) -> dict[Value, Value]:
+        """Results that may be written straight over the owned input whose place they take."""
+        homes: dict[Value, Value] = {}
+        for before, after in self._carried.items():
+            at = self._lives.maker(after)
+            if at is None or after in homes or after in self._packs or not _alike(before, after):
+                continue
+            call = self.calls[at]
+            if self._lives.root(after) is not after or writer_of(call) is None:
+                continue
+            in_place = is_exact(call) and ufunc_of(call) is not None and self._lives.reads_whole(call, before)
+            last = self._lives.end(before)
+            if last < at or (last == at and in_place):
+                homes[after] = before
+        return homes
+
+    def _write(self, call: Call) -> None:
+        """The line of a call; none for a view of memory that is there already."""
+        if is_view(call):
+            x = call.args[0]
+            array = self._static.get(x, x.constant)
+            if array is not None:
+                self._put(call.result, view_of(call, array))
+                return
+        write = writer_of(call)
+        if write is not None and call.result in self._static:
+            write(self._source, call, self._source.name(call.result))
+        else:
+            self._write_as_it_is(call)
+
+    def _write_as_it_is(self, call: Call) -> None:
+        """The call that eager execution makes, for which NumPy finds the memory."""
+        source = self._source
+        function = source.bind(call.function, "f")
+        # Operators do with NumPy's scalars what they do in eager execution, and that is not always the same.
+        scalars = getattr(call.function, "__module__", "") == "_operator"
+        args = [source.nested(x, scalars=scalars) for x in call.args]
+        args += [f"{name}={source.nested(x)}" for name, x in call.options.items()]
+        if type(call.result) is Value:
+            target = source.local(call.result)
+        else:
+            target = "".join(f"{source.local(v) if type(v) is Value else '_'}, " for v in call.result)
+        source.add(f"{target} = {function}({', '.join(args)})")
+
+    def _forget(self, i: int) -> None:
+        """Let go of arrays that were made on the way and are not needed any more."""
+        names = [
+            self._source.name(v)
+            for v in self._lives.dying(i)
+            if v not in self._static and v.constant is None and v not in self._inputs
+        ]
+        if names:
+            self._source.add(f"del {', '.join(names)}")
+
+    def _hand_over(self) -> None:
+        """Bring to its place what was not made there."""
+        pending = []
+        for before, after in self._carried.items():
+            if after is not before and self._static.get(after) is not self._static[before]:
+                pending.append((self._source.name(before), self._source.name(after)))
+        if len(pending) > 1:  # one may be made of the memory of another: all are read before any is written
+            self._source.add(f"kept = ({''.join(f'{after}.copy(), ' for _, after in pending)})")
+            pending = [(before, f"kept[{i}]") for i, (before, _) in enumerate(pending)]
+        copy = self._source.bind(np.copyto, "f")
+        for before, after in pending:
+            self._source.add(f"{copy}({before}, {after})")
+
+
+def _nbytes(value: Value) -> int:
+    return int(np.prod(value.shape, dtype=np.int64)) * np.dtype(value.dtype).itemsize
+
+
+def _alike(x: Value, y: Value) -> bool:
+    """Whether one may lie where the other lay."""
+    return x.shape == y.shape and x.dtype == y.dtype and x.strides == y.strides

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import array_api_compat
-
 from portnn.tracing._namespace import namespace
 from portnn.tracing._recorded import births, find_tape
 from portnn.tracing._recording import recorded
-from portnn.tracing._tape import Call, Nested, Unit, Value, map_nested, values_in
+from portnn.tracing._tape import Call, Nested, Unit, Value, is_plain, map_nested, values_in
 
 __all__ = ["carry_out"]
 
@@ -43,7 +41,7 @@ def carry_out(
 
 def _lift(item: Any) -> Any:
     """A plain array as a constant of the recording namespace."""
-    if hasattr(item, "tape") or not array_api_compat.is_array_api_obj(item):
+    if hasattr(item, "tape") or not is_plain(item):
         return item
     return recorded(namespace(item)).array(item, None, None)
 

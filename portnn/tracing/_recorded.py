@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
-from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Value, map_nested
+from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Value, is_plain, map_nested
 
 __all__ = ["RecordedArray", "births", "find_tape", "is_array", "record_call"]
 
@@ -181,7 +181,7 @@ class RecordedArray:
 
 def is_array(x: Any) -> bool:
     """Whether `x` is an array of a library of the standard, or one that is being recorded."""
-    return isinstance(x, RecordedArray) or array_api_compat.is_array_api_obj(x)
+    return isinstance(x, RecordedArray) or is_plain(x)
 
 
 def find_tape(nested: Nested) -> Tape | None:
@@ -235,7 +235,7 @@ def record_call(
     made: list[Array] = []
 
     def wrap(item: Any) -> Any:
-        if not array_api_compat.is_array_api_obj(item):
+        if not is_plain(item):
             return item
         made.append(item)
         return xp.array(item, tape, None if tape is None else Value(item))

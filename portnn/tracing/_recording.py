@@ -31,7 +31,7 @@ class RecordingNamespace:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.recorded, name)
-        if name in ("linalg", "fft"):
+        if name in ("linalg", "fft") and not self._prefix:
             made: Any = _extension(self, name, found)
         elif isinstance(found, type) or not callable(found) or name.startswith("__"):
             made = found

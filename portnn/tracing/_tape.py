@@ -8,13 +8,16 @@ does, call by call. `portnn.program` makes programs of tapes and `portnn.compile
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, TypeAlias, final
 
 import array_api_compat
 
 from portnn._typing import Array, DType
 
-__all__ = ["Call", "ControlFlowError", "Tape", "Unit", "Value", "map_nested", "open_tapes", "values_in"]
+__all__ = [
+    "Call", "ControlFlowError", "Tape", "Unit", "Value", "is_plain", "map_nested", "open_tapes", "values_in",
+]  # fmt: skip
 
 Nested: TypeAlias = Any
 """A value, a Python object, or a list, tuple or dict of such."""
@@ -47,6 +50,11 @@ class Value:
         self.strides: tuple[int, ...] | None = getattr(array, "strides", None)
         self.constant: Array | None = array if constant else None
         self.born = born
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
 
     def __repr__(self) -> str:
         return f"Value({str(self.dtype).rpartition('.')[2]}{list(self.shape)})"
@@ -88,6 +96,10 @@ class Call:
         """The values that it makes."""
         return values_in(self.result)
 
+    def reading(self, args: tuple[Nested, ...], options: dict[str, Nested]) -> Call:
+        """The same call with other arguments."""
+        return Call(self.name, self.function, args, options, self.result)
+
     def __repr__(self) -> str:
         return f"Call({self.name})"
 
@@ -125,6 +137,11 @@ class Unit:
         self.result = result
         self.start = start
         self.stop = stop
+
+
+def is_plain(x: Any) -> bool:
+    """Whether `x` is an array of a library; NumPy's scalar types, which answer like arrays, are none."""
+    return not isinstance(x, type) and bool(array_api_compat.is_array_api_obj(x))
 
 
 def map_nested(f: Callable[[Any], Any], nested: Nested) -> Nested:
@@ -196,6 +213,6 @@ class Tape:
                 return item.symbol
             if hasattr(item, "tape"):
                 return self.constant(item.value, item.born)
-            return self.constant(item) if array_api_compat.is_array_api_obj(item) else item
+            return self.constant(item) if is_plain(item) else item
 
         return map_nested(value, nested)

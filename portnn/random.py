@@ -12,6 +12,8 @@ from operator import index
 
 import numpy as np
 
+from portnn.tracing import ControlFlowError
+
 __all__ = ["stream"]
 
 
@@ -36,6 +38,8 @@ def stream(seed: int, *path: int) -> np.random.Generator:
     """
     try:
         entropy, *key = [index(n) for n in (seed, *path)]
+    except ControlFlowError:  # a number that is not known yet
+        raise
     except TypeError:
         kinds = ", ".join(type(n).__name__ for n in (seed, *path))
         raise TypeError(

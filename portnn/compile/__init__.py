@@ -1,3 +1,6 @@
-"""Plans: programs made ready to be carried out again and again without Python between the calls."""
+"""Plans: functions made ready to be carried out again and again. README.md in this folder has the idea."""
 
-__all__: list[str] = []
+from portnn.compile._jit import Jitted, jit
+from portnn.compile._warnings import PlanWarning, RetraceWarning
+
+__all__ = ["Jitted", "PlanWarning", "RetraceWarning", "jit"]

@@ -116,7 +116,7 @@ def _take_along_axis_rule(g: Array, y: Array, x: Array, indices: Array, axis: in
     n = x.shape[axis]
     stretched = (*g.shape[:axis], n, *g.shape[axis + 1 :])
     rows = prod(g.shape[:axis]) * prod(g.shape[axis + 1 :])
-    xp = plain_namespace(g)
+    xp = plain_namespace(g, indices)
     columns = xp.reshape(
         _from_first(moveaxis(broadcast_to(plain(indices), tuple(g.shape)), axis, -1), n), (rows, -1)
     )

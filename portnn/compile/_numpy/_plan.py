@@ -71,6 +71,10 @@ class NumpyPlan:
         self._hand_over()
         self.run, self.text = self._source.function(names, [self._source.name(v) for v in outputs])
 
+    def holds(self, value: Value) -> bool:
+        """Whether a value lies in memory that stays with the plan."""
+        return value in self._static or value.constant is not None
+
     def _put(self, value: Value, array: Any) -> None:
         """Let a value lie in an array, and the members of a pack in its parts."""
         self._static[value] = array

@@ -42,7 +42,9 @@ def _only(call: Call, *names: str) -> bool:
 def _write_ufunc(source: Source, call: Call, out: str) -> None:
     function = source.bind(ufunc_of(call), "f")
     operands = [source.operand(x, _partner(call, x)) for x in call.args]
-    source.add(f"{function}({', '.join(operands)}, {out})")
+    # NumPy takes the result of these two by its name only.
+    mark = "out=" if call.name in ("maximum", "minimum") else ""
+    source.add(f"{function}({', '.join(operands)}, {mark}{out})")
 
 
 def _partner(call: Call, x: Any) -> Value | None:

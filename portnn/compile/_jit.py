@@ -1,0 +1,169 @@
+"""`jit`: write a function down once for each signature, then carry out the plan."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import update_wrapper
+from typing import Any, final
+from warnings import warn
+
+import array_api_compat
+
+from portnn._typing import Array, Tree
+from portnn.compile._passthrough import JaxPlan, TorchPlan
+from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
+from portnn.compile._signature import Signature, described, differences, signature
+from portnn.compile._warnings import RetraceWarning
+from portnn.program import record, simplify
+from portnn.tracing import RecordedArray, TracedArray, namespace
+
+__all__ = ["Jitted", "jit"]
+
+_PATIENCE = 8  # plans of one function before it is said that an argument keeps changing
+
+
+@final
+class Jitted:
+    """A function with a plan for each signature: made by `jit`.
+
+    Attributes:
+        function: the function itself.
+    """
+
+    def __init__(self, function: Callable[..., Tree], cache_size: int, torch_compile: bool) -> None:
+        self.function = function
+        self._cache_size = cache_size
+        self._torch_compile = torch_compile
+        self._plans: OrderedDict[Signature, Plan] = OrderedDict()
+        self._made = 0
+        self._last: dict[str, str] = {}
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        key, arrays = signature((args, options))
+        plan = self._plans.get(key)
+        if plan is not None:
+            self._plans.move_to_end(key)
+            return plan(arrays, (args, options))
+        if not arrays or any(isinstance(a, RecordedArray | TracedArray) for a in arrays):
+            return self.function(*args, **options)  # part of what is recorded or differentiated around it
+        plan, result = self._plan(arrays, (args, options))
+        self._keep(key, plan, (args, options))
+        return result
+
+    def _plan(self, arrays: Sequence[Array], args: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Plan, Tree]:
+        """A plan for a signature, and the result of its first use."""
+        xp = namespace(*arrays)
+        plan: Plan
+        if array_api_compat.is_numpy_namespace(xp):
+            program, result = record(lambda p, o: self.function(*p, **o), args)
+            program = replace(simplify(program), name=getattr(self.function, "__name__", "function"))
+            return ProgramPlan(program), result
+        if array_api_compat.is_cupy_namespace(xp):
+            from portnn.compile._cupy import plan_function  # only where CuPy is
+
+            return plan_function(self.function, args)
+        if array_api_compat.is_jax_namespace(xp):
+            plan = JaxPlan(self.function, args)
+        elif array_api_compat.is_torch_namespace(xp) and self._torch_compile:
+            plan = TorchPlan(self.function, args)
+        else:
+            plan = EagerPlan(self.function, f"there are no plans for {xp.__name__}")
+        return plan, plan(arrays, args)
+
+    def _keep(self, key: Signature, plan: Plan, args: Tree) -> None:
+        self._plans[key] = plan
+        if len(self._plans) > self._cache_size:
+            self._plans.popitem(last=False)
+        self._made += 1
+        before, self._last = self._last, described(args)
+        if self._made == _PATIENCE:
+            changed = "; ".join(differences(before, self._last))[:160]
+            name = getattr(self.function, "__name__", "the function")[:40]
+            warn(
+                f"jit: {name} was written down {_PATIENCE} times; last, arguments changed: {changed}. "
+                "Pass numbers that change as arrays without axes, and pad batches to few sizes",
+                RetraceWarning,
+                stacklevel=4,
+            )
+
+    def explain(self, *args: Any, **options: Any) -> str:
+        """The plan for some arguments, in words; it is made if there is none yet.
+
+        Args:
+            *args: arguments of the function.
+            **options: keyword arguments of the function.
+
+        Returns:
+            Several lines: the calls that are left after simplification, and the memory that they share.
+
+        Example:
+            >>> import numpy as np
+            >>> print(jit(lambda x: x + x * 2.0).explain(np.ones(3, dtype=np.float32)).splitlines()[0])
+            NumPy plan of <lambda>: 2 calls, 64 bytes for intermediate results
+        """
+        key, arrays = signature((args, options))
+        if key not in self._plans and arrays:
+            self(*args, **options)
+        plan = self._plans.get(key)
+        return "no plan: there is no array among the arguments" if plan is None else plan.explain()
+
+    def clear(self) -> None:
+        """Forget all plans, and give their memory back."""
+        self._plans.clear()
+        self._made, self._last = 0, {}
+
+    @property
+    def plans(self) -> int:
+        """How many plans are kept."""
+        return len(self._plans)
+
+    def __repr__(self) -> str:
+        return f"<jit of {self.function!r}: {self.plans} plans>"
+
+
+def jit(f: Callable[..., Tree], /, *, cache_size: int = 32, torch_compile: bool = False) -> Jitted:
+    """Make a function faster: it is written down at its first call and carried out as a plan from then on.
+
+    A plan does what the function did with the first arguments of its kind, call by call, without Python
+    between the calls: on NumPy into memory laid out beforehand, on CuPy as a CUDA graph. JAX arrays are
+    handed to ``jax.jit``; other libraries carry the function out as it is. On one backend the results are
+    bit for bit those of the function itself.
+
+    The function must be pure: what it prints or changes happens when it is written down, and an ``if`` on
+    the value of an array is an error. Leaves of the arguments that are no arrays are constants of the plan.
+
+    Args:
+        f: a function of trees of arrays that returns a tree. It is often one that `value_and_grad` made,
+            or a whole step of training.
+        cache_size: how many plans are kept; the one that was not used for longest goes first.
+        torch_compile: whether functions of PyTorch arrays go to ``torch.compile``, which may change the
+            last bits, instead of being carried out as they are.
+
+    Returns:
+        A function of the same arguments. Arrays given to it are never changed, and those it returns are
+        the caller's.
+
+    Raises:
+        TypeError: if `f` is not a function; on the call, if an argument is neither array nor constant.
+        ValueError: if `cache_size` is not positive.
+        ControlFlowError: on the call, if Python asks for the value of an array.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import autodiff, ops
+        >>> step = jit(autodiff.value_and_grad(lambda w, x: ops.sum(ops.square(w * x))))
+        >>> value, gradient = step(np.asarray([1.0, 2.0]), np.asarray([3.0, 1.0]))
+        >>> value, gradient = step(np.asarray([2.0, 2.0]), np.asarray([3.0, 1.0]))
+        >>> float(value), gradient.tolist(), step.plans
+        (40.0, [36.0, 4.0], 1)
+    """
+    if not callable(f):
+        raise TypeError(f"jit: expected a function, got {type(f).__name__}; write jit(f), not jit(f(x))")
+    if isinstance(cache_size, bool) or not isinstance(cache_size, int):
+        raise TypeError(f"jit: cache_size must be an integer, got {type(cache_size).__name__}")
+    if cache_size < 1:
+        raise ValueError(f"jit: cache_size must be at least 1, got {cache_size}")
+    return Jitted(f, cache_size, torch_compile)

@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from portnn.ops import differentiable
     from portnn.optim import NonFiniteGradientError
+    from portnn.program import Program, lockstep, trace
     from portnn.serialize import CheckpointError
-    from portnn.tracing import Primitive, primitive
+    from portnn.tracing import ControlFlowError, Primitive, primitive
     from portnn.train import DivergenceError, Epoch, History
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Backend",
     "BackendUnavailableError",
     "CheckpointError",
+    "ControlFlowError",
     "DifferentiationError",
     "DivergenceError",
     "Epoch",
@@ -76,6 +78,7 @@ __all__ = [
     "NonFiniteGradientError",
     "PReLU",
     "Primitive",
+    "Program",
     "Rescale",
     "Sequential",
     "__version__",
@@ -94,6 +97,7 @@ __all__ = [
     "hard_tanh",
     "identity",
     "leaky_relu",
+    "lockstep",
     "log_sigmoid",
     "log_softmax",
     "losses",
@@ -119,6 +123,7 @@ __all__ = [
     "stop_gradient",
     "tanh",
     "testing",
+    "trace",
     "tree",
     "value_and_grad",
     "vjp",
@@ -138,7 +143,7 @@ _MODULES = (
     "testing",
     "plot",
 )
-_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "optim", "serialize", "train", "network")
+_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "optim", "serialize", "train", "program", "network")
 
 
 def __getattr__(name: str) -> Any:

@@ -18,18 +18,21 @@ import portnn
 PACKAGES = [
     "portnn", "portnn.autodiff", "portnn.backend", "portnn.data", "portnn.losses", "portnn.metrics",
     "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft", "portnn.ops.linalg",
-    "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.random", "portnn.serialize",
-    "portnn.testing",
-    "portnn.tracing", "portnn.train", "portnn.tree",
+    "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",
+    "portnn.serialize", "portnn.testing", "portnn.tracing", "portnn.train", "portnn.tree",
 ]  # fmt: skip
 # What people call: each has an example. The others are building blocks of portnn itself.
-DOCUMENTED = [name for name in PACKAGES if name not in ("portnn.tracing", "portnn.train", "portnn.serialize")]
+DOCUMENTED = [
+    name
+    for name in PACKAGES
+    if name not in ("portnn.program", "portnn.tracing", "portnn.train", "portnn.serialize")
+]
 # Names of types, which have no docstring at run time.
 TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Schedule"}
 # Errors, what functions make and return, and what another docstring shows.
 WITHOUT_EXAMPLE = {
-    "Backend", "BackendUnavailableError", "CheckpointError", "DataError", "DifferentiationError",
-    "DivergenceError", "DownloadError", "Epoch", "Layer", "NonFiniteGradientError", "Primitive",
+    "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError",
+    "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "Layer", "NonFiniteGradientError", "Primitive",
     "SlogdetResult",
     "Task",
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",

@@ -1,6 +1,7 @@
 """Plans: functions made ready to be carried out again and again. README.md in this folder has the idea."""
 
+from portnn.compile._errors import PlanError, PlanWarning, RetraceWarning
 from portnn.compile._jit import Jitted, jit
-from portnn.compile._warnings import PlanWarning, RetraceWarning
+from portnn.compile._loop import Loop, Step, has_loops, make_loop
 
-__all__ = ["Jitted", "PlanWarning", "RetraceWarning", "jit"]
+__all__ = ["Jitted", "Loop", "PlanError", "PlanWarning", "RetraceWarning", "Step", "has_loops", "jit", "make_loop"]

@@ -15,7 +15,7 @@ from portnn._typing import Array, Tree
 from portnn.compile._passthrough import JaxPlan, TorchPlan
 from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
 from portnn.compile._signature import Signature, described, differences, signature
-from portnn.compile._warnings import RetraceWarning
+from portnn.compile._errors import RetraceWarning
 from portnn.program import record, simplify
 from portnn.tracing import RecordedArray, TracedArray, namespace
 

@@ -26,12 +26,17 @@ __all__ = [
 
 
 def check_fit(
-    epochs: SupportsIndex, batch_size: SupportsIndex | None, optimizer: Any, shuffle: Any, progress: Any
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex | None,
+    optimizer: Any,
+    shuffle: Any,
+    progress: Any,
+    compile: Any,
 ) -> tuple[int, int | None]:
     """The options of a training, before any work is done; the numbers as integers of Python."""
-    for name, value in (("shuffle", shuffle), ("progress", progress)):
-        if not isinstance(value, bool) and (name == "shuffle" or value is not None):
-            kinds = "True or False" if name == "shuffle" else "True, False or None"
+    for name, value in (("shuffle", shuffle), ("progress", progress), ("compile", compile)):
+        if not isinstance(value, bool) and (name != "progress" or value is not None):
+            kinds = "True, False or None" if name == "progress" else "True or False"
             raise TypeError(f"fit: {name} must be {kinds}, got {type(value).__name__}")
     for name, value in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
         if isinstance(value, bool) or not hasattr(value, "__index__"):

@@ -14,7 +14,7 @@ from portnn.train._guard import DivergenceError, Guard
 from portnn.train._loop import Batch, Dataset, Snapshot
 from portnn.train._progress import Progress
 
-__all__ = ["Plan", "count_steps", "run_epochs"]
+__all__ = ["Plan", "check_finite", "count_steps", "is_shuffled", "run_epochs", "shares_of"]
 
 
 @final
@@ -70,23 +70,21 @@ def run_epochs(
     """
     now, number = start, plan.first_step
     for epoch in range(plan.epochs):
-        shuffled = plan.shuffle and (plan.batch_size or data.size) < data.size
-        order = data.order(plan.seed, plan.first_epoch + epoch) if shuffled else None
-        losses, sizes, right = [], [], None
+        order = data.order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
+        losses, right = [], None
         for batch in data.batches(plan.batch_size, order):
             number += 1
             after, loss, predictions = _guarded(step, now, batch, number, guard)
             losses.append(loss)
-            sizes.append(batch.size if batch.weight is None else ops.sum(batch.weight))
             if measure is not None:
                 count = measure(predictions, batch.y, batch.weight)
                 right = count if right is None else ops.add(right, count)
             now = after
             progress.step()
         guard.look()
-        _check_finite(now, number)
+        check_finite(now, number)
         values = data.backend.to_numpy(ops.stack(losses)).tolist()
-        shares = [float(n) for n in sizes]
+        shares = shares_of(data, plan.batch_size, order)
         logs = {"loss": sum(v * n for v, n in zip(values, shares, strict=True)) / sum(shares)}
         if right is not None:
             logs["accuracy"] = float(right) / sum(shares)
@@ -108,7 +106,23 @@ def _guarded(
     return after, loss, predictions
 
 
-def _check_finite(now: Snapshot, number: int) -> None:
+def is_shuffled(data: Dataset, plan: Plan) -> bool:
+    """Whether epochs have an order of their own: not if a step sees all samples anyway."""
+    return plan.shuffle and (plan.batch_size or data.size) < data.size
+
+
+def shares_of(data: Dataset, batch_size: int | None, order: Array | None) -> list[float]:
+    """What each batch counts for in the mean of an epoch: its samples by their weights."""
+    size = batch_size or data.size
+    if data.weight is None:
+        return [float(min(size, data.size - start)) for start in range(0, data.size, size)]
+    weight = data.weight if order is None else ops.take(data.weight, data.backend.asarray(order), axis=0)
+    parts = [weight[i : min(i + size, data.size)] for i in range(0, data.size, size)]
+    shares: list[float] = data.backend.to_numpy(ops.stack([ops.sum(part) for part in parts])).tolist()
+    return shares
+
+
+def check_finite(now: Snapshot, number: int) -> None:
     """A loss is computed before its step's update, so the last update of an epoch is looked at itself."""
     if not all(bool(ops.all(ops.isfinite(p))) for p in tree.leaves(now.params)):
         raise DivergenceError(

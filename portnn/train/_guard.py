@@ -58,9 +58,18 @@ class Guard:
         for step, loss in pending:
             value = float(loss)
             if not isfinite(value):
-                raise DivergenceError(
-                    f"the loss is {value} at step {step}; try a smaller learning rate, "
-                    "portnn.optim.clip_by_global_norm, or inputs scaled to about 1; "
-                    "the parameters are those before it went wrong"
-                )
+                raise self.diverged(step, value)
             self.good = self._candidate  # what the first of them was computed from
+
+    def diverged(self, step: int, value: float) -> DivergenceError:
+        """The error for a loss that is not finite.
+
+        Args:
+            step: the number of the step, counted from 1.
+            value: the loss.
+        """
+        return DivergenceError(
+            f"the loss is {value} at step {step}; try a smaller learning rate, "
+            "portnn.optim.clip_by_global_norm, or inputs scaled to about 1; "
+            "the parameters are those before it went wrong"
+        )

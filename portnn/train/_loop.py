@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
@@ -82,7 +82,11 @@ class Dataset:
 
     def order(self, seed: int, epoch: int) -> Array:
         """The order of an epoch: the same for one seed on every backend."""
-        return self.backend.asarray(stream(seed, _ORDER, epoch).permutation(self.size))
+        return self.backend.asarray(self.host_order(seed, epoch))
+
+    def host_order(self, seed: int, epoch: int) -> Any:
+        """The order of an epoch as a NumPy array."""
+        return stream(seed, _ORDER, epoch).permutation(self.size)
 
 
 def _part(a: Array, order: Array | None, start: int, stop: int) -> Array:

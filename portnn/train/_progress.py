@@ -36,10 +36,10 @@ class Progress:
                 raise ImportError('progress=True needs tqdm: pip install "portnn[progress]"') from None
             self._bar = tqdm(total=total, unit="step", mininterval=0.2)
 
-    def step(self) -> None:
-        """One step more is done."""
+    def step(self, count: int = 1) -> None:
+        """So many steps more are done."""
         if self._bar is not None:
-            self._bar.update()
+            self._bar.update(count)
 
     def epoch(self, number: int, total: int, logs: Mapping[str, float]) -> None:
         """Show the values of an epoch beside the bar."""

@@ -1,10 +1,15 @@
-"""What is said when a plan does less than was hoped for."""
+"""What is said when there cannot be a plan."""
 
 from __future__ import annotations
 
 from typing import final
 
-__all__ = ["PlanWarning", "RetraceWarning"]
+__all__ = ["PlanError", "PlanWarning", "RetraceWarning"]
+
+
+@final
+class PlanError(TypeError):
+    """There can be no plan for this; it can be carried out without one."""
 
 
 @final

@@ -1,0 +1,92 @@
+"""Loops: a step of training that is carried out many times on rows of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import array_api_compat
+
+from portnn._typing import Array, Namespace, Tree
+from portnn.compile._numpy import NumpyLoop
+from portnn.compile._errors import PlanError
+from portnn.tracing import namespace
+
+__all__ = ["Loop", "Step", "has_loops", "make_loop"]
+
+Step: TypeAlias = Callable[..., tuple[Tree, Array]]
+"""``step(carry, *batch) -> (carry, loss)``: a pure function, whose carry keeps its structure, shapes and dtypes."""
+
+
+class Loop(Protocol):
+    """A step made ready to be carried out many times, in memory of its own."""
+
+    def run(self, order: Any, first: int, count: int) -> Any:
+        """Carry out steps of an epoch.
+
+        Args:
+            order: the order of the samples, NumPy integers (n,), or None for the order in which they stand.
+            first: the first step, counted from 0 within the epoch.
+            count: how many steps.
+
+        Returns:
+            Their losses, a NumPy array. On the host it ends after the first loss that is not finite, as
+            does the training; a GPU carries out all steps before anyone can look.
+        """
+
+    def carry(self) -> Tree:
+        """What the last step handed on, as arrays of its own."""
+
+    def write(self, carry: Tree) -> None:
+        """Go on from other values.
+
+        Args:
+            carry: a tree like the one that the loop was made with.
+        """
+
+    def save(self) -> Any:
+        """The present values, for `restore`; cheap, since they stay where the loop is."""
+
+    def restore(self, saved: Any) -> None:
+        """Go back to values that were saved."""
+
+    def explain(self) -> str:
+        """What a step does, for people to read."""
+
+
+def has_loops(xp: Namespace) -> bool:
+    """Whether there are plans of whole trainings for a library.
+
+    Args:
+        xp: its namespace.
+    """
+    return bool(array_api_compat.is_numpy_namespace(xp) or array_api_compat.is_cupy_namespace(xp))
+
+
+def make_loop(
+    step: Step, carry: Tree, data: Sequence[Array], batch_size: int | None, *, shuffled: bool = True
+) -> Loop:
+    """A loop for the library of the data.
+
+    Args:
+        step: one step of training. It is written down once for each size of batch, so it must be pure.
+        carry: what the first step is given; a tuple whose first member holds the parameters.
+        data: arrays of one library, with the samples along their first axis.
+        batch_size: samples a step; None for all. The last step of an epoch takes what is left.
+        shuffled: whether `Loop.run` will be given an order.
+
+    Returns:
+        The loop.
+
+    Raises:
+        PlanError: if there is no loop for this library, or this step cannot be one.
+        ControlFlowError: if Python asks for the value of an array in the step.
+    """
+    xp = namespace(*data)
+    if array_api_compat.is_numpy_namespace(xp):
+        return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled)
+    if array_api_compat.is_cupy_namespace(xp):
+        from portnn.compile._cupy import CupyLoop  # only where CuPy is
+
+        return CupyLoop(step, carry, data, batch_size)
+    raise PlanError(f"there are no plans of whole trainings for {xp.__name__}")

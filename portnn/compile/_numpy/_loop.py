@@ -1,0 +1,200 @@
+"""Training on NumPy as a loop over a plan: the parameters stay in one place, and no step allocates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any, final
+
+import numpy as np
+
+from portnn import ops, tree
+from portnn._typing import Array, Tree
+from portnn.compile._errors import PlanError
+from portnn.compile._numpy._packs import Pack, pack_calls
+from portnn.compile._numpy._plan import NumpyPlan
+from portnn.program import Program, record, simplify
+from portnn.tracing import Value
+
+__all__ = ["NumpyLoop"]
+
+
+@final
+class NumpyLoop:
+    """A step that is carried out many times on rows of NumPy arrays; `portnn.compile.Loop` has the methods.
+
+    Args:
+        step: ``step(carry, *batch) -> (carry, loss)``.
+        carry: what the first step is given; a tuple whose first member holds the parameters.
+        data: arrays with the samples along their first axis.
+        batch_size: samples a step; None for all.
+        shuffled: whether `run` will be given an order.
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        carry: Tree,
+        data: Sequence[Array],
+        batch_size: int | None,
+        *,
+        shuffled: bool,
+    ) -> None:
+        self._step = step
+        self._data = tuple(data)
+        self._n: int = data[0].shape[0]
+        self._batch_size = min(self._n, batch_size or self._n)
+        self._like = tree.structure(carry)
+        self._seed = len(tree.leaves(carry[0]))
+        self._home = _Home([np.array(leaf, order="C") for leaf in tree.leaves(carry)])
+        self._plans: dict[tuple[int, bool], NumpyPlan] = {}
+        self._plan(self._batch_size, shuffled)  # what cannot be planned shows here and not in the first step
+
+    def run(self, order: Any, first: int, count: int) -> Any:
+        """Carry out steps; `Loop.run` says how."""
+        size, n, data = self._batch_size, self._n, self._data
+        losses: list[float] = []
+        for start in range(first * size, (first + count) * size, size):
+            stop = min(start + size, n)
+            plan = self._plan(stop - start, order is not None)
+            if order is not None:
+                (loss,) = plan.run(*data, order[start:stop])
+            elif size == n:
+                (loss,) = plan.run(*data)
+            else:
+                (loss,) = plan.run(*[x[start:stop] for x in data])
+            losses.append(float(loss))
+            if not isfinite(losses[-1]):
+                break
+        return np.asarray(losses)
+
+    def carry(self) -> Tree:
+        """Copies of the present values."""
+        return tree.unflatten(self._like, [leaf.copy() for leaf in self._home.leaves])
+
+    def write(self, carry: Tree) -> None:
+        """Take over other values."""
+        for home, leaf in zip(self._home.leaves, tree.leaves(carry), strict=True):
+            np.copyto(home, leaf)
+
+    def save(self) -> Any:
+        """Copies of the memory that the present values lie in."""
+        return [block.copy() for block in self._home.blocks()]
+
+    def restore(self, saved: Any) -> None:
+        """Copy them back."""
+        for block, kept in zip(self._home.blocks(), saved, strict=True):
+            np.copyto(block, kept)
+
+    def explain(self) -> str:
+        """The plans so far."""
+        parts = [
+            f"NumPy plan of a step on {rows} samples{', gathered' if gathered else ''}: "
+            f"{len(plan.calls)} calls, {plan.memory.size:,} bytes for intermediate results\n{plan.text}"
+            for (rows, gathered), plan in self._plans.items()
+        ]
+        return "\n".join(parts) or "no step was carried out yet"
+
+    def _plan(self, rows: int, gathered: bool) -> NumpyPlan:
+        plan = self._plans.get((rows, gathered))
+        if plan is None:
+            plan = self._plans[rows, gathered] = self._planned(rows, gathered)
+        return plan
+
+    def _planned(self, rows: int, gathered: bool) -> NumpyPlan:
+        """Write the step down for a number of samples, and lay out its memory."""
+        carry = tree.unflatten(self._like, list(self._home.leaves))
+        if gathered:
+
+            def function(carry: Tree, data: Sequence[Array], rows: Array) -> Any:
+                return self._step(carry, *[ops.take(x, rows, axis=0) for x in data])
+
+            args: tuple[Any, ...] = (carry, self._data, np.arange(rows))
+        else:
+
+            def function(carry: Tree, data: Sequence[Array]) -> Any:  # type: ignore[misc]  # the other case
+                return self._step(carry, *data)
+
+            args = (carry, self._data if rows == self._n else tuple([x[:rows] for x in self._data]))
+        program, _ = record(function, args)
+        return self._bound(simplify(program), {program.inputs[-1]} if gathered else set())
+
+    def _bound(self, program: Program, trusted: set[Value]) -> NumpyPlan:
+        n = len(self._home.leaves)
+        owned, rest = program.inputs[:n], program.inputs[n:]
+        after, loss = self._carried(program, owned)
+        calls, packs = pack_calls(program.calls, owned[: self._seed], owned)
+        if not self._home.fits(owned, packs):
+            calls, packs = list(program.calls), []
+        arrays, carried = self._home.bind(owned, after, packs)
+        return NumpyPlan(
+            calls, rest, [loss], owned=arrays, carried=carried, packs=packs, trusted=trusted, kept=True
+        )
+
+    def _carried(self, program: Program, owned: Sequence[Value]) -> tuple[list[Value], Value]:
+        """The values that a step hands on, and its loss; they must be like those that it was given."""
+        if type(program.result) is not tuple or len(program.result) != 2:
+            raise PlanError("a step must return (carry, loss)")
+        carry, loss = program.result
+        leaves = tree.leaves(carry)
+        if tree.structure(carry) != self._like or type(loss) is not Value:
+            raise PlanError("a step must hand on a tree like the one that it was given")
+        for before, leaf in zip(owned, leaves, strict=True):
+            if type(leaf) is not Value or (leaf.shape, leaf.dtype) != (before.shape, before.dtype):
+                raise PlanError("a step must hand on arrays of the shapes and dtypes that it was given")
+        return leaves, loss
+
+
+@final
+class _Home:
+    """Where the values that a loop carries lie, the same for all its plans."""
+
+    def __init__(self, leaves: list[Any]) -> None:
+        self.leaves = leaves
+        self._flats: list[tuple[tuple[int, ...], Any]] | None = None
+
+    def blocks(self) -> list[Any]:
+        """The arrays that hold all values, each once."""
+        flats = self._flats or []
+        inside = {i for members, _ in flats for i in members}
+        return [*(flat for _, flat in flats), *(x for i, x in enumerate(self.leaves) if i not in inside)]
+
+    def fits(self, owned: Sequence[Value], packs: Sequence[Pack]) -> bool:
+        """Whether packs agree with how the values lie; the first to ask decides."""
+        groups = self._groups(owned, packs)
+        if self._flats is None:
+            self._flats = []
+            for members, pack in groups:
+                flat = np.empty(pack.flat.shape, dtype=self.leaves[members[0]].dtype)
+                for i, view in zip(members, pack.views(flat), strict=True):
+                    np.copyto(view, self.leaves[i])
+                    self.leaves[i] = view
+                self._flats.append((members, flat))
+        known = {members for members, _ in self._flats}
+        return all(members in known for members, _ in groups)
+
+    def _groups(
+        self, owned: Sequence[Value], packs: Sequence[Pack]
+    ) -> list[tuple[tuple[int, ...], Pack]]:
+        positions = {value: i for i, value in enumerate(owned)}
+        inputs = [pack for pack in packs if pack.members[0] in positions]
+        return [(tuple([positions[m] for m in pack.members]), pack) for pack in inputs]
+
+    def bind(
+        self, owned: Sequence[Value], after: Sequence[Value], packs: Sequence[Pack]
+    ) -> tuple[dict[Value, Any], dict[Value, Value]]:
+        """The array of each owned value, and what takes its place; packs count as one value each."""
+        arrays = dict(zip(owned, self.leaves, strict=True))
+        carried = dict(zip(owned, after, strict=True))
+        flats = dict(self._flats or [])
+        made = {pack.members: pack for pack in packs}
+        for members, pack in self._groups(owned, packs):
+            for value in pack.members:
+                del arrays[value]
+            arrays[pack.flat] = flats[members]
+            following = made.get(tuple([carried[value] for value in pack.members]))
+            if following is not None:
+                for value in pack.members:
+                    del carried[value]
+                carried[pack.flat] = following.flat
+        return arrays, carried

@@ -1,0 +1,168 @@
+"""Epochs of a training whose step is a plan: as `run_epochs`, without Python between the calls of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import ceil, isfinite
+from typing import Any, final
+
+from portnn import ops
+from portnn._typing import Array, Tree
+from portnn.compile import Loop, make_loop
+from portnn.tracing import ControlFlowError
+from portnn.train._epochs import Plan, check_finite, is_shuffled, shares_of
+from portnn.train._guard import DivergenceError, Guard
+from portnn.train._loop import Batch, Dataset, Snapshot
+from portnn.train._progress import Progress
+
+__all__ = ["plan_training", "run_planned_epochs"]
+
+_CHUNK = 32  # steps between snapshots on the host, where each costs a copy of the parameters
+
+
+class _StepNumber:
+    """Stands for the number of a step, which a plan does not know."""
+
+    def __index__(self) -> int:
+        raise ControlFlowError(
+            "a layer draws random numbers on the host by the number of the step, which a plan does not know"
+        )
+
+
+def plan_training(
+    step: Callable[[Snapshot, Batch, Any], tuple[Snapshot, Array, Array]],
+    start: Snapshot,
+    data: Dataset,
+    plan: Plan,
+    measure: Callable[[Array, Array, Array | None], Array] | None,
+) -> Loop:
+    """Write a step of training down.
+
+    Args:
+        step: made by `make_step`.
+        start: where to begin.
+        data: what to learn from.
+        plan: how to go through it.
+        measure: as for `run_epochs`.
+
+    Returns:
+        The loop; what it carries are the parameters, the state, the optimiser's state, and a sum of what
+        the measure counted.
+
+    Raises:
+        PlanError: if there are no plans for the library of the data.
+        ControlFlowError: if something in the step looks at the value of an array, or at the step's number.
+    """
+    weighted = data.weight is not None
+
+    def planned(carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
+        params, state, moments, right = carry
+        batch = Batch(x, y, weight, x.shape[0])
+        number: Any = _StepNumber()
+        after, loss, predictions = step(Snapshot(params, state, moments), batch, number)
+        if measure is not None:
+            right = ops.add(right, measure(predictions, y, weight))
+        return (after.params, after.state, after.moments, right), loss
+
+    arrays = (data.x, data.y, data.weight) if weighted else (data.x, data.y)
+    carry = _carry(start, data, measure is not None)
+    return make_loop(planned, carry, arrays, plan.batch_size, shuffled=is_shuffled(data, plan))
+
+
+def _carry(now: Snapshot, data: Dataset, counted: bool) -> Tree:
+    dtype = "int64" if data.weight is None else data.weight.dtype
+    nothing = ops.zeros((), dtype=dtype, like=data.backend) if counted else None
+    return now.params, now.state, now.moments, nothing
+
+
+def run_planned_epochs(
+    loop: Loop, start: Snapshot, data: Dataset, plan: Plan, guard: Guard, *, counted: bool, progress: Progress
+) -> Iterator[tuple[Snapshot, dict[str, float]]]:
+    """Train with a loop, an epoch at a time.
+
+    Args:
+        loop: made by `plan_training`.
+        start: where it began.
+        data: what to learn from.
+        plan: how to go through it.
+        guard: its `good` snapshot is what to keep after an error.
+        counted: whether there is a measure.
+        progress: is told of each step.
+
+    Yields:
+        As `run_epochs`, and the same numbers.
+
+    Raises:
+        DivergenceError: as `run_epochs`.
+    """
+    steps = ceil(data.size / (plan.batch_size or data.size))
+    watch = _Watch(loop, guard, steps, _CHUNK if data.backend.on_host else steps)
+    for epoch in range(plan.epochs):
+        order = data.host_order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
+        losses = watch.epoch(order, plan.first_step + epoch * steps, progress)
+        params, state, moments, right = loop.carry()
+        now = Snapshot(params, state, moments)
+        watch.check(now)
+        shares = shares_of(data, plan.batch_size, order)
+        logs = {"loss": sum(v * n for v, n in zip(losses, shares, strict=True)) / sum(shares)}
+        if counted:
+            logs["accuracy"] = float(right) / sum(shares)
+            loop.write(_carry(now, data, counted))
+        yield now, logs
+
+
+@final
+class _Watch:
+    """Carries out epochs in pieces, and goes back to the last good parameters when a loss is not finite.
+
+    A plan overwrites its parameters, so a snapshot is kept of the beginning of a piece. What went wrong
+    within it is found by carrying the same steps out once more up to there: they give the same bits.
+    """
+
+    def __init__(self, loop: Loop, guard: Guard, steps: int, piece: int) -> None:
+        self._loop = loop
+        self._guard = guard
+        self._steps = steps
+        self._piece = piece
+        self._number = 0
+        self._before: tuple[Any, Any, int, int] | None = None  # snapshot, order, first step, number of steps
+
+    def epoch(self, order: Any, number: int, progress: Progress) -> list[float]:
+        """The losses of an epoch, whose first step comes after step `number`."""
+        losses: list[float] = []
+        for first in range(0, self._steps, self._piece):
+            count = min(self._piece, self._steps - first)
+            saved = self._loop.save()
+            found = self._loop.run(order, first, count).tolist()
+            bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
+            if bad is not None:
+                self._go_back(saved, order, first, bad)
+                raise self._guard.diverged(number + first + bad + 1, found[bad])
+            losses += found
+            self._before = saved, order, first, count
+            progress.step(count)
+        self._number = number + self._steps
+        return losses
+
+    def _go_back(self, saved: Any, order: Any, first: int, bad: int) -> None:
+        """To what the last finite loss was computed from."""
+        if bad > 0:
+            self._loop.restore(saved)
+            self._loop.run(order, first, bad - 1)
+        elif self._before is not None:
+            saved, order, first, count = self._before
+            self._loop.restore(saved)
+            self._loop.run(order, first, count - 1)
+        else:
+            return  # the very first loss: nothing is known to be good
+        params, state, moments, _ = self._loop.carry()
+        self._guard.good = Snapshot(params, state, moments)
+
+    def check(self, now: Snapshot) -> None:
+        """Look at the parameters after an epoch, whose last update no loss has seen."""
+        try:
+            check_finite(now, self._number)
+        except DivergenceError:
+            assert self._before is not None, "an epoch has steps"
+            self._go_back(*self._before[:3], self._before[3])
+            raise

@@ -143,7 +143,8 @@ _MODULES = (
     "testing",
     "plot",
 )
-_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "optim", "serialize", "train", "program", "network")
+# The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
+_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "serialize", "train", "network")
 
 
 def __getattr__(name: str) -> Any:

@@ -32,9 +32,8 @@ TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Schedule"}
 # Errors, what functions make and return, and what another docstring shows.
 WITHOUT_EXAMPLE = {
     "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError",
-    "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "Layer", "NonFiniteGradientError", "Primitive",
-    "SlogdetResult",
-    "Task",
+    "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "Layer", "NonFiniteGradientError",
+    "Primitive", "SlogdetResult", "Task",
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
 }  # fmt: skip
 HEAVY = [

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import array_api_compat
 
 from portnn._typing import Namespace, Tree
 from portnn.backend import convert_like
-from portnn.program._arguments import checked_arrays
-from portnn.program._cost import bytes_of, flops_of
-from portnn.program._dot import dot_text
 from portnn.program._line import Line, Listing
-from portnn.program._machine import Machine
 from portnn.program._reduce import reduced
-from portnn.program._text import listing_text
 from portnn.tracing import Call, Value, namespace
+
+if TYPE_CHECKING:
+    from portnn.program._machine import Machine
+
+# Plans need none of what counts, prints, draws and carries out programs: it is imported when it is used.
 
 __all__ = ["Program"]
 
@@ -75,6 +75,8 @@ class Program:
         of their result, reductions the size of what they reduce, views and moves nothing. Sorts,
         Fourier transforms and decompositions are estimated by the leading term of the usual algorithm.
         """
+        from portnn.program._cost import flops_of
+
         return sum([flops_of(call) for call in self.calls])
 
     @property
@@ -83,6 +85,8 @@ class Program:
 
         Divided by the bandwidth of a memory, the least time that the calls take one by one.
         """
+        from portnn.program._cost import bytes_of
+
         return sum([bytes_of(call) for call in self.calls])
 
     def eval(self, *args: Tree) -> Tree:
@@ -108,11 +112,15 @@ class Program:
             >>> float(program.eval(np.arange(3.0)))
             6.0
         """
+        from portnn.program._arguments import checked_arrays
+
         arrays = checked_arrays(self.listing, args)
         return self._machine(arrays).run(arrays)
 
     def _machine(self, arrays: list[Any]) -> Machine:
         """The program on the library and device of these arrays; kept, with its constants there."""
+        from portnn.program._machine import Machine
+
         xp, device = namespace(*arrays), array_api_compat.device(arrays[0])
         key = (getattr(xp, "__name__", xp), str(device))
         found = self._machines.get(key)
@@ -140,9 +148,13 @@ class Program:
               line0 -> result0 [label="float64[3]"];
             }
         """
+        from portnn.program._dot import dot_text
+
         return dot_text(self.listing)
 
     def __str__(self) -> str:
+        from portnn.program._text import listing_text
+
         count = len(self.lines)
         totals = f"{count} line{'' if count == 1 else 's'}, {self.flops:,} flops, {self.bytes:,} bytes"
         return listing_text(self.listing, totals)

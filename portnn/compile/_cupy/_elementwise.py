@@ -1,11 +1,12 @@
 """Elementwise functions of the standard as expressions in C, with the bits that CuPy's own kernels give.
 
 An expression does what CuPy's kernel for that function and dtype does (`cupy/_core/_routines_math.pyx`,
-`cupy/_math`). Sums and products are written with the ``_rn`` intrinsics, which the compiler never contracts into
-a fused multiply-add: a product that CuPy rounds and stores is rounded here too. The compiler's own switch
-``--fmad=false`` would do that as well, but would also change what happens *inside* double-precision log,
-log1p, log2, log10, acos, asinh, acosh and atanh, and so their last bit. Functions that CuPy itself writes as a product and a sum
-(remainder, floor_divide, logaddexp) or that depend on how they are called (pow) are left to CuPy.
+`cupy/_math`). Sums and products are written with the ``_rn`` intrinsics, which the compiler never contracts
+into a fused multiply-add: a product that CuPy rounds and stores is rounded here too. The compiler's own
+switch ``--fmad=false`` would do that as well, but it also changes what happens *inside* log, log1p, log2,
+log10, acos, asinh, acosh and atanh of float64, and so their last bit. Functions that CuPy itself writes as a
+product and a sum (remainder, floor_divide, logaddexp), or that depend on how they are called (pow), are left
+to CuPy.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ _COMPARISONS = {
 _TESTS = {"isnan": "isnan({0})", "isinf": "isinf({0})", "isfinite": "isfinite({0})"}
 
 CHEAP = frozenset(
-    ["add", "subtract", "multiply", "divide", "square", "negative", "positive", "abs", "maximum", "minimum", "where",
-     "astype", *_TRUTH, *_COMPARISONS, *_TESTS]
+    ["add", "subtract", "multiply", "divide", "square", "negative", "positive", "abs", "maximum", "minimum",
+     "where", "astype", *_TRUTH, *_COMPARISONS, *_TESTS]
 )  # fmt: skip
 """Functions that cost so little that computing one again costs less than keeping its result."""
 
@@ -143,7 +144,7 @@ def _formula(call: Call, operands: tuple[Any, ...]) -> Member | None:
 
 
 def _member(call: Call, template: str, operands: tuple[Any, ...], compute: str, dtype: str) -> Member | None:
-    if template.count("{1}") and len(operands) != 2 or not template.count("{1}") and len(operands) != 1:
+    if (template.count("{1}") and len(operands) != 2) or (not template.count("{1}") and len(operands) != 1):
         return None
     if not all(_castable(x, compute) for x in operands):
         return None

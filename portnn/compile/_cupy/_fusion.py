@@ -80,7 +80,7 @@ def _home(call: Call, units: list[_Unit], sources: list[_Unit]) -> _Unit | None:
 
 
 def _inlined(units: list[_Unit], program: Program) -> list[_Unit]:
-    """Smaller groups that only one larger group reads become a part of it: each element computes them anew."""
+    """Smaller groups that only one larger group reads become a part of it, which computes them anew."""
     wanted = {id(v) for v in values_in(tree.leaves(program.result))}
     readers: dict[int, set[int]] = {}
     for unit in units:

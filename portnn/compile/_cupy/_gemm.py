@@ -1,14 +1,16 @@
 """The arguments of a matrix product for cuBLAS, from the layouts of its operands.
 
-cuBLAS sees matrices column by column. A row-major matrix is to it the transposed one, so what is asked of it is
-``c^T = b^T a^T``, with the operands exchanged, and the result lies row by row. The choices (which operand
-counts as transposed, which is copied first) are those of CuPy's own products (`tensordot_core` and `matmul` in
-`cupy/_core/_routines_linalg.pyx`), since other arguments may lead cuBLAS to another algorithm with other bits.
+cuBLAS sees matrices column by column. A row-major matrix is to it the transposed one, so what is asked of it
+is ``c^T = b^T a^T``, with the operands exchanged, and the result lies row by row. The choices (which operand
+counts as transposed, which is copied first) are those of CuPy's own products (`tensordot_core` and `matmul`
+in `cupy/_core/_routines_linalg.pyx`), since other arguments may lead cuBLAS to another algorithm, and so to
+other bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Literal, TypeAlias, final
 
@@ -158,7 +160,7 @@ def _single_step(batch: Ints, steps: Ints, touching: int) -> int | None:
     axes = [(n, s) for n, s in zip(batch, steps, strict=True) if n != 1]
     if not axes:
         return touching
-    for (_, outer), (length, inner) in zip(axes, axes[1:], strict=False):
+    for (_, outer), (length, inner) in pairwise(axes):
         if outer != length * inner:
             return None
     return axes[-1][1]

@@ -209,9 +209,7 @@ class _Index:
         """Elements from one to the next along each axis of the loop; zero where the value is broadcast."""
         own = element_strides(value)
         lead = len(self._shape) - len(own)
-        return [0] * lead + [
-            0 if n == 1 else s for n, s in zip(value.shape, own, strict=True)
-        ]
+        return [0] * lead + [0 if n == 1 else s for n, s in zip(value.shape, own, strict=True)]
 
 
 def element_strides(value: Value) -> tuple[int, ...]:
@@ -228,4 +226,3 @@ def _times(name: str, step: int) -> str:
 
 def _sum(terms: list[str]) -> str:
     return " + ".join([t for t in terms if t]) or "0"
-

@@ -1,0 +1,188 @@
+"""The driver that drives CuPy. It has no part in what a plan computes, only in how it gets there."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from threading import RLock
+from typing import Any, final
+
+import numpy as np
+
+from portnn._typing import Array
+from portnn.compile._cupy._cublas import WORKSPACE, Cublas, loaded_library, open_library
+from portnn.compile._cupy._gemm import GemmArguments
+from portnn.compile._cupy._kernels import PRELUDE, THREADS, KernelSource
+
+__all__ = ["CupyDriver", "driver_for"]
+
+
+@final
+class CupyDriver:
+    """A GPU through CuPy; meets the `Driver` protocol.
+
+    Args:
+        device: a `cupy.cuda.Device`; None for the current one.
+    """
+
+    def __init__(self, device: Any = None) -> None:
+        self._cupy = importlib.import_module("cupy")
+        cuda = self._cupy.cuda
+        self._device = cuda.Device() if device is None else device
+        with self._device:
+            self._stream = cuda.Stream(non_blocking=True)
+            self._copying = cuda.Stream(non_blocking=True)
+            self._before, self._after = self.event(), self.event()
+            self._pool = cuda.MemoryPool()
+        self._lock = RLock()
+        self._functions: dict[str, Any] = {}
+        self._blas: Cublas | None = None
+        self._kept: list[Any] = []
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Order the own stream between the caller's work before and after."""
+        with self._lock, self._device:
+            caller = self._cupy.cuda.get_current_stream()
+            caller.record(self._before)
+            self._stream.wait_event(self._before)
+            try:
+                with self._stream:
+                    yield
+            finally:
+                self._stream.record(self._after)
+                caller.wait_event(self._after)
+
+    @contextmanager
+    def private_pool(self) -> Iterator[None]:
+        """Allocate from the pool that belongs to this driver."""
+        with self._cupy.cuda.using_allocator(self._pool.malloc):
+            yield
+
+    def compile(self, sources: Sequence[KernelSource]) -> dict[str, Any]:
+        """All that are new, in one module: CuPy adds ``-ftz=true``, as to its own kernels."""
+        new = {s.name: s.text for s in sources if s.name not in self._functions}
+        if new:
+            module = self._cupy.RawModule(code=PRELUDE + "".join(new.values()), options=("--std=c++17",))
+            self._functions.update((name, module.get_function(name)) for name in new)
+        return {s.name: self._functions[s.name] for s in sources}
+
+    def launch(self, function: Any, blocks: int, operands: Sequence[Array]) -> None:
+        """A RawKernel takes an array as its address."""
+        function((blocks,), (THREADS,), tuple(operands))
+
+    def call(self, function: Callable[..., Any], args: Any, options: Any) -> Any:
+        """CuPy puts it on the current stream, which is the own one."""
+        return function(*args, **options)
+
+    def product(self, g: GemmArguments, precision: str, a: Array, b: Array, c: Array) -> None:
+        """By the own handle."""
+        self._cublas().multiply(g, precision, str(c.dtype), a.data.ptr, b.data.ptr, c.data.ptr)
+
+    def _cublas(self) -> Cublas:
+        if self._blas is None:
+            importlib.import_module("cupy_backends.cuda.libs.cublas")  # loads the library if nothing has yet
+            workspace = self._cupy.cuda.Memory(WORKSPACE)  # of no pool, so that nothing else is ever there
+            self._kept.append(workspace)
+            self._blas = Cublas(open_library(loaded_library()), self._stream.ptr, workspace.ptr)
+        return self._blas
+
+    def copy(self, target: Array, source: Array) -> None:
+        """On the device."""
+        self._cupy.copyto(target, source)
+
+    def asarray(self, host: Any) -> Array:
+        """Through CuPy."""
+        return self._cupy.asarray(host)
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Array:
+        """From the pool in force."""
+        return self._cupy.empty(shape, dtype=dtype)
+
+    def contiguous(self, x: Array) -> Array:
+        """In C order."""
+        return self._cupy.ascontiguousarray(x)
+
+    def broadcast(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """With steps of zero."""
+        return self._cupy.broadcast_to(x, shape)
+
+    def address(self, x: Array) -> int:
+        """An integer."""
+        return int(x.data.ptr)
+
+    def put(self, target: Array, host: Any) -> None:
+        """On the current stream."""
+        target.set(np.ascontiguousarray(host))
+
+    def clone(self, x: Array) -> Array:
+        """In the same layout."""
+        return x.copy(order="K")
+
+    def is_host(self, x: Array) -> bool:
+        """Whether it is NumPy's."""
+        return isinstance(x, np.ndarray)
+
+    def to_host(self, x: Array) -> Any:
+        """Waits for the current stream."""
+        return x.get()
+
+    def free_bytes(self) -> int:
+        """What CUDA says is free, and what CuPy's pool holds in reserve."""
+        with self._device:
+            free, _ = self._cupy.cuda.runtime.memGetInfo()
+            return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+
+    def begin_capture(self) -> None:
+        """In relaxed mode, CuPy's default: its pool may have to ask CUDA for memory meanwhile."""
+        self._stream.begin_capture(self._cupy.cuda.runtime.streamCaptureModeRelaxed)
+
+    def end_capture(self) -> Any:
+        """CuPy makes the graph executable at once."""
+        return self._stream.end_capture()
+
+    def upload(self, graph: Any) -> None:
+        """To the own stream."""
+        graph.upload(self._stream)
+
+    def start(self, graph: Any) -> None:
+        """On the own stream."""
+        graph.launch(self._stream)
+
+    def synchronize(self) -> None:
+        """The host waits."""
+        self._stream.synchronize()
+
+    def pinned(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """Memory that cannot be paged out."""
+        size = int(np.prod(shape, dtype=np.int64))
+        memory = self._cupy.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
+        return np.frombuffer(memory, dtype, size).reshape(shape)
+
+    def event(self) -> Any:
+        """Without a clock, which makes it cheaper."""
+        return self._cupy.cuda.Event(disable_timing=True)
+
+    def send(self, target: Array, source: Any) -> None:
+        """Returns at once."""
+        target.set(source, stream=self._copying)
+
+    def mark(self, event: Any, *, copying: bool) -> None:
+        """Record the event."""
+        event.record(self._copying if copying else self._stream)
+
+    def wait(self, event: Any, *, copying: bool) -> None:
+        """On the device, not on the host."""
+        (self._copying if copying else self._stream).wait_event(event)
+
+    def wait_on_host(self, event: Any) -> None:
+        """Block until the event has happened."""
+        event.synchronize()
+
+
+@cache
+def driver_for(device: int) -> CupyDriver:
+    """The driver of a GPU, by its number: one for all plans, whose work its stream puts in a row."""
+    return CupyDriver(importlib.import_module("cupy").cuda.Device(device))

@@ -1,0 +1,218 @@
+"""Training on a GPU: many steps a launch, data on the device, no waiting until the losses are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.compile._cupy._driver import Driver
+from portnn.compile._cupy._graph import Captured, CaptureError, capture
+from portnn.compile._cupy._plan import Precision, warn
+from portnn.compile._cupy._staging import Staging, fits
+from portnn.compile._cupy._step import Source, StepPlan
+
+__all__ = ["CupyLoop"]
+
+_STEPS = 20  # a launch: enough that launching costs nothing beside running, few enough to be captured at once
+
+
+@final
+class CupyLoop:
+    """The steps of a training on a GPU.
+
+    Args:
+        step: ``step(carry, *batch) -> (carry, loss)``, with a 0-d loss.
+        carry: tree of arrays on the device: what a step changes.
+        data: arrays with the samples first: on the device, or in host memory, from where they are moved to
+            the device as a whole if they fit and in chunks otherwise.
+        batch_size: samples a step, None for all; a last smaller batch has a plan of its own.
+        precision: of matrix products of float32: "float32", or "tf32" or "bfloat16" with sums in float32.
+        driver: the device; None for the one on which the first array of `carry` lies.
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., tuple[Tree, Array]],
+        carry: Tree,
+        data: Sequence[Array],
+        batch_size: int | None,
+        *,
+        precision: Precision = "float32",
+        driver: Driver | None = None,
+    ) -> None:
+        leaves, self._structure = tree.flatten(carry)
+        self._driver = driver = _driver_of(leaves[0]) if driver is None else driver
+        self._size = int(data[0].shape[0])
+        self._batch = min(batch_size or self._size, self._size)
+        self._obstacle = ""
+        self._graphs: dict[tuple[int, int, int], Captured[None]] = {}
+        with driver.working():
+            self._buffers = [_own(driver, leaf) for leaf in leaves]
+            self._staging = self._stage(data)
+            sources = [data] if self._staging is None else self._staging.slots
+            self._total = -(-self._size // self._batch)
+            self._position, self._zero = _zero(driver), _zero(driver)
+            rows = self._size if self._staging is None else _STEPS * self._batch
+            self._sources = [_source(driver, arrays, rows) for arrays in sources]
+            self._plans = self._make_plans(step, precision)
+        reasons = [o for plan in self._plans.values() for o in plan.obstacles]
+        if reasons:
+            self._give_up("; ".join(dict.fromkeys(reasons)))
+
+    def _stage(self, data: Sequence[Array]) -> Staging | None:
+        if not self._driver.is_host(data[0]) or fits(self._driver, data):
+            return None
+        return Staging(self._driver, data, _STEPS * self._batch)
+
+    def _make_plans(
+        self, step: Callable[..., tuple[Tree, Array]], precision: Precision
+    ) -> dict[int, StepPlan]:
+        rest = self._size % self._batch
+        carry = tree.unflatten(self._structure, self._buffers)
+        plans: dict[int, StepPlan] = {}
+        for rows in (self._batch, *([rest] if rest else [])):
+            losses = plans[self._batch].losses if plans else None
+            size = (rows, self._batch)
+            plans[rows] = StepPlan(
+                self._driver, step, carry, self._sources[0], size, self._total, precision, losses
+            )
+        return plans
+
+    def run(self, order: Any | None, first: int, count: int) -> Any:
+        """Steps of an epoch.
+
+        Args:
+            order: a permutation of the samples in host memory (int64), or None for the order as it is.
+            first: the number of the first step in the epoch, from 0.
+            count: how many.
+
+        Returns:
+            NumPy array of the losses, of shape (count,). All steps are run, whatever the losses are.
+        """
+        if not 0 <= first <= first + count <= self._total:
+            raise ValueError(
+                f"run: steps {first} to {first + count} are asked for, but an epoch has {self._total}; "
+                "count from 0 in each epoch"
+            )
+        driver = self._driver
+        with driver.working():
+            driver.put(self._position, np.asarray([first], "int64"))
+            for source, full, rest in self._segments(order, first, count):
+                self._run_some(source, self._batch, full)
+                self._run_some(source, rest, int(rest > 0))
+            losses = self._plans[self._batch].losses
+            return driver.to_host(losses)[first : first + count]
+
+    def _segments(self, order: Any | None, first: int, count: int) -> Iterator[tuple[int, int, int]]:
+        """Where the next samples lie, how many full batches they are, and how many are left over."""
+        begin, end = first * self._batch, min((first + count) * self._batch, self._size)
+        if self._staging is None:
+            source = self._sources[0]
+            self._driver.put(
+                source.order, np.arange(self._size) if order is None else np.asarray(order, "int64")
+            )
+            self._driver.put(source.cursor, np.asarray([first], "int64"))
+            yield 0, *divmod(end - begin, self._batch)
+            return
+        for slot, rows in self._staging.chunks(order, begin, end):
+            self._driver.copy(self._sources[slot].cursor, self._zero)
+            yield slot, *divmod(rows, self._batch)
+
+    def _run_some(self, source: int, rows: int, steps: int) -> None:
+        while steps:
+            together = _STEPS if steps >= _STEPS else 1
+            graph = self._graph(source, rows, together)
+            if graph is None:
+                self._step(source, rows)
+                together = 1
+            else:
+                graph.launch()
+            steps -= together
+
+    def _step(self, source: int, rows: int) -> None:
+        self._plans[rows].run(self._sources[source], self._buffers, self._position)
+
+    def _graph(self, source: int, rows: int, together: int) -> Captured[None] | None:
+        """The graph of some steps, captured when it is first needed; None if there is to be none."""
+        key = (source, rows, together)
+        if self._obstacle or key in self._graphs:
+            return self._graphs.get(key)
+
+        def work() -> None:
+            for _ in range(together):
+                self._step(source, rows)
+
+        # Warming up runs steps, which must not count.
+        changed = [*self._buffers, self._position, self._sources[source].cursor, self._plans[rows].losses]
+        before = [self._driver.clone(x) for x in changed]
+        try:
+            self._graphs[key] = capture(self._driver, work, (self._plans, self._sources, changed))
+        except CaptureError as error:
+            self._give_up(str(error))
+        for target, value in zip(changed, before, strict=True):
+            self._driver.copy(target, value)
+        return self._graphs.get(key)
+
+    def _give_up(self, why: str) -> None:
+        self._obstacle = why
+        self._graphs.clear()
+        warn("training step", why)
+
+    def carry(self) -> Tree:
+        """A copy of what the steps have made of the carry."""
+        with self._driver.working():
+            return tree.unflatten(self._structure, [self._driver.clone(b) for b in self._buffers])
+
+    def write(self, carry: Tree) -> None:
+        """Go on from other values.
+
+        Args:
+            carry: a tree like the one that the loop was made with.
+        """
+        self.restore(tree.leaves(carry))
+
+    def save(self) -> list[Array]:
+        """A snapshot for `restore`."""
+        return tree.leaves(self.carry())
+
+    def restore(self, saved: list[Array]) -> None:
+        """Go back to a snapshot; it stays good."""
+        with self._driver.working():
+            for buffer, value in zip(self._buffers, saved, strict=True):
+                self._driver.copy(buffer, value)
+
+    def explain(self) -> str:
+        """The steps of each plan, where the data are, and whether graphs are launched."""
+        where = "on the device" if self._staging is None else "in host memory, streamed in chunks"
+        how = (
+            f"call by call: {self._obstacle}"
+            if self._obstacle
+            else f"as CUDA graphs of {_STEPS} steps and of 1"
+        )
+        plans = "\n".join([f"batches of {rows}:\n{plan.explain()}" for rows, plan in self._plans.items()])
+        return f"{plans}\nthe data are {where}\nruns {how}"
+
+
+def _zero(driver: Driver) -> Array:
+    return driver.asarray(np.zeros(1, "int64"))
+
+
+def _source(driver: Driver, arrays: Sequence[Array], rows: int) -> Source:
+    data = tuple([driver.contiguous(driver.asarray(x)) for x in arrays])
+    return Source(data, driver.asarray(np.arange(rows, dtype="int64")), _zero(driver))
+
+
+def _own(driver: Driver, leaf: Array) -> Array:
+    made = driver.empty(tuple(leaf.shape), str(leaf.dtype))
+    driver.copy(made, leaf)
+    return made
+
+
+def _driver_of(x: Array) -> Driver:
+    from portnn.compile._cupy._device import driver_for
+
+    return driver_for(int(x.device.id))

@@ -1,0 +1,122 @@
+"""Plans of single functions: copy inputs to a fixed place, launch a graph, copy results out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, final
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.compile._cupy._driver import Driver
+from portnn.compile._cupy._execute import Execution
+from portnn.compile._cupy._graph import Captured, CaptureError, capture
+from portnn.compile._cupy._plan import Precision, make_plan, warn
+from portnn.program import Program, record, simplify
+from portnn.tracing import is_array
+
+__all__ = ["CupyPlan", "plan_function"]
+
+
+@final
+class CupyPlan:
+    """A program on a GPU, launched as one CUDA graph.
+
+    Args:
+        program: written with CuPy arrays.
+        precision: of matrix products of float32.
+        device: the number of the GPU.
+        driver: what drives it; None for CuPy.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        precision: Precision = "float32",
+        device: int = 0,
+        driver: Driver | None = None,
+    ) -> None:
+        if driver is None:
+            from portnn.compile._cupy._device import driver_for
+
+            driver = driver_for(device)
+        self._driver = driver
+        self._names, self._values = program.names, program.inputs
+        self._plan = make_plan(program, precision=precision)
+        self._execution = Execution(self._plan, driver)
+        self._inputs: list[Array] | None = None
+        self._captured: Captured[Tree] | None = None
+        self._obstacle = "; ".join(self._plan.obstacles)
+        if self._obstacle:
+            warn(program.name, self._obstacle)
+
+    def __call__(self, *arrays: Array) -> Tree:
+        """The program's result for other inputs.
+
+        Args:
+            *arrays: one for each input of the program, of its shape and dtype.
+        """
+        for name, value, array in zip(self._names, self._values, arrays, strict=True):
+            if tuple(array.shape) != value.shape or str(array.dtype) != str(value.dtype):
+                raise ValueError(
+                    f"a plan was made for {name} of shape {value.shape} and dtype {value.dtype}, got "
+                    f"{tuple(array.shape)} and {array.dtype}; make a plan for that"
+                )
+        driver = self._driver
+        with driver.working():
+            if self._inputs is None:
+                self._inputs = [self._execution.new(value) for value in self._values]
+            for place, array in zip(self._inputs, arrays, strict=True):
+                driver.copy(place, array)
+            if not self._obstacle and self._captured is None:
+                self._capture(self._inputs)
+            if self._captured is None:
+                return tree.map(self._copied, self._execution.run(self._inputs))
+            self._captured.launch()
+            return tree.map(self._copied, self._captured.result)
+
+    def _copied(self, leaf: Any) -> Any:
+        """What the caller gets is the caller's; what is no array stays as it is."""
+        return self._driver.clone(leaf) if is_array(leaf) else leaf
+
+    def _capture(self, inputs: list[Array]) -> None:
+        try:
+            self._captured = capture(
+                self._driver, lambda: self._execution.run(inputs), (self._execution, inputs)
+            )
+        except CaptureError as error:
+            self._obstacle = str(error)
+            warn(self._plan.program.name, self._obstacle)
+
+    def explain(self) -> str:
+        """The steps, and whether they run as a graph."""
+        how = f"call by call: {self._obstacle}" if self._obstacle else "as one CUDA graph"
+        return f"{self._plan.explain()}\nruns {how}"
+
+
+@final
+class _FunctionPlan:
+    """A plan as `jit` calls it."""
+
+    def __init__(self, plan: CupyPlan) -> None:
+        self._plan = plan
+        self.explain = plan.explain
+
+    def __call__(self, arrays: Sequence[Array], args: Tree) -> Tree:
+        return self._plan(*arrays)
+
+
+def plan_function(
+    f: Callable[..., Tree], args: tuple[tuple[Any, ...], dict[str, Any]]
+) -> tuple[_FunctionPlan, Tree]:
+    """The plan of a function of CuPy arrays, and the result of its first call, in which it is written down.
+
+    Args:
+        f: the function.
+        args: its positional and keyword arguments.
+    """
+    program, result = record(lambda p, o: f(*p, **o), args)
+    program = replace(simplify(program), name=getattr(f, "__name__", "function"))
+    device = next(int(leaf.device.id) for leaf in tree.leaves(args) if is_array(leaf))
+    return _FunctionPlan(CupyPlan(program, device=device)), result

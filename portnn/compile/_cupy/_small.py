@@ -1,0 +1,66 @@
+"""Kernels that no program asks for: gathering a batch, keeping a loss, casting to bfloat16."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from portnn.compile._cupy._kernels import KernelSource, blocks_for
+
+__all__ = ["bfloat16_kernel", "gather_kernel", "keep_kernel"]
+
+_UNITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long", 16: "sixteen"}
+
+
+def _named(parameters: str, body: str, blocks: int) -> KernelSource:
+    name = "portnn_" + hashlib.sha256(f"{parameters}{body}".encode()).hexdigest()[:16]
+    return KernelSource(name, f"KERNEL {name}({parameters}) {{\n{body}\n}}\n", blocks)
+
+
+def bfloat16_kernel(size: int) -> KernelSource:
+    """Parameters: float32 numbers, and as many of two bytes, which become their nearest bfloat16."""
+    blocks = blocks_for(size)
+    body = f"EACH(i, {size}LL, 0, {blocks}) {{ out[i] = to_bfloat16(x[i]); }}"
+    return _named("const float* x, unsigned short* out", body, blocks)
+
+
+def gather_kernel(
+    rows: Sequence[int], unit: Sequence[int], batch: int, step: int, places: int
+) -> KernelSource:
+    """The rows ``order[position * step + r]`` of several arrays, for r below `batch`.
+
+    Parameters: order (int64), position (one int64), and for each array its memory and that of its batch.
+
+    Args:
+        rows: bytes of a row of each array.
+        unit: bytes that may be moved at once, a divisor of the row's and of both addresses.
+        batch: how many rows.
+        step: how many rows the position counts at a time.
+        places: how many the order has; beyond it, where only warming up goes, the last row is taken.
+    """
+    parameters, bodies, first = ["const long long* order", "const long long* position"], [], 0
+    for n, (size, width) in enumerate(zip(rows, unit, strict=True)):
+        kind, units = _UNITS[width], size // width
+        blocks = blocks_for(batch * units)
+        parameters += [f"const {kind}* data{n}", f"{kind}* out{n}"]
+        bodies.append(
+            f"IN_BLOCKS({first}, {blocks}) {{\nEACH(i, {batch * units}LL, {first}, {blocks}) {{\n"
+            f"    long long row = i / {units}, column = i % {units}, place = position[0] * {step}LL + row;\n"
+            f"    place = place < {places}LL ? place : {places - 1}LL;\n"
+            f"    out{n}[i] = data{n}[order[place] * {units}LL + column];\n}}\n}}"
+        )
+        first += blocks
+    return _named(", ".join(parameters), "\n".join(bodies), first)
+
+
+def keep_kernel(dtype: str, places: int) -> KernelSource:
+    """Parameters: a loss, the list of losses, and two positions (one int64 each), one further afterwards.
+
+    The loss is written at the first of them, if the list has so many places.
+    """
+    kind = {"float16": "unsigned short", "float32": "float", "float64": "double"}[dtype]
+    body = (
+        f"EACH(i, 1, 0, 1) {{ if (position[0] < {places}LL) losses[position[0]] = loss[0]; "
+        "position[0] += 1; cursor[0] += 1; }"
+    )
+    return _named(f"const {kind}* loss, {kind}* losses, long long* position, long long* cursor", body, 1)

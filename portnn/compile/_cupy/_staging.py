@@ -1,0 +1,82 @@
+"""Data larger than the device's memory: chunks of it stream through two pinned and two device buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any, final
+
+import numpy as np
+
+from portnn._typing import Array
+from portnn.compile._cupy._driver import Driver
+
+__all__ = ["Staging", "fits"]
+
+_SHARE = 0.8  # of the free memory that data may take; the rest is for what the steps compute
+
+
+def fits(driver: Driver, data: Sequence[Any]) -> bool:
+    """Whether data may stay on the device as a whole."""
+    needed = sum(prod(x.shape) * np.dtype(str(x.dtype)).itemsize for x in data)
+    return needed <= _SHARE * driver.free_bytes()
+
+
+@final
+class Staging:
+    """Two slots, filled in turn while the steps of the other one's samples run.
+
+    Args:
+        driver: the device.
+        data: arrays in host memory with the samples first.
+        rows: how many samples a slot holds.
+
+    Attributes:
+        slots: for each slot the arrays on the device.
+    """
+
+    def __init__(self, driver: Driver, data: Sequence[Any], rows: int) -> None:
+        self._driver = driver
+        self._data = data
+        self._rows = rows
+        shapes = [((rows, *x.shape[1:]), str(x.dtype)) for x in data]
+        self._pinned = [[driver.pinned(*s) for s in shapes] for _ in range(2)]
+        self.slots: list[list[Array]] = [[driver.empty(*s) for s in shapes] for _ in range(2)]
+        self._sent = [driver.event(), driver.event()]
+        self._used = [driver.event(), driver.event()]
+        self._next = 0
+        for event in self._used:  # whoever had this memory before worked on the own stream
+            driver.mark(event, copying=False)
+
+    def chunks(self, order: Any | None, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Bring the samples of an epoch to the device, a chunk at a time.
+
+        Args:
+            order: a host permutation of the samples, or None.
+            start: the first place in the order.
+            stop: the place after the last.
+
+        Yields:
+            The slot where the next samples are, and how many. What the own stream is given until the next
+            chunk is asked for may read them; the host does not wait for it.
+        """
+        for begin in range(start, stop, self._rows):
+            end = min(begin + self._rows, stop)
+            slot, self._next = self._next, 1 - self._next
+            self._fill(slot, order, begin, end)
+            yield slot, end - begin
+            self._driver.mark(self._used[slot], copying=False)
+
+    def _fill(self, slot: int, order: Any | None, begin: int, end: int) -> None:
+        driver = self._driver
+        driver.wait_on_host(self._sent[slot])  # the pinned buffer is read until its last copy is done
+        for source, pinned in zip(self._data, self._pinned[slot], strict=True):
+            if order is None:
+                pinned[: end - begin] = source[begin:end]
+            else:
+                np.take(source, order[begin:end], axis=0, out=pinned[: end - begin], mode="clip")
+        driver.wait(self._used[slot], copying=True)  # the steps of its last samples must be over
+        for target, pinned in zip(self.slots[slot], self._pinned[slot], strict=True):
+            driver.send(target[: end - begin], pinned[: end - begin])
+        driver.mark(self._sent[slot], copying=True)
+        driver.wait(self._sent[slot], copying=False)

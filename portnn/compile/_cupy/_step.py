@@ -1,0 +1,141 @@
+"""One step of a training as work on a stream: gather a batch, run the plan, put results where they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import final
+
+import numpy as np
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.compile._cupy._driver import Driver
+from portnn.compile._cupy._execute import Execution
+from portnn.compile._cupy._plan import Precision, make_plan
+from portnn.compile._cupy._small import gather_kernel, keep_kernel
+from portnn.program import Program, record, simplify
+from portnn.tracing import Value
+
+__all__ = ["Source", "StepPlan"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Samples on the device.
+
+    Attributes:
+        data: arrays with the samples first.
+        order: int64, which sample comes at which place.
+        cursor: one int64, the number of the next batch.
+    """
+
+    data: tuple[Array, ...]
+    order: Array
+    cursor: Array
+
+
+@final
+class StepPlan:
+    """The plan for batches of one size.
+
+    Args:
+        driver: the device.
+        step: ``step(carry, *batch) -> (carry, loss)``.
+        carry: the buffers that hold what a step changes.
+        source: samples to write the program with.
+        rows: of a batch, and how many the cursor counts at a time.
+        total: the number of losses of an epoch.
+        precision: of matrix products.
+
+    Attributes:
+        obstacles: why a graph cannot hold the step.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        step: Callable[..., tuple[Tree, Array]],
+        carry: Tree,
+        source: Source,
+        rows: tuple[int, int],
+        total: int,
+        precision: Precision,
+        losses: Array | None = None,
+    ) -> None:
+        self._driver = driver
+        self._batch = [driver.empty((rows[0], *x.shape[1:]), str(x.dtype)) for x in source.data]
+        widths = [prod(x.shape[1:]) * np.dtype(str(x.dtype)).itemsize for x in source.data]
+        units = [
+            _unit(w, driver.address(x), driver.address(b))
+            for w, x, b in zip(widths, source.data, self._batch, strict=True)
+        ]
+        self._gather = gather_kernel(widths, units, *rows, source.order.shape[0])
+        self._fetch(source)
+        program = simplify(record(step, (carry, *self._batch))[0])
+        buffers = tree.leaves(carry)
+        results, loss = _checked(program, len(buffers))
+        self._plan = make_plan(
+            program, {id(r): i for r, i in zip(results, program.inputs, strict=False)}, precision
+        )
+        self._results = results
+        self._execution = Execution(self._plan, driver)
+        self.losses = driver.empty((total,), str(loss.dtype)) if losses is None else losses
+        self._keep = keep_kernel(str(loss.dtype), total)
+        self.obstacles = self._plan.obstacles
+        self.explain = self._plan.explain
+
+    def run(self, source: Source, buffers: list[Array], position: Array) -> None:
+        """Put one step on the stream.
+
+        Args:
+            source: where the samples come from; its cursor moves on by one.
+            buffers: what a step changes.
+            position: one int64, where the loss goes; moves on by one.
+        """
+        self._fetch(source)
+        made, loss = self._execution.run([*buffers, *self._batch])
+        self._settle(buffers, tree.leaves(made))
+        self._launch_keep(loss, source, position)
+
+    def _fetch(self, source: Source) -> None:
+        function = self._driver.compile([self._gather])[self._gather.name]
+        operands = [x for pair in zip(source.data, self._batch, strict=True) for x in pair]
+        self._driver.launch(function, self._gather.blocks, [source.order, source.cursor, *operands])
+
+    def _launch_keep(self, loss: Array, source: Source, position: Array) -> None:
+        function = self._driver.compile([self._keep])[self._keep.name]
+        self._driver.launch(function, self._keep.blocks, [loss, self.losses, position, source.cursor])
+
+    def _settle(self, buffers: list[Array], made: list[Array]) -> None:
+        """Results not written in place go to their buffers; those that lie in another buffer are saved first."""
+        moved = []
+        for buffer, array, value in zip(buffers, made, self._results, strict=True):
+            if array is not buffer:
+                moved.append(
+                    (buffer, self._driver.clone(array) if id(value) in self._plan.borrowed else array)
+                )
+        for buffer, array in moved:
+            self._driver.copy(buffer, array)
+
+
+def _unit(row: int, *addresses: int) -> int:
+    """The most bytes that may be moved at once."""
+    return next(n for n in (16, 8, 4, 2, 1) if all(x % n == 0 for x in (row, *addresses)))
+
+
+def _checked(program: Program, count: int) -> tuple[list[Value], Value]:
+    """The values of the new carry and the loss, which must fit what they replace."""
+    carry, loss = program.result
+    results = tree.leaves(carry)
+    if len(results) != count or type(loss) is not Value or loss.shape or "float" not in str(loss.dtype):
+        raise ValueError(
+            f"a step must return a carry of {count} arrays and a floating-point loss of shape (); "
+            f"got {len(results)} arrays and {loss!r}"
+        )
+    for name, old, new in zip(program.names, program.inputs, results, strict=False):
+        if old.shape != new.shape or old.dtype != new.dtype:
+            raise ValueError(f"a step must keep shapes and dtypes; {name[2:]} was {old!r} and became {new!r}")
+    return results, loss

@@ -20,7 +20,7 @@ class TorchModule(Torch):
         for i, (fan_in, fan_out) in enumerate(zip(task.sizes, task.sizes[1:], strict=False)):
             linear = torch.nn.Linear(fan_in, fan_out, device=self.place)
             with torch.no_grad():
-                linear.weight.copy_(self.params[2 * i].T)
+                linear.weight.copy_(self.params[2 * i])
                 linear.bias.copy_(self.params[2 * i + 1])
             layers += [linear, torch.nn.ReLU()]
         self.model = torch.nn.Sequential(*layers[:-1])

@@ -15,7 +15,9 @@ __all__ = ["Entry", "Session", "measure"]
 TOLERANCE = {"float32": 2e-4, "tf32": 1e-2, "bfloat16": 5e-2}  # of the loss, relative
 PAUSE = 0.05  # seconds in which the threads of the one before fall asleep
 TRIAL = 0.15  # seconds of a trial with some number of threads
-FEWEST = 3  # steps of a run, and rounds that are taken in any case
+WARM = 2  # steps of a first run: some libraries compile in the second
+FEWEST = 3  # rounds that are taken in any case
+PATIENCE = 12.0  # seconds that the checked steps may take
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Entry:
     Attributes:
         slug: which.
         title: its name in tables.
-        status: "ok", "missing", "failed" or "disagrees".
+        status: "ok", "missing", "too slow", "failed" or "disagrees".
         reason: why it is not ok.
         threads: the number of threads it is fastest with; None if it decides itself.
         loss: the loss after the checked steps.
@@ -44,8 +46,9 @@ class Entry:
 
     def fail(self, answer: dict[str, Any]) -> None:
         """Take over why there is no time."""
-        self.status = "missing" if "missing" in answer else "failed"
-        self.reason = answer.get("missing") or answer["failed"]
+        self.status, self.reason = next(
+            (s, answer[s]) for s in ("missing", "too slow", "failed") if s in answer
+        )
 
 
 class Failure(Exception):
@@ -105,12 +108,17 @@ class Session:
     def speed(self, slug: str, process: Process, seconds: float) -> tuple[float, int]:
         """Seconds a step, warm, and the number of steps that fit into `seconds`."""
         total = self.workload.steps * self.workload.epochs
-        count = min(FEWEST, total)
-        self.run(slug, process, 0, count)
-        rough, _ = self.run(slug, process, 0, count)
-        count = max(count, min(int(seconds / rough), total))
-        self.run(slug, process, 0, count)
+        rough = [self.run(slug, process, 0, min(WARM, total))[0] for _ in range(2)][1]
+        count = max(1, min(int(seconds / rough), total))
+        # Another number of steps may mean another compilation: the better of two runs has none.
         return min(self.run(slug, process, 0, count)[0] for _ in range(2)), count
+
+    def be_patient(self, seconds: float) -> None:
+        """Give up on a contender that would take minutes: the others would have no time left."""
+        epochs, steps = self.workload.checked
+        if epochs * steps * seconds > PATIENCE:
+            reason = f"{seconds * 1e3:.0f} ms a step, and {epochs * steps} have to be checked first"
+            raise Failure({"too slow": reason})
 
 
 def enter(session: Session, slug: str, expected: tuple[float | None, float | None]) -> Entry:
@@ -123,6 +131,7 @@ def enter(session: Session, slug: str, expected: tuple[float | None, float | Non
         for threads in choices if len(choices) > 1 else ():
             speeds[threads] = session.speed(slug, session.start(slug, threads), TRIAL)[0]
         entry.threads = min(speeds, key=lambda n: speeds[n]) if speeds else choices[0]
+        session.be_patient(speeds.get(entry.threads, 0.0))
         process = session.start(slug, entry.threads)
         if contender.computes:
             compare(entry, session.loss_after(process), expected, TOLERANCE[session.workload.precision])

@@ -50,13 +50,13 @@ def shift(x: Array, axis: Axis) -> Array:
     """
     x = plain(x)
     xp = namespace(x)
-    return xp.maximum(xp.max(x, axis=axis, keepdims=True), _lowest(x))
+    return xp.maximum(xp.max(x, axis=axis, keepdims=True), lowest(x))
 
 
 _limits: dict[tuple[type, DType], float] = {}
 
 
-def _lowest(x: Array) -> float:
+def lowest(x: Array) -> float:
     """The lowest finite number of the dtype of `x`; remembered, since libraries take their time to say."""
     key = (type(x), x.dtype)
     if key not in _limits:
@@ -111,7 +111,7 @@ def _logsumexp(x: Array, /, *, axis: Axis, keepdims: bool) -> Array:
 
 def _below(x: Array, top: Array) -> Array:
     """Differences from the maximum, where an infinite one counts as the highest finite number."""
-    highest = -_lowest(top)
+    highest = -lowest(top)
     return subtract(minimum(x, highest), minimum(top, highest))
 
 

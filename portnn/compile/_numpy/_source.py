@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from portnn.tracing import Value
+from portnn.tracing import Call, Value
 
-__all__ = ["Source"]
+__all__ = ["Source", "Writer"]
 
 
 @final
@@ -64,6 +64,13 @@ class Source:
             return self.name(x)
         return self.bind(_number(x, partner), "k")
 
+    def seen_as(self, name: str, dtype: Any) -> str:
+        """The array of this name as elements of another dtype of the same size."""
+        array = self._objects.get(name)
+        if array is None:
+            return f"{name}.view({self.bind(dtype, 'k')})"
+        return self.bind(array.view(dtype), "a")
+
     def nested(self, x: Any, *, scalars: bool = False) -> str:
         """An argument that may be a list or tuple with values in it.
 
@@ -91,6 +98,10 @@ class Source:
         # The text was made above from names of its own; `dataclasses` makes functions in the same way.
         exec(compile(text, "<portnn plan>", "exec"), names)  # noqa: S102
         return names["plan"], text
+
+
+Writer: TypeAlias = Callable[[Source, Call, str], None]
+"""Adds the lines of a call to a source; the name is that of the array for the result."""
 
 
 def _has_value(x: Any) -> bool:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from portnn.compile._numpy._kinds import ufunc_of
-from portnn.compile._numpy._source import Source
+from portnn.compile._numpy._selection import select_writer
+from portnn.compile._numpy._source import Source, Writer
 from portnn.tracing import Call, Value
 
-__all__ = ["Writer", "writer_of"]
-
-Writer: TypeAlias = Callable[[Source, Call, str], None]
-"""Adds lines to a source; the name is that of the array for the result."""
+__all__ = ["writer_of"]
 
 _REDUCTIONS: dict[str, tuple[Callable[..., Any], np.ufunc]] = {
     "sum": (np.sum, np.add), "prod": (np.prod, np.multiply), "max": (np.max, np.maximum),
@@ -114,22 +112,6 @@ def _cast(call: Call) -> Writer | None:
     return write
 
 
-def _where(call: Call) -> Writer | None:
-    if call.function is not np.where or len(call.args) != 3 or call.options:
-        return None
-    condition = call.args[0]
-    if type(condition) is not Value or condition.dtype.kind != "b":
-        return None
-
-    def write(source: Source, call: Call, out: str) -> None:
-        copy = source.bind(np.copyto, "f")
-        x, y = (source.operand(a, call.result) for a in call.args[1:])
-        source.add(f"{copy}({out}, {y})")
-        source.add(f"{copy}({out}, {x}, where={source.operand(condition)})")
-
-    return write
-
-
 def _take(call: Call) -> Writer | None:
     if call.function is not np.take or len(call.args) != 2 or set(call.options) - {"axis"}:
         return None
@@ -157,6 +139,16 @@ def _take(call: Call) -> Writer | None:
     return write
 
 
+def _count(call: Call) -> Writer | None:
+    if call.result.shape or not _only(call, "axis", "keepdims") or call.args[0].dtype.kind != "b":
+        return None
+
+    def write(source: Source, call: Call, out: str) -> None:
+        source.add(f"{out}[()] = {source.bind(np.count_nonzero, 'f')}({source.operand(call.args[0])})")
+
+    return write
+
+
 def _join(call: Call) -> Writer | None:
     function = _JOINS[call.name]
     if len(call.args) != 1 or set(call.options) - {"axis"} or call.function.__name__ not in ("concatenate", "stack"):
@@ -174,5 +166,5 @@ def _join(call: Call) -> Writer | None:
 
 _FINDERS: dict[str, Callable[[Call], Writer | None]] = {
     **dict.fromkeys(_REDUCTIONS, _reduction), **dict.fromkeys(_POSITIONS, _position),
-    **dict.fromkeys(_JOINS, _join), "astype": _cast, "mean": _mean, "take": _take, "where": _where,
+    **dict.fromkeys(_JOINS, _join), "astype": _cast, "count_nonzero": _count, "mean": _mean, "take": _take, "where": select_writer,
 }  # fmt: skip

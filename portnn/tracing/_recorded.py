@@ -140,7 +140,7 @@ class RecordedArray:
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over an array without axes; write x[None]")
-        return iter([self[i] for i in range(self.shape[0])])
+        return iter([self[i, ...] for i in range(self.shape[0])])
 
     def __len__(self) -> int:
         if not self.shape:

@@ -161,9 +161,11 @@ def test_operators_either_way(op, backend):
 @pytest.mark.parametrize("op", [operator.neg, operator.pos, operator.abs, operator.invert])
 def test_operators_of_one(op, backend):
     host = np.asarray([1, -2, 3], dtype="int32")
-    program, found = record(op, (backend.asarray(host),))
+    x = backend.asarray(host)
+    program, found = record(op, (x,))
     name = STANDARD.get(op.__name__, op.__name__)
-    assert [call.name for call in program.calls] == [name]
+    # torch's +x is x itself: nothing was done.
+    assert [call.name for call in program.calls] == ([] if found is x else [name])
     np.testing.assert_array_equal(backend.to_numpy(found), op(host))
 
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 from portnn import losses, ops, tree
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend, convert_like, get_backend
-from portnn.losses import Task, task_of
+from portnn.compile import Predictor
+from portnn.losses import Task, link_of, task_of
 from portnn.network._inputs import (
     bring_inputs,
     bring_targets,
@@ -16,6 +17,7 @@ from portnn.network._inputs import (
     check_detached,
     without_ignored,
 )  # fmt: skip
+from portnn.network._measures import decide
 from portnn.network._summary import input_shape_of, summarize
 from portnn.nn import Layer, Sequential
 from portnn.optim import Optimizer
@@ -50,6 +52,7 @@ class Model:
         self.dtype = dtype
         self.epochs = 0
         self._sample_shape = input_shape_of(self.layer)
+        self._predictors: dict[str, Predictor] = {}
         self._fitted: tuple[Optimizer, Tree] | None = None
         self.steps = 0
         self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
@@ -130,19 +133,55 @@ class Model:
 
     def _forward(self, x: Array) -> Array:
         """Raw predictions for inputs on the backend."""
+        self._check_sample(x)
+        with self.backend.activate():
+            n = x.shape[0]
+            bound = self.params, self.state
+            if n <= _ROWS:
+                return self._predictor("raw")(bound, x)
+            parts = [self._predictor("raw")(bound, x[i : min(i + _ROWS, n), ...]) for i in range(0, n, _ROWS)]
+            return ops.concat(parts, axis=0)
+
+    def _check_sample(self, x: Array) -> None:
+        """There is a batch axis before those of a sample."""
         sample = input_shape_of(self.layer)
         if sample is not None and len(x.shape) <= len(sample):
             shape = ", ".join(["n", *map(str, sample)])
             raise ValueError(
                 f"x: expected shape ({shape}), got {len(x.shape)} axis; for one sample write x[None]"
             )
+
+    def _show(self, kind: str, x: ArrayLike) -> Any:
+        """What `x` is answered: "decided" or "linked" predictions, in the library of `x`."""
+        predictor = self._predictor(kind)
+        found = predictor.ready((self.params, self.state), x)
+        if found is not None:
+            return found
+        inputs = bring_inputs(x, self.backend, self.dtype)
+        if inputs.shape[0] > _ROWS:
+            return self._answer(self._shown(kind, self._forward(inputs)), x)
+        self._check_sample(inputs)
         with self.backend.activate():
-            n = x.shape[0]
-            parts = [
-                self.layer.apply(self.params, x[i : min(i + _ROWS, n), ...], state=self.state)[0]
-                for i in range(0, n, _ROWS)
-            ]
-            return parts[0] if len(parts) == 1 else ops.concat(parts, axis=0)
+            return self._answer(predictor((self.params, self.state), inputs), x)
+
+    def _shown(self, kind: str, predictions: Array) -> Array:
+        """Raw predictions as they are, as decisions, or as the loss's link makes them."""
+        if kind == "decided":
+            return decide(predictions, self.task)
+        link: Array = link_of(self.loss)(predictions) if kind == "linked" else predictions
+        return link
+
+    def _predictor(self, kind: str) -> Predictor:
+        """The network as a function of its parameters and inputs, planned for the shapes that come again."""
+        found = self._predictors.get(kind)
+        if found is None:
+            layer, shown = self.layer, self._shown
+            found = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
+            self._predictors[kind] = found
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to
 
     def _answer(self, result: Array, question: ArrayLike) -> Any:
         """A result in the library of the question."""

@@ -9,8 +9,7 @@ from typing import Any, Self, final
 from portnn._typing import Array, ArrayLike
 from portnn.backend import Backend
 from portnn.losses import Task, link_of
-from portnn.network._inputs import bring_inputs
-from portnn.network._measures import decide, score_of
+from portnn.network._measures import score_of
 from portnn.network._trainable import Trainable
 
 __all__ = ["Network"]
@@ -111,10 +110,7 @@ class Network(Trainable):
             TypeError: if `x` is not made of real numbers.
             ValueError: if its shape does not fit, it is empty, or it has NaN.
         """
-        predictions = self._forward(bring_inputs(x, self.backend, self.dtype))
-        if self.task is Task.VALUES:
-            return self._answer(link_of(self.loss)(predictions), x)
-        return self._answer(decide(predictions, self.task), x)
+        return self._show("linked" if self.task is Task.VALUES else "decided", x)
 
     def predict_proba(self, x: ArrayLike) -> Any:
         """Probabilities: of each class, or of yes for each label.
@@ -133,8 +129,7 @@ class Network(Trainable):
             raise TypeError(
                 "predict_proba: the network's loss is for values, which have no probabilities; use predict"
             )
-        predictions = self._forward(bring_inputs(x, self.backend, self.dtype))
-        return self._answer(link_of(self.loss)(predictions), x)
+        return self._show("linked", x)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file: its description as plain data, and its arrays.

@@ -1,0 +1,111 @@
+"""Inference: a function of parameters that stay and inputs that come, one small batch after the other."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, final
+
+import numpy as np
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.compile._jit import jit
+from portnn.compile._numpy import NumpyPlan
+from portnn.compile._signature import Signature, signature
+from portnn.program import record, simplify
+from portnn.tracing import ControlFlowError, Value
+
+__all__ = ["Predictor"]
+
+_SHAPES = 16  # plans that are kept
+_LARGEST = 64 * 2**20  # bytes of intermediate results that a plan may keep for the next call
+
+
+@final
+class Predictor:
+    """``f(bound, x)``, planned for the shapes of `x` that come again.
+
+    The first call with a shape carries the function out as it stands; the second writes it down. Whoever
+    asks once pays nothing for a plan, whoever asks all the time has one.
+
+    Args:
+        f: a pure function of a tree of arrays and an array, which returns an array.
+    """
+
+    def __init__(self, f: Callable[[Tree, Array], Array]) -> None:
+        self._f = f
+        self._jitted = jit(f)
+        self._plans: OrderedDict[Any, NumpyPlan | None] = OrderedDict()
+        self._ids: list[int] = []
+        self._held: list[Array] = []
+        self._mark: Signature = ()
+        self._lock = Lock()
+
+    def __call__(self, bound: Tree, x: Array) -> Array:
+        """The function's value.
+
+        Args:
+            bound: the tree; plans stay good while its structure, shapes and dtypes do.
+            x: the array.
+        """
+        if type(x) is not np.ndarray:
+            return self._jitted(bound, x) if self._again(bound, (type(x), x.shape, x.dtype)) else self._f(bound, x)
+        key = (x.shape, x.strides, x.dtype)
+        with self._lock:
+            if self._again(bound, key):
+                plan = self._plans[key] or self._planned(bound, x, key)
+                if plan is not None:
+                    (y,) = plan.run(*self._held, x)
+                    return y
+        return self._f(bound, x)
+
+    def ready(self, bound: Tree, x: Any) -> Array | None:
+        """The value for finite NumPy numbers that there is a plan for; None for all others.
+
+        Nothing is done but to look at them: what is wrong with others is for the caller to say.
+
+        Args:
+            bound: as for a call.
+            x: anything.
+        """
+        if type(x) is not np.ndarray:
+            return None
+        key = (x.shape, x.strides, x.dtype)
+        if self._plans.get(key) is None or (x.dtype.kind == "f" and not np.isfinite(x).all()):
+            return None
+        return self(bound, x)
+
+    def _again(self, bound: Tree, key: Any) -> bool:
+        """Whether this was asked before with such bound arrays."""
+        leaves = tree.leaves(bound)
+        ids = [*map(id, leaves)]
+        if ids != self._ids:
+            mark, _ = signature(bound)
+            if mark != self._mark:
+                self._plans.clear()
+                self._mark = mark
+            self._ids, self._held = ids, leaves
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            return True
+        self._plans[key] = None
+        if len(self._plans) > _SHAPES:
+            self._plans.popitem(last=False)
+        return False
+
+    def _planned(self, bound: Tree, x: Array, key: Any) -> NumpyPlan | None:
+        """Write the function down; None if it cannot be, or if a plan would keep too much memory."""
+        try:
+            program = simplify(record(self._f, (bound, x))[0])
+        except ControlFlowError:  # a layer that looks at values: it is carried out as it stands
+            return None
+        result = program.result
+        if type(result) is not Value or result in program.inputs:
+            return None
+        plan = NumpyPlan(program.calls, program.inputs, [result])
+        if plan.memory.size > _LARGEST or plan.holds(result):
+            return None
+        self._plans[key] = plan
+        return plan

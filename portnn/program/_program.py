@@ -42,9 +42,9 @@ class Program:
         >>> import numpy as np
         >>> from portnn import ops
         >>> from portnn.program import trace
-        >>> program = trace(ops.softmax)(np.ones((64, 10), dtype=np.float32))
-        >>> [line.name for line in program.lines], len(program.calls), program.flops
-        (['softmax'], 8, 3392)
+        >>> program = trace(ops.linear)(np.ones((64, 784)), np.ones((784, 10)), np.ones(10))
+        >>> [line.name for line in program.lines], [call.name for call in program.calls], program.flops
+        (['linear'], ['matmul', 'add'], 1004160)
     """
 
     name: str

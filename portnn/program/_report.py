@@ -74,7 +74,7 @@ class LockstepReport:
 
     def __str__(self) -> str:
         first = self.first
-        verdict = f"no primitive differs by more than is tolerated ({len(self.lines)} lines)"
+        verdict = f"no primitive differs by more than is tolerated; lines compared: {len(self.lines)}"
         if first is not None:
             verdict = f"the first primitive that differs: {first.name}, in line {first.index}: {first.text}"
         head = ("line", "primitive", "results", "max |a - b|", "relative", "tolerance", "accumulated", "")

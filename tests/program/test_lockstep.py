@@ -200,7 +200,7 @@ def test_the_report():
     assert repr(report) == "LockstepReport(function='odd', sides=('numpy', 'array_api_strict'))"
     agree = lockstep(ops.exp, (X,), ("cpu", "array_api_strict"))
     assert str(agree).endswith(
-        "no primitive differs by more than is tolerated (1 lines)\nevery result is the same on both"
+        "no primitive differs by more than is tolerated; lines compared: 1\nevery result is the same on both"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import isfinite
 from threading import Lock
 from typing import Any, final
 
@@ -72,10 +73,15 @@ class Predictor:
         """
         if type(x) is not np.ndarray:
             return None
-        key = (x.shape, x.strides, x.dtype)
-        if self._plans.get(key) is None or (x.dtype.kind == "f" and not np.isfinite(x).all()):
+        plan = self._plans.get((x.shape, x.strides, x.dtype))
+        if plan is None:
             return None
-        return self(bound, x)
+        leaves = tree.leaves(bound)
+        if [*map(id, leaves)] != self._ids or not _finite(x):
+            return None
+        with self._lock:
+            (y,) = plan.run(*leaves, x)
+        return y
 
     def _again(self, bound: Tree, key: Any) -> bool:
         """Whether this was asked before with such bound arrays."""
@@ -109,3 +115,11 @@ class Predictor:
             return None
         self._plans[key] = plan
         return plan
+
+
+def _finite(x: Array) -> bool:
+    """Whether all numbers are surely finite, at one look: a sum of squares that is finite has no other terms."""
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+        return x.dtype.kind in "iub"
+    flat = x.reshape(-1)
+    return isfinite(np.dot(flat, flat))

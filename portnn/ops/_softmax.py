@@ -69,8 +69,8 @@ def _softmax(x: Array, /, *, axis: int) -> Array:
     check_floating("softmax", x)
     xp = namespace(x)
     e = xp.exp(x - shift(x, axis))
-    total = xp.sum(e, axis=axis, keepdims=True)
-    return e / xp.where(total == 0, 1.0, total)
+    # The largest term is one, so the sum is at least that, or zero in a row of nothing but -inf.
+    return e / xp.maximum(xp.sum(e, axis=axis, keepdims=True), 1.0)
 
 
 # With s = sum(g y) along the axis: y (g - s)
@@ -153,8 +153,8 @@ def _log_softmax(x: Array, /, *, axis: int) -> Array:
     check_floating("log_softmax", x)
     xp = namespace(x)
     shifted = x - shift(x, axis)
-    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)
-    return shifted - xp.log(xp.where(total == 0, 1.0, total))
+    total = xp.sum(xp.exp(shifted), axis=axis, keepdims=True)  # at least one, or zero: see `_softmax`
+    return shifted - xp.log(xp.maximum(total, 1.0))
 
 
 # g - softmax(x) sum(g)

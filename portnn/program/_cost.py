@@ -12,11 +12,11 @@ from portnn.tracing import Call, Value
 __all__ = ["bytes_of", "contraction", "flops_of", "is_view"]
 
 _VIEWS = frozenset({
-    "broadcast_arrays", "broadcast_to", "expand_dims", "matrix_transpose", "moveaxis", "permute_dims",
-    "reshape", "squeeze", "unstack",
+    "broadcast_arrays", "broadcast_to", "expand_dims", "linalg.diagonal", "linalg.matrix_transpose",
+    "matrix_transpose", "moveaxis", "permute_dims", "reshape", "squeeze", "unstack",
 })  # fmt: skip
 _MOVES = _VIEWS | {
-    "asarray", "astype", "concat", "copy", "flip", "from_dlpack", "getitem", "imag", "linalg.diagonal",
+    "asarray", "astype", "concat", "copy", "flip", "from_dlpack", "getitem", "imag",
     "meshgrid", "nonzero", "positive", "real", "repeat", "roll", "stack", "take", "take_along_axis", "tile",
     "to_device", "tril", "triu",
 }  # fmt: skip

@@ -58,6 +58,7 @@ CASES = {
     "reduction": (ops.sum, (array(3, 4),), 12, 48 + 4),
     "float64": (ops.max, (array(5, dtype="float64"),), 5, 40 + 8),
     "view": (lambda x: ops.permute_dims(x, (1, 0)), (array(3, 4),), 0, 0),
+    "extension": (lambda x: x.__array_namespace__().linalg.matrix_transpose(x), (array(3, 4),), 0, 0),
     "slice": (lambda x: x[1:], (array(3, 4),), 0, 0),
     "copy": (lambda x: ops.concat((x, x)), (array(3),), 0, 12 + 24),
     "take": (lambda x, i: ops.take(x, i, axis=0), (array(100, 2), np.asarray([1, 5])), 0, 16 + 16 + 16),

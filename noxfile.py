@@ -154,6 +154,14 @@ def check_wheel(session: nox.Session, wheel: Path) -> None:
         session.error(f"expected the package's code and py.typed alone, got also {strays[:5]}")
 
 
+@nox.session(venv_backend="virtualenv")
+def bench(session: nox.Session) -> None:
+    """Measure portnn beside its peers, ten minutes; what stands after ``--`` are the benchmark's options."""
+    session.install(TORCH)
+    session.install("-e", ".", *group("bench"))
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
 @nox.session
 def conformance(session: nox.Session) -> None:
     """Hold portnn to array-api-tests: ARRAY_API_TESTS_DIR names the suite's folder, else it is cloned."""

@@ -6,8 +6,11 @@ stand-in. It prints a line of JSON: bytes at the peak, before the data, and of t
 
 from __future__ import annotations
 
+import gzip
 import json
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +38,38 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def stream(folder: Path, name: str) -> Any:
+    """An IDX file, plain or compressed, as a stream that stands behind its header; and its samples."""
+    for file, opened in ((folder / name, open), (folder / f"{name}.gz", gzip.open)):
+        if file.exists():
+            source = opened(file, "rb")
+            axes = struct.unpack(">HBB", source.read(4))[2]
+            return source, struct.unpack(f">{axes}I", source.read(4 * axes))[0]
+    raise FileNotFoundError(f"{folder}: no {name}")
+
+
+def parts(folder: Path) -> tuple[int, Iterator[Any], Any, str]:
+    """How many images there are, the images as bytes part by part, the labels, and which data they are.
+
+    The images are never in memory all at once: as float32 they take four times what they take as bytes.
+    """
+    try:
+        source, count = stream(folder, "train-images-idx3-ubyte")
+        with stream(folder, "train-labels-idx1-ubyte")[0] as labels:
+            y = np.frombuffer(labels.read(), dtype=np.uint8)
+    except FileNotFoundError:
+        images = (inputs.stand_in(PART)[0] for _ in range(60))
+        return 60 * PART, images, np.arange(60 * PART) % 10, inputs.STAND_IN
+    pieces = iter(lambda: source.read(784 * PART), b"")
+    return count, (np.frombuffer(piece, dtype=np.uint8) for piece in pieces), y, "MNIST"
+
+
 def load(folder: Path) -> tuple[Any, Any, str]:
-    """Images (n, 784) as float32 from 0 to 1, converted in parts; labels; which data they are."""
-    images, labels, data = inputs.load(folder)
-    x = np.empty((len(images), 784), dtype=np.float32)
-    for i in range(0, len(x), PART):
-        np.divide(images[i : i + PART].reshape(-1, 784), 255, out=x[i : i + PART])
+    """Images (n, 784) as float32 from 0 to 1; labels; which data they are."""
+    count, pieces, labels, data = parts(folder)
+    x = np.empty((count, 784), dtype=np.float32)
+    for i, piece in enumerate(pieces):
+        np.divide(piece.reshape(-1, 784), 255, out=x[i * PART : (i + 1) * PART])
     return x, labels, data
 
 

@@ -38,7 +38,8 @@ class Process:
             env=clean_environment(extra),
         )  # fmt: skip
         self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
 
     def _listen(self) -> None:
         for line in self.child.stdout:
@@ -68,7 +69,9 @@ class Process:
         if self.child.poll() is None:
             self.child.kill()
             self.child.wait()
-        self.child.stdin.close()
+        self.listener.join()
+        for stream in (self.child.stdin, self.child.stdout, self.errors):
+            stream.close()
 
 
 class Pool:

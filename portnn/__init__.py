@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from portnn import data, losses, metrics, nn, optim, plot, random, serialize, testing, tree
     from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
     from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
+    from portnn.compile import Jitted, PlanError, PlanWarning, RetraceWarning, jit
     from portnn.network import Network
     from portnn.nn import (
         MLP,
@@ -72,14 +73,18 @@ __all__ = [
     "Epoch",
     "Flatten",
     "History",
+    "Jitted",
     "Layer",
     "Linear",
     "Network",
     "NonFiniteGradientError",
     "PReLU",
+    "PlanError",
+    "PlanWarning",
     "Primitive",
     "Program",
     "Rescale",
+    "RetraceWarning",
     "Sequential",
     "__version__",
     "available_backends",
@@ -96,6 +101,7 @@ __all__ = [
     "hard_swish",
     "hard_tanh",
     "identity",
+    "jit",
     "leaky_relu",
     "lockstep",
     "log_sigmoid",
@@ -144,7 +150,7 @@ _MODULES = (
     "plot",
 )
 # The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
-_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "serialize", "train", "network")
+_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "serialize", "compile", "train", "network")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from portnn.tracing._array import TracedArray
 from portnn.tracing._recorded import RecordedArray, is_array, record_call
 
 __all__: list[str] = []
@@ -24,6 +25,8 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
     standard = _NAMES.get(name, name)
 
     def method(self: RecordedArray, other: Any) -> Any:
+        if type(other) is TracedArray:  # which lies above: it knows what to do with arrays below it
+            return NotImplemented
         if not isinstance(other, bool | int | float | complex) and not is_array(other):
             return NotImplemented
         args = (other, self) if reflected else (self, other)

@@ -9,6 +9,7 @@ from typing import Any, final
 import array_api_compat
 
 from portnn._typing import Namespace
+from portnn.tracing._array import TracedArray
 from portnn.tracing._recorded import RecordedArray, record_call
 
 __all__ = ["RecordingNamespace", "recorded"]
@@ -75,8 +76,8 @@ _NAMES = {
 
 def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
-    if method != "__call__" or "out" in options:
-        return NotImplemented
+    if method != "__call__" or "out" in options or any(type(x) is TracedArray for x in inputs):
+        return NotImplemented  # a traced array lies above, and knows what to do with arrays below it
     return record_call(self._namespace, _NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, inputs, options)
 
 

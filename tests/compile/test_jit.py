@@ -1,0 +1,289 @@
+"""`jit`: signatures, the cache, what is said when it cannot help, and what it never does."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+import warnings
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+
+from portnn import ops
+from portnn.autodiff import grad, value_and_grad
+from portnn.compile import RetraceWarning, jit
+from portnn.tracing import ControlFlowError
+from tests.backends import BackendUnderTest
+from tests.helpers import assert_close
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+class Counted:
+    """A function that counts how often Python carries it out."""
+
+    def __init__(self, f: Any) -> None:
+        self.f = f
+        self.calls = 0
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.calls += 1
+        return self.f(*args, **options)
+
+
+def test_a_function_is_written_down_once_for_each_signature() -> None:
+    f = Counted(lambda x: x * 2.0 + 1.0)
+    planned = jit(f)
+    for _ in range(3):
+        np.testing.assert_array_equal(planned(X), X * 2.0 + 1.0)
+    assert f.calls == 1
+    for other in (X[:1], X.astype(np.float64), np.asfortranarray(X), X[:, ::2]):
+        np.testing.assert_array_equal(planned(other), other * 2.0 + 1.0)
+        np.testing.assert_array_equal(planned(other), other * 2.0 + 1.0)
+    assert (f.calls, planned.plans) == (5, 5)
+
+
+@dataclass(frozen=True)
+class Config:
+    power: int
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((X, 2), (X, 3)),
+        ((X, 1.0), (X, 1)),
+        ((X, 0.0), (X, -0.0)),
+        ((X, True), (X, 1)),
+        ((X, Config(2)), (X, Config(3))),
+        ((X, "a"), (X, "b")),
+        ((X, None), (X, ())),
+        (({"a": X, "b": X * 2.0},), ({"b": X, "a": X * 2.0},)),
+        (([X],), ((X,),)),
+    ],
+    ids=lambda args: type(args[-1]).__name__,
+)
+def test_constants_and_structure_are_part_of_the_signature(first: Any, second: Any) -> None:
+    f = Counted(lambda *args: [leaf for leaf in args if isinstance(leaf, int)] or ops.sum(_first(args)))
+    planned = jit(f)
+    for args in (first, second, first, second):
+        assert repr(planned(*args)) == repr(f.f(*args))
+    assert f.calls == 2
+
+
+def _first(args: Any) -> Any:
+    tree = args[0]
+    return tree["a"] if isinstance(tree, dict) else tree[0] if isinstance(tree, list | tuple) else tree
+
+
+def test_keywords_are_arguments() -> None:
+    planned = jit(lambda x, *, scale, power=1: x**power * scale)
+    assert planned(np.asarray(3.0), scale=np.asarray(2.0), power=2) == 18.0
+    assert planned(np.asarray(2.0), scale=np.asarray(5.0), power=2) == 20.0
+    assert planned(np.asarray(2.0), scale=np.asarray(5.0)) == 10.0
+
+
+def test_the_cache_is_bounded() -> None:
+    f = Counted(lambda x: x + 1.0)
+    planned = jit(f, cache_size=2)
+    sizes = (1, 2, 1, 3, 1, 2)  # 1 stays: it was used last when 3 came, so 2 had to go
+    for n in sizes:
+        planned(np.zeros(n))
+    assert (planned.plans, f.calls) == (2, 4)
+    planned.clear()
+    assert planned.plans == 0
+
+
+def test_an_argument_that_keeps_changing_is_named() -> None:
+    planned = jit(lambda params, rate: params["w"] * rate)
+    with pytest.warns(RetraceWarning, match=r"written down 8 times.*0\.1: 0\.6, then 0\.7.*without axes") as found:
+        for i in range(12):
+            planned({"w": X}, i / 10)
+    assert len(found) == 1
+    assert len(str(found[0].message)) < 300
+
+
+def test_functions_of_arrays_without_axes_are_written_down_once() -> None:
+    planned = jit(lambda x, rate: x * rate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in range(20):
+            np.testing.assert_array_equal(planned(X, np.asarray(i, dtype=np.float32)), X * np.float32(i))
+
+
+def test_what_it_returns_is_the_callers() -> None:
+    planned = jit(lambda x: (x, x, x * 1.0, ops.ones_like(x), x.T, -x))
+    x = X.copy()
+    planned(x)
+    results = [planned(x), planned(x)]
+    for result in results[0][:4]:
+        result[...] = 99.0
+    np.testing.assert_array_equal(x, X)
+    assert not np.shares_memory(results[0][0], results[0][1])
+    expected = (X, X, X, np.ones_like(X), X.T, -X)
+    for actual, wanted in zip(planned(x), expected, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
+    for actual, wanted in zip(results[1], expected, strict=True):
+        np.testing.assert_array_equal(actual, wanted)
+
+
+def test_results_of_one_call_outlive_the_next() -> None:
+    planned = jit(lambda x: [ops.exp(x) + 1.0, ops.sum(x), x[0, 1:], ops.sort(x, axis=1)])
+    kept = planned(X), planned(X), planned(X + 1.0)
+    again = planned(X)
+    for a, b in zip(kept[1], again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(kept[2][0], np.exp(X + 1.0) + 1.0)
+
+
+def test_the_callers_arrays_are_not_changed() -> None:
+    held = X.copy()
+    held.flags.writeable = False
+    planned = jit(value_and_grad(lambda w: ops.sum(ops.square(w * 2.0))))
+    for _ in range(3):
+        value, gradient = planned(held)
+    np.testing.assert_array_equal(gradient, X * 8.0)
+    np.testing.assert_array_equal(held, X)
+    assert gradient.flags.writeable
+
+
+def test_jit_within_jit_and_within_grad() -> None:
+    inner = jit(lambda x: ops.sum(x * x * x))
+    np.testing.assert_array_equal(grad(inner)(X), 3.0 * X * X)
+    outer = jit(lambda x: inner(x) + inner(x * 2.0))
+    for _ in range(2):
+        assert float(outer(X)) == float(inner(X) + inner(X * 2.0))
+    np.testing.assert_array_equal(jit(grad(lambda x: grad(inner)(x)[0, 1]))(X)[0], [0.0, 6.0, 0.0])
+
+
+def test_closed_over_arrays_are_constants() -> None:
+    w = X.copy()
+    planned = jit(lambda x: x + w)
+    planned(X)
+    np.testing.assert_array_equal(planned(X), X + w)
+
+
+def test_a_tracer_that_is_closed_over_is_an_error() -> None:
+    def f(w: Any) -> Any:
+        return jit(lambda x: ops.sum(ops.multiply(x, w)))(X)
+
+    with pytest.raises(TypeError, match="as an argument"):
+        grad(f)(X)
+
+
+@pytest.mark.parametrize(
+    ("f", "text"),
+    [
+        (lambda x: x if x[0, 0] > 0 else -x, r"where\(condition"),
+        (lambda x: x * float(ops.sum(x)), "float"),
+        (lambda x: x[x > 0], r"where\(mask"),
+        (lambda x: [x] * int(x[0, 0]), "int"),
+    ],
+)
+def test_control_flow_on_values(f: Any, text: str) -> None:
+    planned = jit(f)
+    for _ in range(2):
+        with pytest.raises(ControlFlowError, match=text) as error:
+            planned(X)
+        assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: jit(3), TypeError, r"expected a function, got int; write jit\(f\)"),
+        (lambda: jit(abs, cache_size=0), ValueError, "at least 1, got 0"),
+        (lambda: jit(abs, cache_size=True), TypeError, "must be an integer, got bool"),
+        (lambda: jit(lambda x, s: x)(X, {1, 2}), TypeError, r"argument 0\.1 is of type set"),
+    ],
+)
+def test_bad_input(call: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text) as error:
+        call()
+    assert len(str(error.value)) < 300
+
+
+def test_positions_that_do_not_exist_are_still_an_error() -> None:
+    planned = jit(lambda x, i: ops.take(x, i, axis=1) * 1.5)
+    for places in ([0, 2, 1], [-1, -3, 0], [2, 2, 2]):
+        i = np.asarray(places)
+        np.testing.assert_array_equal(planned(X, i), X[:, i] * 1.5)
+    for places in ([0, 3, 1], [0, -4, 1]):
+        with pytest.raises(IndexError, match="out of bounds"):
+            planned(X, np.asarray(places))
+
+
+def test_threads_do_not_meet_in_a_plans_memory() -> None:
+    planned = jit(lambda x: ops.sum(ops.exp(x @ x) - 1.0, axis=0))
+    inputs = [np.random.default_rng(i).normal(size=(40, 40)).astype(np.float32) / 40 for i in range(4)]
+    expected = [planned.function(x) for x in inputs]
+    planned(inputs[0])
+    wrong: list[int] = []
+
+    def work(i: int) -> None:
+        for _ in range(200):
+            if not np.array_equal(planned(inputs[i]), expected[i]):
+                wrong.append(i)
+
+    threads = [Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_memory_does_not_grow() -> None:
+    w = {"w": np.random.default_rng(0).normal(size=(8, 8))}
+    step = jit(value_and_grad(lambda w, x: ops.mean(ops.square(ops.tanh(x @ w["w"])))))
+    x = np.random.default_rng(1).normal(size=(16, 8))
+    for _ in range(3):
+        step(w, x)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(10_000):
+            step(w, x)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 20_000
+
+
+def test_explain() -> None:
+    planned = jit(lambda x: ops.sum(x * 2.0))
+    text = planned.explain(X)
+    assert text.startswith("NumPy plan of <lambda>: 2 calls, 64 bytes")
+    assert "def plan(" in text
+    assert planned.plans == 1
+    assert "no array" in planned.explain(3)
+
+
+def test_functions_keep_their_names() -> None:
+    def energy(x: Any) -> Any:
+        """Squared."""
+        return ops.sum(ops.square(x))
+
+    planned = jit(energy)
+    assert (planned.__name__, planned.__doc__) == ("energy", "Squared.")
+    assert "energy" in repr(planned)
+
+
+def test_every_backend(backend: BackendUnderTest) -> None:
+    def loss(params: Any, x: Any) -> Any:
+        return ops.mean(ops.square(ops.tanh(ops.matmul(x, params["w"])) - 0.5))
+
+    host = {"w": np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)}
+    planned = jit(value_and_grad(loss))
+    for seed in (1, 2):
+        x = np.random.default_rng(seed).normal(size=(4, 3)).astype(np.float32)
+        value, gradient = planned({"w": backend.asarray(host["w"])}, backend.asarray(x))
+        expected, wanted = value_and_grad(loss)(host, x)
+        assert_close(value, np.asarray(expected), rtol=1e-5, backend=backend)
+        assert_close(gradient["w"], wanted["w"], rtol=1e-5, atol=1e-6, backend=backend)
+    assert planned.plans == 1

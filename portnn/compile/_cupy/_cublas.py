@@ -1,8 +1,8 @@
 """cuBLAS through ctypes: the library that CuPy has loaded, with a handle and a workspace of our own.
 
-CuPy refuses its cuBLAS calls while a stream is captured (`setStream` in
-`cupy_backends/cuda/libs/cublas.pyx`), although cuBLAS itself can be captured when its workspace is given by the user (cuBLAS manual, section 2.1.10,
-CUDA graphs support). Names, argument orders and numbers are those of `cublas_api.h` and `library_types.h`.
+CuPy refuses its cuBLAS calls during a capture (`setStream` in `cupy_backends/cuda/libs/cublas.pyx`). cuBLAS
+itself can be captured if its workspace is given by the user (cuBLAS manual, CUDA graphs support). Names,
+argument orders and numbers are those of `cublas_api.h` and `library_types.h`.
 """
 
 from __future__ import annotations

@@ -73,6 +73,10 @@ class CupyDriver:
         """A RawKernel takes an array as its address."""
         function((blocks,), (THREADS,), tuple(operands))
 
+    def view(self, function: Callable[..., Any], args: Any, options: Any) -> Array:
+        """CuPy makes an array without axes where NumPy makes a number."""
+        return function(*args, **options)
+
     def call(self, function: Callable[..., Any], args: Any, options: Any) -> Any:
         """CuPy puts it on the current stream, which is the own one."""
         return function(*args, **options)

@@ -17,7 +17,7 @@ class Driver(Protocol):
     """A device with a stream of its own, and a pool of memory that only what is captured uses."""
 
     def working(self) -> AbstractContextManager[object]:
-        """What is asked for inside goes to the own stream, after the caller's work so far, before what follows."""
+        """What is asked for inside goes to the own stream, after the caller's work so far."""
 
     def private_pool(self) -> AbstractContextManager[object]:
         """Memory that is asked for inside comes from the private pool."""
@@ -28,6 +28,9 @@ class Driver(Protocol):
 
     def launch(self, function: Any, blocks: int, operands: Sequence[Array]) -> None:
         """Start a kernel on the addresses of the operands."""
+
+    def view(self, function: Callable[..., Any], args: Any, options: Any) -> Array:
+        """A function that only looks at memory in another way."""
 
     def call(self, function: Callable[..., Any], args: Any, options: Any) -> Any:
         """A function of CuPy's."""

@@ -76,7 +76,7 @@ class Execution:
             self._multiply(step, n, arrays)
         elif isinstance(step, View):
             args, options = _filled(step.call.args, arrays), _filled(step.call.options, arrays)
-            arrays[id(step.call.result)] = step.call.function(*args, **options)
+            arrays[id(step.call.result)] = self._driver.view(step.call.function, args, options)
         else:
             self._call(step, arrays)
 

@@ -45,8 +45,9 @@ class Staging:
         self._sent = [driver.event(), driver.event()]
         self._used = [driver.event(), driver.event()]
         self._next = 0
-        for event in self._used:  # whoever had this memory before worked on the own stream
-            driver.mark(event, copying=False)
+        for slot in self.slots:  # steps are written down, and warmed up, with what is there
+            for array in slot:
+                driver.put(array, np.zeros(array.shape, str(array.dtype)))
 
     def chunks(self, order: Any | None, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Bring the samples of an epoch to the device, a chunk at a time.
@@ -60,6 +61,8 @@ class Staging:
             The slot where the next samples are, and how many. What the own stream is given until the next
             chunk is asked for may read them; the host does not wait for it.
         """
+        for event in self._used:  # whatever used the slots until now did so on the own stream
+            self._driver.mark(event, copying=False)
         for begin in range(start, stop, self._rows):
             end = min(begin + self._rows, stop)
             slot, self._next = self._next, 1 - self._next

@@ -110,7 +110,7 @@ class StepPlan:
         self._driver.launch(function, self._keep.blocks, [loss, self.losses, position, source.cursor])
 
     def _settle(self, buffers: list[Array], made: list[Array]) -> None:
-        """Results not written in place go to their buffers; those that lie in another buffer are saved first."""
+        """Results not written in place go to their buffers; those in another buffer are saved first."""
         moved = []
         for buffer, array, value in zip(buffers, made, self._results, strict=True):
             if array is not buffer:

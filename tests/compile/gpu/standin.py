@@ -20,12 +20,12 @@ from portnn.compile._cupy._gemm import GemmArguments
 from tests.compile.gpu.clocks import Clocks
 
 HOST_PRELUDE = r"""
-#include <cmath>
-#include <cstring>
-using namespace std;
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
 typedef unsigned short half_bits;
-struct alignas(16) sixteen { unsigned long long low, high; };
-#define KERNEL extern "C" void
+typedef struct { _Alignas(16) unsigned long long low; unsigned long long high; } sixteen;
+#define KERNEL void
 #define EACH(i, n, first, blocks) for (long long i = 0; i < (n); ++i)
 #define IN_BLOCKS(first, blocks)
 static float from_half(half_bits h) { _Float16 x; memcpy(&x, &h, 2); return (float)x; }
@@ -57,7 +57,7 @@ def compile_on_host(sources):
         with tempfile.TemporaryDirectory(dir=_CACHE) as folder:
             made = Path(folder) / "kernels.so"
             options = ["-O1", "-fwrapv", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-w"]
-            command = ["g++", "-std=c++17", *options, "-x", "c++", "-", "-o", made]
+            command = ["gcc", "-std=gnu17", *options, "-x", "c", "-", "-o", made, "-lm"]
             subprocess.run(command, input=text, text=True, check=True, timeout=120)
             made.rename(library)
     loaded = ctypes.CDLL(str(library))
@@ -139,6 +139,8 @@ class StandIn(Clocks):
         self._blocks: dict[int, list] = {}
         self._all_blocks: list = []
         self._functions: dict = {}
+        self._results: list = []
+        self._calls = 0
 
     # Order and memory.
     @contextmanager
@@ -154,6 +156,7 @@ class StandIn(Clocks):
     def private_pool(self):
         self.log.append("pool")
         self.private = True
+        self._results = []
         try:
             yield
         finally:
@@ -249,13 +252,14 @@ class StandIn(Clocks):
         self._do("kernel", self._watched(lambda: function(*addresses), operands), operands)
 
     def call(self, function, args, options):
-        with np.errstate(all="ignore"):
-            result = function(*args, **options)  # for the shape; its values are rubbish during a capture
-        if not isinstance(result, np.ndarray):
-            result = np.asarray(result)
         arrays = [x for x in args if isinstance(x, np.ndarray)]
-        if any(np.may_share_memory(result, x) for x in arrays):
-            return result
+        if self.graph is None:
+            with np.errstate(all="ignore"):
+                result = np.asarray(function(*args, **options))
+            self._results.append(result)
+        else:  # the arguments are rubbish now, but warming up has shown what comes out
+            result = self._results[self._calls]
+            self._calls += 1
         order = sorted(range(result.ndim), key=lambda d: -result.strides[d])
         made = self.empty(tuple(result.shape[d] for d in order), str(result.dtype))
         made = made.transpose([order.index(d) for d in range(len(order))]) if order else made
@@ -268,6 +272,13 @@ class StandIn(Clocks):
 
         self._do(f"call {getattr(function, '__name__', 'function')}", work, arrays)
         return made
+
+    def view(self, function, args, options):
+        result = function(*args, **options)
+        if isinstance(result, np.ndarray):
+            return result
+        index = args[1] if isinstance(args[1], tuple) else (args[1],)
+        return args[0][(*index, ...)]  # NumPy makes a number of it, CuPy an array without axes
 
     def product(self, g, precision, a, b, c):
         factors = [flat(a), flat(b)]
@@ -305,6 +316,7 @@ class StandIn(Clocks):
         assert self.graph is None
         self.log.append("begin")
         self.graph = []
+        self._calls = 0
 
     def end_capture(self):
         self.log.append("end")

@@ -1,0 +1,266 @@
+"""Training loops on the stand-in: order, remainder, carry, snapshots, streaming, races."""
+
+import numpy as np
+import pytest
+
+from portnn import optim, tree
+from portnn.compile import PlanWarning
+from portnn.compile._cupy import CupyLoop
+from portnn.compile._cupy._loop import _STEPS
+from portnn.compile._cupy._staging import Staging, fits
+from tests.compile.gpu.clocks import Race
+from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, same
+from tests.compile.gpu.standin import StandIn
+
+pytestmark = needs_compiler
+
+
+def exact_data(n):
+    rng = np.random.default_rng(7)
+    return rng.integers(-2, 3, (n, 6)).astype("int8"), rng.integers(-2, 3, (n, 3)).astype("float32")
+
+
+def eager(step, carry, data, batch, order, first, count):
+    """The same steps one by one."""
+    losses = []
+    for n in range(first, first + count):
+        rows = np.arange(len(data[0])) if order is None else order
+        rows = rows[n * batch : (n + 1) * batch]
+        carry, loss = step(carry, *[x[rows] for x in data])
+        losses.append(loss)
+    return carry, np.asarray(losses)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("n", [4 * 50, 4 * 50 + 3, 3])
+def test_epochs_bit_for_bit(n, shuffled):
+    step, carry = exact_step()
+    data, rng = exact_data(n), np.random.default_rng(0)
+    driver = StandIn()
+    loop = CupyLoop(step, carry, data, 4, driver=driver)
+    total = -(-n // 4)
+    for _ in range(2):
+        order = rng.permutation(n) if shuffled else None
+        got = loop.run(order, 0, total)
+        carry, losses = eager(step, carry, data, min(4, n), order, 0, total)
+        np.testing.assert_array_equal(got, losses)
+        assert same(loop.carry(), carry)
+    assert driver.captures == (1 if n == 3 else 2 + (n % 4 > 0))
+
+
+def test_parts_of_an_epoch_bit_for_bit():
+    step, carry = exact_step()
+    data, order = exact_data(203), np.random.default_rng(0).permutation(203)
+    loop = CupyLoop(step, carry, data, 4, driver=StandIn())
+    for first, count in ((0, 1), (1, 30), (31, 19), (50, 1)):
+        got = loop.run(order, first, count)
+        carry, losses = eager(step, carry, data, 4, order, first, count)
+        np.testing.assert_array_equal(got, losses)
+    assert same(loop.carry(), carry)
+
+
+def test_many_steps_a_launch_and_one_read():
+    step, carry = exact_step()
+    driver = StandIn()
+    loop = CupyLoop(step, carry, exact_data(4 * 50), 4, driver=driver)
+    loop.run(None, 0, 50)
+    driver.log.clear()
+    loop.run(None, 0, 50)
+    assert driver.log.count("launch") == 50 // _STEPS + 50 % _STEPS
+    assert driver.log.count("read") == 1
+    assert "synchronize" not in driver.log
+    assert "kernel" not in driver.log
+
+
+def test_what_the_caller_gave_is_not_changed():
+    step, carry = exact_step()
+    before = tree.map(np.copy, carry)
+    loop = CupyLoop(step, carry, exact_data(40), 4, driver=StandIn())
+    loop.run(None, 0, 10)
+    assert same(carry, before)
+
+
+def test_snapshots_and_writing():
+    step, carry = exact_step()
+    loop = CupyLoop(step, carry, exact_data(40), 4, driver=StandIn())
+    saved = loop.save()
+    first = loop.run(None, 0, 10)
+    loop.restore(saved)
+    assert same(loop.carry(), carry)
+    np.testing.assert_array_equal(loop.run(None, 0, 10), first)
+    loop.write(carry)
+    np.testing.assert_array_equal(loop.run(None, 0, 10), first)
+
+
+def test_parameters_are_written_where_they_are():
+    step, carry = net_step(optim.sgd(0.1))
+    loop = CupyLoop(step, carry, digits(128), 64, driver=StandIn())
+    assert "written in place: 4 of 5 results" in loop.explain()  # the fifth is the loss
+    assert "as CUDA graphs" in loop.explain()
+
+
+def test_a_carry_whose_members_change_places():
+    def step(carry, x):
+        a, b, c = carry
+        xp = x.__array_namespace__()
+        return (b, a, c + xp.sum(x) + a[0]), xp.sum(x) * 1.0
+
+    carry = (np.asarray([1.0, 2.0], "float32"), np.asarray([3.0, 4.0], "float32"), np.zeros((), "float32"))
+    data = (np.arange(12, dtype="float32"),)
+    loop = CupyLoop(step, carry, data, 4, driver=StandIn())
+    loop.run(None, 0, 3)
+    assert same(loop.carry(), eager(step, carry, data, 4, None, 0, 3)[0])
+
+
+def test_an_old_value_that_is_read_late_is_not_written_over():
+    def step(carry, x):
+        xp = x.__array_namespace__()
+        (a,) = carry
+        new = a * 0.5 + xp.sum(x)
+        return (new,), xp.sum(xp.max(new, keepdims=True) + a)
+
+    carry, data = (np.asarray([1.0, 2.0], "float32"),), (np.arange(12, dtype="float32"),)
+    loop = CupyLoop(step, carry, data, 4, driver=StandIn())
+    np.testing.assert_array_equal(loop.run(None, 0, 3), eager(step, carry, data, 4, None, 0, 3)[1])
+
+
+def test_a_transposed_old_value_is_not_written_over():
+    def step(carry, x):
+        (a,) = carry
+        return (a + a.T,), x.__array_namespace__().sum(x)
+
+    carry, data = (np.arange(9, dtype="float32").reshape(3, 3),), (np.arange(12, dtype="float32"),)
+    loop = CupyLoop(step, carry, data, 4, driver=StandIn())
+    loop.run(None, 0, 3)
+    assert same(loop.carry(), eager(step, carry, data, 4, None, 0, 3)[0])
+    assert "written in place: 0" in loop.explain()
+
+
+def test_a_step_that_cannot_be_captured_runs_all_the_same():
+    def step(carry, x):
+        xp = x.__array_namespace__()
+        return (carry[0] + xp.sort(x)[0],), xp.sum(x)
+
+    carry, data = (np.zeros((), "float32"),), (np.arange(10, dtype="float32")[::-1].copy(),)
+    driver = StandIn()
+    with pytest.warns(PlanWarning, match="sort"):
+        loop = CupyLoop(step, carry, data, 4, driver=driver)
+    got = loop.run(None, 0, 3)
+    want, losses = eager(step, carry, data, 4, None, 0, 3)
+    np.testing.assert_array_equal(got, losses)
+    assert same(loop.carry(), want)
+    assert "call by call: sort" in loop.explain()
+    assert driver.captures == 0
+
+
+def test_a_capture_that_breaks_leaves_no_trace_in_the_training():
+    step, carry = exact_step()
+    data, driver = exact_data(40), StandIn()
+    loop = CupyLoop(step, carry, data, 4, driver=driver)
+    driver.fail = "product"
+    with pytest.warns(PlanWarning, match="product is not permitted"):
+        got = loop.run(None, 0, 10)
+    want, losses = eager(step, carry, data, 4, None, 0, 10)
+    np.testing.assert_array_equal(got, losses)
+    assert same(loop.carry(), want)
+
+
+def test_steps_that_are_not_there():
+    step, carry = exact_step()
+    loop = CupyLoop(step, carry, exact_data(40), 4, driver=StandIn())
+    with pytest.raises(ValueError, match="an epoch has 10"):
+        loop.run(None, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("step", "word"),
+    [
+        (lambda c, x: (c, x), "a floating-point loss of shape"),
+        (lambda c, x: ((c[0].astype("float64"),), x.sum()), "keep shapes and dtypes; 0 was"),
+        (lambda c, x: ((c[0], c[0]), x.sum()), "a carry of 1 arrays"),
+    ],
+)
+def test_steps_that_are_none(step, word):
+    def checked(carry, x):
+        xp = x.__array_namespace__()
+        carry, loss = step((_Cast(carry[0], xp),), _Sum(x, xp))
+        return tuple(getattr(c, "array", c) for c in carry), getattr(loss, "array", loss)
+
+    with pytest.raises(ValueError, match=word):
+        CupyLoop(checked, (np.zeros(2, "float32"),), (np.ones(8, "float32"),), 4, driver=StandIn())
+
+
+class _Cast:
+    def __init__(self, array, xp):
+        self.array, self._xp = array, xp
+
+    def astype(self, dtype):
+        return self._xp.astype(self.array, np.dtype(dtype))
+
+
+class _Sum(_Cast):
+    def sum(self):
+        return self._xp.sum(self.array)
+
+
+def streamed(n, batch, driver):
+    step, carry = exact_step()
+    data = exact_data(n)
+    driver.host |= {id(x) for x in data}
+    driver.free = 100
+    driver.watch = True
+    return step, carry, data, CupyLoop(step, carry, data, batch, driver=driver)
+
+
+@pytest.mark.parametrize("n", [4 * _STEPS * 3, 4 * _STEPS * 2 + 4 * 7 + 3, 30])
+def test_data_that_do_not_fit_are_streamed_without_a_race(n):
+    driver = StandIn()
+    step, carry, data, loop = streamed(n, 4, driver)
+    assert "streamed in chunks" in loop.explain()
+    total = -(-n // 4)
+    for seed in range(2):
+        order = np.random.default_rng(seed).permutation(n)
+        got = loop.run(order, 0, total)
+        carry, losses = eager(step, carry, data, 4, order, 0, total)
+        np.testing.assert_array_equal(got, losses)
+    assert same(loop.carry(), carry)
+
+
+@pytest.mark.parametrize(
+    "forgotten", ["wait_on_host", "wait copying", "wait own", "mark copying", "mark own"]
+)
+def test_each_event_is_needed(forgotten, monkeypatch):
+    """Without any one of them, a buffer is overwritten, or read, before it may be."""
+    driver = StandIn()
+    _, _, _, loop = streamed(4 * _STEPS * 5, 4, driver)
+    name, _, stream = forgotten.partition(" ")
+    honest = getattr(driver, name)
+
+    def careless(event, **options):
+        if stream and options["copying"] != (stream == "copying"):
+            honest(event, **options)
+
+    monkeypatch.setattr(driver, name, careless)
+    with pytest.raises(Race):
+        loop.run(None, 0, 5 * _STEPS)
+
+
+def test_data_that_fit_are_moved_to_the_device():
+    driver = StandIn()
+    step, carry = exact_step()
+    data = exact_data(40)
+    driver.host |= {id(x) for x in data}
+    loop = CupyLoop(step, carry, data, 4, driver=driver)
+    assert "the data are on the device" in loop.explain()
+    driver.free = 40 * 18 * 2
+    assert fits(driver, data)
+    driver.free = 40 * 18
+    assert not fits(driver, data)
+
+
+def test_two_slots_in_turn():
+    driver = StandIn()
+    staging = Staging(driver, [np.arange(10.0)], 4)
+    seen = [(slot, rows, staging.slots[slot][0][:rows].copy()) for slot, rows in staging.chunks(None, 1, 10)]
+    assert [(slot, rows) for slot, rows, _ in seen] == [(0, 4), (1, 4), (0, 1)]
+    np.testing.assert_array_equal(np.concat([x for _, _, x in seen]), np.arange(1.0, 10.0))

@@ -21,6 +21,10 @@ Step: TypeAlias = Callable[..., tuple[Tree, Array]]
 class Loop(Protocol):
     """A step made ready to be carried out many times, in memory of its own."""
 
+    @property
+    def products(self) -> list[int]:
+        """The operations of each product of matrices that the host carries out in a step."""
+
     def run(self, order: Any, first: int, count: int) -> Any:
         """Carry out steps of an epoch.
 

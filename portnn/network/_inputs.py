@@ -32,13 +32,15 @@ def check_fit(
     shuffle: Any,
     progress: Any,
     compile: Any,
+    threads: Any,
 ) -> tuple[int, int | None]:
     """The options of a training, before any work is done; the numbers as integers of Python."""
     for name, value in (("shuffle", shuffle), ("progress", progress), ("compile", compile)):
         if not isinstance(value, bool) and (name != "progress" or value is not None):
             kinds = "True, False or None" if name == "progress" else "True or False"
             raise TypeError(f"fit: {name} must be {kinds}, got {type(value).__name__}")
-    for name, value in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
+    optional = {"batch_size": batch_size, "threads": threads}
+    for name, value in (("epochs", epochs), *((n, 1 if v is None else v) for n, v in optional.items())):
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
         if index(value) < 1:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Self
 from warnings import warn
 
 from portnn import optim
 from portnn._typing import ArrayLike, Tree
-from portnn.compile import Loop, PlanError, PlanWarning, has_loops
+from portnn.compile import Loop, PlanError, PlanWarning, blas_threads, has_loops
 from portnn.losses import Task, link_of
 from portnn.network._inputs import check_callbacks, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
@@ -55,6 +56,7 @@ class Trainable(Model):
         callbacks: Iterable[Callback] = (),
         progress: bool | None = None,
         compile: bool = True,
+        threads: int | None = None,
     ) -> History:
         """Train, going on from the parameters that the network has.
 
@@ -74,6 +76,8 @@ class Trainable(Model):
             compile: whether the step is written down once and then carried out as a plan, which gives the
                 same bits sooner on NumPy and CuPy. What runs in a step, such as a print in a loss, then
                 runs once. False carries out each step as it stands, for debugging.
+            threads: threads of NumPy's products while a plan trains. By default one if they are small,
+                which is faster, and otherwise as many as are allowed.
 
         Returns:
             The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
@@ -84,7 +88,7 @@ class Trainable(Model):
             ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
-        epochs, batch_size = check_fit(epochs, batch_size, optimizer, shuffle, progress, compile)
+        epochs, batch_size = check_fit(epochs, batch_size, optimizer, shuffle, progress, compile, threads)
         told = check_callbacks(callbacks)
         data = self._dataset(x, y, sample_weight)
         held_out = None if validation_data is None else self._held_out(validation_data)
@@ -93,8 +97,13 @@ class Trainable(Model):
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
         history = History()
-        with self.backend.activate(), Progress(count_steps(data.size, batch_size, epochs), progress) as bar:
-            for number, logs in enumerate(self._train(data, plan, optimizer, moments, bar, compile), 1):
+        with ExitStack() as stack:
+            stack.enter_context(self.backend.activate())
+            bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
+            loop = self._loop(data, plan, optimizer, moments) if compile else None
+            if loop is not None:
+                stack.enter_context(blas_threads(loop.products, threads))
+            for number, logs in enumerate(self._train(data, plan, optimizer, moments, bar, loop), 1):
                 if held_out is not None:
                     logs |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
                 history.record(logs)
@@ -129,7 +138,7 @@ class Trainable(Model):
             ValueError: as for `fit`.
             DivergenceError: if the loss is not finite; the network is then as it was.
         """
-        check_fit(1, None, optimizer, False, False, False)
+        check_fit(1, None, optimizer, False, False, False, None)
         data = self._dataset(x, y, sample_weight)
         before = fitted = self._fitted
         if fitted is None or (optimizer is not None and optimizer is not fitted[0]):
@@ -139,7 +148,7 @@ class Trainable(Model):
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
         with self.backend.activate(), Progress(1, False) as bar:
             try:
-                for _ in self._train(data, plan, optimizer, moments, bar, False):
+                for _ in self._train(data, plan, optimizer, moments, bar, None):
                     self.epochs -= 1  # a step on one batch is no epoch
             except DivergenceError:
                 self._fitted = before
@@ -155,20 +164,18 @@ class Trainable(Model):
             raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
     def _train(
-        self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree, bar: Progress, compile: bool
+        self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree, bar: Progress, loop: Loop | None
     ) -> Iterator[dict[str, float]]:
         """Train, and after each epoch take over the parameters and yield its values."""
         guard = Guard(1 if self.backend.on_host else _LOOK)
-        measure = None if self.task is Task.VALUES else partial(count_right, task=self.task)
-        step = make_step(self.layer, self.loss, optimizer, self.seed)
+        measure = self._measure()
         start = Snapshot(self.params, self.state, moments)
-        loop = self._loop(step, start, data, plan, measure) if compile else None
         if loop is None:
+            step = make_step(self.layer, self.loss, optimizer, self.seed)
             epochs = run_epochs(step, start, data, plan, guard, measure=measure, progress=bar)
         else:
-            epochs = run_planned_epochs(
-                loop, start, data, plan, guard, counted=measure is not None, progress=bar
-            )
+            counted = measure is not None
+            epochs = run_planned_epochs(loop, start, data, plan, guard, counted=counted, progress=bar)
         try:
             for now, logs in epochs:
                 self._adopt(now, optimizer)
@@ -180,14 +187,20 @@ class Trainable(Model):
                 self._adopt(guard.good, optimizer)
             raise
 
-    def _loop(self, step: Any, start: Snapshot, data: Dataset, plan: Plan, measure: Any) -> Loop | None:
+    def _measure(self) -> Any:
+        """What counts the right predictions of a batch; None where that has no meaning."""
+        return None if self.task is Task.VALUES else partial(count_right, task=self.task)
+
+    def _loop(self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree) -> Loop | None:
         """The training as a plan; None for a library without plans, and with a warning if the step has none."""
         if not has_loops(self.backend.xp):
             return None
+        step = make_step(self.layer, self.loss, optimizer, self.seed)
+        start = Snapshot(self.params, self.state, moments)
         try:
-            return plan_training(step, start, data, plan, measure)
+            return plan_training(step, start, data, plan, self._measure())
         except (PlanError, ControlFlowError) as error:
-            warn(f"fit: no plan, so training is slower: {str(error)[:220]}", PlanWarning, stacklevel=5)
+            warn(f"fit: no plan, so training is slower: {str(error)[:220]}", PlanWarning, stacklevel=3)
             return None
 
     def _adopt(self, now: Snapshot, optimizer: Optimizer) -> None:

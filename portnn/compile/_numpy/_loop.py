@@ -13,6 +13,7 @@ from portnn._typing import Array, Tree
 from portnn.compile._errors import PlanError
 from portnn.compile._numpy._packs import Pack, pack_calls
 from portnn.compile._numpy._plan import NumpyPlan
+from portnn.compile._threads import products_in
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
 
@@ -48,7 +49,13 @@ class NumpyLoop:
         self._seed = len(tree.leaves(carry[0]))
         self._home = _Home([np.array(leaf, order="C") for leaf in tree.leaves(carry)])
         self._plans: dict[tuple[int, bool], NumpyPlan] = {}
+        self._shuffled = shuffled
         self._plan(self._batch_size, shuffled)  # what cannot be planned shows here and not in the first step
+
+    @property
+    def products(self) -> list[int]:
+        """The operations of each product of a step."""
+        return products_in(self._plans[self._batch_size, self._shuffled].calls)
 
     def run(self, order: Any, first: int, count: int) -> Any:
         """Carry out steps; `Loop.run` says how."""

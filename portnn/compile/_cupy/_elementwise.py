@@ -44,7 +44,7 @@ _FLOATING = {
     "atan2": "atan2{f}({0}, {1})", "hypot": "hypot{f}({0}, {1})", "copysign": "copysign{f}({0}, {1})",
     "maximum": "((isnan({0}) || isnan({1})) ? not_a_number{f}() : fmax{f}({0}, {1}))",
     "minimum": "((isnan({0}) || isnan({1})) ? not_a_number{f}() : fmin{f}({0}, {1}))",
-    "sign": "(({0} < 0 || {0} > 0) ? copysign{f}(1, {0}) : __{r}sub_rn({0}, {0}))",
+    "sign": "(({0} < 0 || {0} > 0) ? copysign{f}(1.0{f}, {0}) : __{r}sub_rn({0}, {0}))",
 }  # fmt: skip
 _WHOLE = {
     "add": "({0} + {1})", "subtract": "({0} - {1})", "multiply": "({0} * {1})", "square": "({0} * {0})",

@@ -150,7 +150,10 @@ _MODULES = (
     "plot",
 )
 # The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
-_HOMES = ("tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "serialize", "compile", "train", "network")
+_HOMES = (
+    "tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "serialize", "compile", "train",
+    "network",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

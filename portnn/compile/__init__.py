@@ -6,4 +6,16 @@ from portnn.compile._loop import Loop, Step, has_loops, make_loop
 from portnn.compile._predictor import Predictor
 from portnn.compile._threads import blas_threads
 
-__all__ = ["Jitted", "Loop", "PlanError", "PlanWarning", "Predictor", "RetraceWarning", "Step", "blas_threads", "has_loops", "jit", "make_loop"]
+__all__ = [
+    "Jitted",
+    "Loop",
+    "PlanError",
+    "PlanWarning",
+    "Predictor",
+    "RetraceWarning",
+    "Step",
+    "blas_threads",
+    "has_loops",
+    "jit",
+    "make_loop",
+]

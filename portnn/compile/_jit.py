@@ -12,10 +12,10 @@ from warnings import warn
 import array_api_compat
 
 from portnn._typing import Array, Tree
+from portnn.compile._errors import RetraceWarning
 from portnn.compile._passthrough import JaxPlan, TorchPlan
 from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
 from portnn.compile._signature import Signature, described, differences, signature
-from portnn.compile._errors import RetraceWarning
 from portnn.program import record, simplify
 from portnn.tracing import RecordedArray, TracedArray, namespace
 
@@ -53,7 +53,9 @@ class Jitted:
         self._keep(key, plan, (args, options))
         return result
 
-    def _plan(self, arrays: Sequence[Array], args: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Plan, Tree]:
+    def _plan(
+        self, arrays: Sequence[Array], args: tuple[tuple[Any, ...], dict[str, Any]]
+    ) -> tuple[Plan, Tree]:
         """A plan for a signature, and the result of its first use."""
         xp = namespace(*arrays)
         plan: Plan
@@ -86,7 +88,7 @@ class Jitted:
                 f"jit: {name} was written down {_PATIENCE} times; last, arguments changed: {changed}. "
                 "Pass numbers that change as arrays without axes, and pad batches to few sizes",
                 RetraceWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
 
     def explain(self, *args: Any, **options: Any) -> str:

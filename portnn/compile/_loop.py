@@ -8,14 +8,14 @@ from typing import Any, Protocol, TypeAlias
 import array_api_compat
 
 from portnn._typing import Array, Namespace, Tree
-from portnn.compile._numpy import NumpyLoop
 from portnn.compile._errors import PlanError
+from portnn.compile._numpy import NumpyLoop
 from portnn.tracing import namespace
 
 __all__ = ["Loop", "Step", "has_loops", "make_loop"]
 
 Step: TypeAlias = Callable[..., tuple[Tree, Array]]
-"""``step(carry, *batch) -> (carry, loss)``: a pure function, whose carry keeps its structure, shapes and dtypes."""
+"""``step(carry, *batch) -> (carry, loss)``: a pure function; the carry keeps structure, shapes, dtypes."""
 
 
 class Loop(Protocol):

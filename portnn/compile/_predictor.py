@@ -52,7 +52,11 @@ class Predictor:
             x: the array.
         """
         if type(x) is not np.ndarray:
-            return self._jitted(bound, x) if self._again(bound, (type(x), x.shape, x.dtype)) else self._f(bound, x)
+            return (
+                self._jitted(bound, x)
+                if self._again(bound, (type(x), x.shape, x.dtype))
+                else self._f(bound, x)
+            )
         key = (x.shape, x.strides, x.dtype)
         with self._lock:
             if self._again(bound, key):
@@ -118,7 +122,7 @@ class Predictor:
 
 
 def _finite(x: Array) -> bool:
-    """Whether all numbers are surely finite, at one look: a sum of squares that is finite has no other terms."""
+    """Whether all numbers are surely finite: a sum of squares that is finite has finite terms only."""
     if x.dtype.kind != "f" or x.dtype.itemsize < 4:
         return x.dtype.kind in "iub"
     flat = x.reshape(-1)

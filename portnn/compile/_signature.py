@@ -31,8 +31,8 @@ def signature(args: Tree) -> tuple[Signature, list[Array]]:
     except TypeError:
         path, leaf = next((p, x) for p, x in tree.items(args) if not _hashable(x))
         raise TypeError(
-            f"jit: argument {path} is of type {type(leaf).__name__}, which is neither an array nor a constant "
-            "that can be compared; pass numbers, strings, tuples or frozen dataclasses"
+            f"jit: argument {path} is of type {type(leaf).__name__}, which is neither an array nor "
+            "a constant that can be compared; pass numbers, strings, tuples or frozen dataclasses"
         ) from None
     return key, arrays
 

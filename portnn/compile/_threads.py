@@ -25,11 +25,8 @@ measurement; a product of this size takes about half a millisecond on one core."
 
 def products_in(calls: Sequence[Call]) -> list[int]:
     """The operations of each product of matrices among calls, a multiplication with its addition as two."""
-    found = []
-    for call in calls:
-        if call.name == "matmul" and all(type(x) is Value for x in call.args[:2]) and type(call.result) is Value:
-            found.append(2 * prod(call.result.shape) * call.args[0].shape[-1])
-    return found
+    products = [call for call in calls if call.name == "matmul" and type(call.result) is Value]
+    return [2 * prod(call.result.shape) * call.inputs()[0].shape[-1] for call in products]
 
 
 def threads_for(products: Sequence[int], available: int) -> int:

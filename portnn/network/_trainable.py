@@ -192,7 +192,7 @@ class Trainable(Model):
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
 
     def _loop(self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree) -> Loop | None:
-        """The training as a plan; None for a library without plans, and with a warning if the step has none."""
+        """The training as a plan; None without plans for its library, or with a warning."""
         if not has_loops(self.backend.xp):
             return None
         step = make_step(self.layer, self.loss, optimizer, self.seed)

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from portnn import tree
-from portnn.backend import get_backend
 from portnn.compile import jit
 from portnn.tracing import ControlFlowError
 from tests.backends import Matrix, open_member
-from tests.table.engine import SMOOTH, VALUES, CONSTANT_KIND, Row, cotangents, gradients, place, strided
-from tests.table.test_table import ROWS, rows
+from tests.table.engine import CONSTANT_KIND, SMOOTH, VALUES, Row, cotangents, gradients, place, strided
+from tests.table.test_table import rows
 
 DTYPES = ("float64", "float32")
 
@@ -58,7 +57,9 @@ def test_values(row: Row) -> None:
 
 @rows(SMOOTH)
 def test_gradients(row: Row) -> None:
-    seeds = {d: place([cotangents(row.function(*row.make()))], open_member(Matrix.NUMPY), d)[0] for d in DTYPES}
+    seeds = {
+        d: place([cotangents(row.function(*row.make()))], open_member(Matrix.NUMPY), d)[0] for d in DTYPES
+    }
 
     for dtype in DTYPES:
 

@@ -46,7 +46,9 @@ NETWORKS: dict[str, tuple[Any, Any, Any, Any]] = {
 }  # fmt: skip
 
 
-def trained(network: str, optimizer: optim.Optimizer, *, compile: bool, **options: Any) -> tuple[Network, Any]:
+def trained(
+    network: str, optimizer: optim.Optimizer, *, compile: bool, **options: Any
+) -> tuple[Network, Any]:
     layers, loss, x, y = NETWORKS[network]
     net = Network(layers, loss=loss, seed=4)
     options = {"epochs": 3, "batch_size": 48, **options}

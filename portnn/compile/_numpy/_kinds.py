@@ -38,7 +38,8 @@ _EXACT = frozenset({
 })  # fmt: skip
 
 _VIEWS = frozenset({
-    "broadcast_to", "expand_dims", "flip", "matrix_transpose", "moveaxis", "permute_dims", "reshape", "squeeze",
+    "broadcast_to", "expand_dims", "flip", "matrix_transpose", "moveaxis", "permute_dims", "reshape",
+    "squeeze",
 })  # fmt: skip
 
 # Functions besides those of `_VIEWS` whose result may share memory with an argument.
@@ -52,14 +53,16 @@ def ufunc_of(call: Call) -> np.ufunc | None:
     """The ufunc that a call comes to, if it comes to one without options and with one result."""
     if call.options or type(call.result) is not Value:
         return None
-    function = call.function
-    if not isinstance(function, np.ufunc):
-        function = _OPERATORS.get(function) or _WRAPPED.get(call.name)
-        if function is None or (call.name != "matmul" and any(v.dtype.kind not in "fbiu" for v in call.inputs())):
-            return None
-        if call.name in ("floor", "ceil", "trunc") and call.inputs()[0].dtype.kind != "f":
-            return None
-    return function if function.nin == len(call.args) else None
+    function = call.function if isinstance(call.function, np.ufunc) else _unwrapped(call)
+    return function if function is not None and function.nin == len(call.args) else None
+
+
+def _unwrapped(call: Call) -> np.ufunc | None:
+    """The ufunc behind an operator, or behind a function of array-api-compat."""
+    kinds = {value.dtype.kind for value in call.inputs()}
+    if call.function in _OPERATORS:
+        return _OPERATORS[call.function] if kinds <= set("fbiu") else None
+    return _WRAPPED.get(call.name) if kinds == {"f"} else None
 
 
 def is_exact(call: Call) -> bool:
@@ -77,7 +80,9 @@ def _basic(index: Any) -> bool:
 
 
 @cache
-def _reshapes_in_place(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any, new: tuple[int, ...]) -> bool:
+def _reshapes_in_place(
+    shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any, new: tuple[int, ...]
+) -> bool:
     """Whether NumPy can reshape an array of this layout without a copy."""
     # Nothing is read of an array that only says what its layout would be.
     array = np.lib.stride_tricks.as_strided(np.empty((), dtype), shape, strides, writeable=False)

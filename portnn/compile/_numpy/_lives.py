@@ -23,9 +23,7 @@ class Lives:
         wanted: values that are needed after the last call.
     """
 
-    def __init__(
-        self, calls: Sequence[Call], packs: Mapping[Value, Pack], wanted: Iterable[Value]
-    ) -> None:
+    def __init__(self, calls: Sequence[Call], packs: Mapping[Value, Pack], wanted: Iterable[Value]) -> None:
         self._calls = calls
         self._packs = packs
         self._roots: dict[Value, Value] = {}

@@ -180,9 +180,7 @@ class _Home:
         known = {members for members, _ in self._flats}
         return all(members in known for members, _ in groups)
 
-    def _groups(
-        self, owned: Sequence[Value], packs: Sequence[Pack]
-    ) -> list[tuple[tuple[int, ...], Pack]]:
+    def _groups(self, owned: Sequence[Value], packs: Sequence[Pack]) -> list[tuple[tuple[int, ...], Pack]]:
         positions = {value: i for i, value in enumerate(owned)}
         inputs = [pack for pack in packs if pack.members[0] in positions]
         return [(tuple([positions[m] for m in pack.members]), pack) for pack in inputs]

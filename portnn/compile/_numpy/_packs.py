@@ -151,8 +151,11 @@ class _Packing:
         if not all(self._joinable(column, results) for column in columns):
             return
         fresh = [c for c in columns if not self._shared(c, results) and self._together(c) is None]
-        if len({id(c[0]) for c in fresh}) < len(fresh):
+        if len(fresh) == 2 and all(a is b for a, b in zip(*fresh, strict=True)):
             fresh = fresh[:1]  # x * x: one pack, twice
+        new = [id(v) for values in (fresh if known else [*fresh, results]) for v in values]
+        if len(set(new)) < len(new) or {id(v) for v in results} & {id(x) for c in columns for x in c}:
+            return  # a value cannot lie in two places, nor be needed by the call that makes it
         for column in fresh:
             self.found(column)
         pack = known or self.found(results)

@@ -180,8 +180,8 @@ class NumpyPlan:
             self._source.add(f"kept = ({''.join(f'{after}.copy(), ' for _, after in pending)})")
             pending = [(before, f"kept[{i}]") for i, (before, _) in enumerate(pending)]
         copy = self._source.bind(np.copyto, "f")
-        for before, after in pending:
-            self._source.add(f"{copy}({before}, {after})")
+        for home, name in pending:
+            self._source.add(f"{copy}({home}, {name})")
 
 
 def _nbytes(value: Value) -> int:

@@ -120,6 +120,6 @@ def _number(x: Any, partner: Value | None) -> Any:
         with np.errstate(over="ignore"):
             return np.asarray(x, dtype=dtype)
     if dtype.kind in "iu" and type(x) is int:
-        info = np.iinfo(dtype)
+        info: Any = np.iinfo(dtype)
         return np.asarray(x, dtype=dtype) if info.min <= x <= info.max else x
     return x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,9 @@ def _mean(call: Call) -> Writer | None:
     x = call.args[0]
     if call.function is not np.mean or not _only(call, "axis", "keepdims") or x.dtype.kind != "f":
         return None
-    if x.dtype.itemsize < 4 or not call.result.shape and not x.shape:
+    if x.dtype.itemsize < 4 or (not call.result.shape and not x.shape):
         return None
-    n = np.intp(np.prod(x.shape, dtype=np.int64) // max(1, np.prod(call.result.shape, dtype=np.int64)))
+    n = np.intp(prod(x.shape) // max(1, prod(call.result.shape)))
     if not n:
         return None
 
@@ -133,8 +134,8 @@ def _take(call: Call) -> Writer | None:
             return
         # NumPy checks positions and counts negative ones from the end only while it writes elsewhere and
         # copies. Seen as unsigned, a negative position is a large one: one look finds both.
-        test = f"{places}.view({source.bind(unsigned, 'k')}).max(initial=0) < {n}"
-        source.add(f"{quick} if {test} else {array}.take({places}, {along}, {out})")
+        largest = f"{source.seen_as(places, unsigned)}.max(initial=0)"
+        source.add(f"{quick} if {largest} < {n} else {array}.take({places}, {along}, {out})")
 
     return write
 
@@ -151,7 +152,11 @@ def _count(call: Call) -> Writer | None:
 
 def _join(call: Call) -> Writer | None:
     function = _JOINS[call.name]
-    if len(call.args) != 1 or set(call.options) - {"axis"} or call.function.__name__ not in ("concatenate", "stack"):
+    if (
+        len(call.args) != 1
+        or set(call.options) - {"axis"}
+        or call.function.__name__ not in ("concatenate", "stack")
+    ):
         return None
     if any(type(x) is not Value or x.dtype != call.result.dtype for x in call.args[0]):
         return None
@@ -166,5 +171,6 @@ def _join(call: Call) -> Writer | None:
 
 _FINDERS: dict[str, Callable[[Call], Writer | None]] = {
     **dict.fromkeys(_REDUCTIONS, _reduction), **dict.fromkeys(_POSITIONS, _position),
-    **dict.fromkeys(_JOINS, _join), "astype": _cast, "count_nonzero": _count, "mean": _mean, "take": _take, "where": select_writer,
+    **dict.fromkeys(_JOINS, _join), "astype": _cast, "count_nonzero": _count, "mean": _mean,
+    "take": _take, "where": select_writer,
 }  # fmt: skip

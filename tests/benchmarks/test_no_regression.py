@@ -20,8 +20,8 @@ from tests.benchmarks.harness import inputs
 from tests.benchmarks.harness.workloads import WORKLOADS
 from tests.benchmarks.inference import INFERENCE
 
-TRAINING_BOUND = 9.0  # W1, one BLAS thread: `Network.fit` over the floor
-PREDICTION_BOUND = 6.0  # W5, one image, one BLAS thread: `predict_proba` over NumPy by hand
+TRAINING_BOUND = 5.6  # W1, one BLAS thread: `Network.fit` over the floor
+PREDICTION_BOUND = 2.3  # W5, one image, one BLAS thread: `predict_proba` over NumPy by hand
 SAMPLES = 20_000
 ROUNDS, TRIES = 15, 3
 STEPS, CALLS = 60, 150
@@ -58,26 +58,31 @@ def runner(registry: Any, slug: str, name: str, folder: Path, steps: int) -> Cal
     return run
 
 
-def smallest_median(ours: Callable[[int], float], theirs: Callable[[int], float], bound: float) -> float:
-    """The median of the rounds; another try if it is above the bound, since neighbours come and go."""
-    medians = []
+def steady_ratio(ours: Callable[[int], float], theirs: Callable[[int], float], bound: float) -> float:
+    """The median of the ratios or the ratio of the fastest rounds, whichever is lower.
+
+    Above the bound there is another try: a neighbour on the machine comes and goes, a slowdown stays.
+    """
+    found = []
     for first in range(TRIES):
-        numbers = range(first * ROUNDS, (first + 1) * ROUNDS)
-        medians.append(float(np.median([ours(number) / theirs(number) for number in numbers])))
-        if medians[-1] <= bound:
+        pairs = [(ours(number), theirs(number)) for number in range(first * ROUNDS, (first + 1) * ROUNDS)]
+        median = float(np.median([a / b for a, b in pairs]))
+        fastest = min(a for a, _ in pairs) / min(b for _, b in pairs)
+        found.append(min(median, fastest))
+        if found[-1] <= bound:
             break
-    return min(medians)
+    return min(found)
 
 
 def test_training_is_not_slower_than_it_was(folder: Path) -> None:
     ours, floor = (runner(TRAINING, slug, "W1", folder, STEPS) for slug in ("portnn", "floor"))
     ours(1000), floor(1000)
-    found = smallest_median(ours, floor, TRAINING_BOUND)
+    found = steady_ratio(ours, floor, TRAINING_BOUND)
     assert found <= TRAINING_BOUND, f"a training step takes {found:.2f} times the floor"
 
 
 def test_predicting_is_not_slower_than_it_was(folder: Path) -> None:
     ours, by_hand = (runner(INFERENCE, slug, "W5-1", folder, CALLS) for slug in ("portnn", "numpy"))
     ours(1000), by_hand(1000)
-    found = smallest_median(ours, by_hand, PREDICTION_BOUND)
+    found = steady_ratio(ours, by_hand, PREDICTION_BOUND)
     assert found <= PREDICTION_BOUND, f"predicting one image takes {found:.2f} times NumPy by hand"

@@ -105,13 +105,17 @@ class Session:
         once = {"do": "run", "first": epochs, "epochs": 1, "steps": 1, "limit": None}
         return mean, self.ask(process, batch=w.batch, **once)["loss"]
 
-    def speed(self, slug: str, process: Process, seconds: float) -> tuple[float, int]:
-        """Seconds a step, warm, and the number of steps that fit into `seconds`."""
+    def fitting(self, rough: float, seconds: float) -> int:
+        """The number of steps that fit into `seconds`, at most those of a run."""
+        return max(1, min(int(seconds / rough), self.workload.steps * self.workload.epochs))
+
+    def speed(self, slug: str, process: Process, seconds: float) -> float:
+        """Seconds a step, warm, from runs that take about `seconds`."""
         total = self.workload.steps * self.workload.epochs
         rough = [self.run(slug, process, 0, min(WARM, total))[0] for _ in range(2)][1]
-        count = max(1, min(int(seconds / rough), total))
+        count = self.fitting(rough, seconds)
         # Another number of steps may mean another compilation: the better of two runs has none.
-        return min(self.run(slug, process, 0, count)[0] for _ in range(2)), count
+        return min(self.run(slug, process, 0, count)[0] for _ in range(2))
 
     def be_patient(self, seconds: float) -> None:
         """Give up on a contender that would take minutes: the others would have no time left."""
@@ -129,17 +133,18 @@ def enter(session: Session, slug: str, expected: tuple[float | None, float | Non
         choices = contender.thread_choices(session.pool.device)
         speeds = {}
         for threads in choices if len(choices) > 1 else ():
-            speeds[threads] = session.speed(slug, session.start(slug, threads), TRIAL)[0]
+            speeds[threads] = session.speed(slug, session.start(slug, threads), TRIAL)
         entry.threads = min(speeds, key=lambda n: speeds[n]) if speeds else choices[0]
         session.be_patient(speeds.get(entry.threads, 0.0))
         process = session.start(slug, entry.threads)
         if contender.computes:
             compare(entry, session.loss_after(process), expected, TOLERANCE[session.workload.precision])
         if entry.status == "ok":
-            entry.steps = session.speed(slug, process, session.workload.seconds)[1]
+            rough = speeds.get(entry.threads) or session.speed(slug, process, TRIAL)
+            entry.steps = session.fitting(rough, session.workload.seconds)
             if contender.whole_epochs:  # cutting its epochs short would change what it is asked to do
                 entry.steps = session.workload.steps * session.workload.epochs
-                session.run(slug, process, 0, entry.steps)
+            session.run(slug, process, 0, entry.steps)  # whoever compiles for a number of steps does it here
     except Failure as failure:
         entry.fail(failure.answer)
     return entry
@@ -179,9 +184,10 @@ def measure(
     expected = session.loss_after(session.start("reference", None))
     entries = []
     for slug in slugs:
-        entries.append(enter(session, slug, expected))
-        entry = entries[-1]
-        say(f"  {entry.title}: {entry.status}{': ' if entry.reason else ''}{entry.reason}")
+        begin = time.monotonic()
+        entries.append(entry := enter(session, slug, expected))
+        told = f"{entry.status}{': ' if entry.reason else ''}{entry.reason}"
+        say(f"  {entry.title}: {told} ({time.monotonic() - begin:.1f} s)")
     taken = 0
     while taken < rounds and (taken < FEWEST or time.monotonic() < until):
         take_turns(session, [entry for entry in entries if entry.status == "ok"], taken)

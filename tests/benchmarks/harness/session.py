@@ -47,6 +47,11 @@ def contenders(workload: Workload, peers: list[str] | None, device: str) -> list
     ]
 
 
+def say(line: str) -> None:
+    """Print at once."""
+    print(line, flush=True)
+
+
 def shorter(workload: Workload) -> Workload:
     """A tenth of a workload."""
     return dataclasses.replace(
@@ -84,7 +89,7 @@ def measure_workloads(
             session = Session(pool, workload, folder, TIMEOUT)
             now = time.monotonic()
             share = now + max(0.0, until - now) / left
-            results["workloads"][workload.name] = measure(session, slugs, options.rounds, share)
+            results["workloads"][workload.name] = measure(session, slugs, options.rounds, share, say)
         results["versions"] |= pool.versions
 
 

@@ -75,11 +75,18 @@ def test_constants_cross_once(backend):
     assert next(iter(program._machines.values())).constants.popitem()[1] is constant
 
 
-def test_a_move_stays_where_the_arguments_are(backend):
-    def f(x):
-        return x.to_device(x.device) + 1.0
+def test_devices_are_those_of_the_arguments(backend):
+    from array_api_strict import Device, asarray
 
-    assert_close(trace(f)(X).eval(backend.asarray(X)), X + 1, rtol=0, backend=backend)
+    def f(x):
+        xp = x.__array_namespace__()
+        return xp.asarray(x, copy=True, device=x.device) + 1.0, x.to_device(Device("device1")) * 2.0
+
+    program = trace(f)(asarray(X))
+    assert [call.name for call in program.calls] == ["asarray", "add", "to_device", "multiply"]
+    one, two = program.eval(backend.asarray(X))
+    assert_close(one, X + 1, rtol=0, backend=backend)
+    assert_close(two, X * 2, rtol=0, backend=backend)
 
 
 def test_the_caller_cannot_change_the_program():

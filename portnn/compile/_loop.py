@@ -10,6 +10,7 @@ import array_api_compat
 from portnn._typing import Array, Namespace, Tree
 from portnn.compile._errors import PlanError
 from portnn.compile._numpy import NumpyLoop
+from portnn.compile._passthrough import JaxLoop
 from portnn.tracing import namespace
 
 __all__ = ["Loop", "Step", "has_loops", "make_loop"]
@@ -22,7 +23,7 @@ class Loop(Protocol):
     """A step made ready to be carried out many times, in memory of its own."""
 
     @property
-    def products(self) -> list[int]:
+    def products(self) -> Sequence[int]:
         """The operations of each product of matrices that the host carries out in a step."""
 
     def run(self, order: Any, first: int, count: int) -> Any:
@@ -64,7 +65,12 @@ def has_loops(xp: Namespace) -> bool:
     Args:
         xp: its namespace.
     """
-    return bool(array_api_compat.is_numpy_namespace(xp) or array_api_compat.is_cupy_namespace(xp))
+    known = (
+        array_api_compat.is_numpy_namespace,
+        array_api_compat.is_cupy_namespace,
+        array_api_compat.is_jax_namespace,
+    )
+    return any(is_library(xp) for is_library in known)
 
 
 def make_loop(
@@ -93,4 +99,6 @@ def make_loop(
         from portnn.compile._cupy import CupyLoop  # only where CuPy is
 
         return CupyLoop(step, carry, data, batch_size)
+    if array_api_compat.is_jax_namespace(xp):
+        return JaxLoop(step, carry, data, batch_size)
     raise PlanError(f"there are no plans of whole trainings for {xp.__name__}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
-from portnn import tree
+import numpy as np
+
+from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.tracing import is_array
 
-__all__ = ["JaxPlan", "TorchPlan"]
+__all__ = ["JaxLoop", "JaxPlan", "TorchPlan"]
 
 
 class _Flat:
@@ -59,6 +61,74 @@ class JaxPlan:
 
     def __call__(self, arrays: Sequence[Array], args: Tree) -> Tree:
         return self._flat.rebuild(self._compiled(*arrays))
+
+    def explain(self) -> str:
+        """Who compiles."""
+        return "compiled by jax.jit"
+
+
+@final
+class JaxLoop:
+    """A step that is compiled by ``jax.jit``; `portnn.compile.Loop` has the methods.
+
+    Args:
+        step: ``step(carry, *batch) -> (carry, loss)``.
+        carry: what the first step is given.
+        data: arrays with the samples along their first axis.
+        batch_size: samples a step; None for all.
+    """
+
+    products: tuple[int, ...] = ()  # XLA has threads of its own
+
+    def __init__(
+        self, step: Callable[..., Any], carry: Tree, data: Sequence[Array], batch_size: int | None
+    ) -> None:
+        import jax
+
+        # JAX sorts the keys of dicts, so it is given lists.
+        self._carry, self._like = tree.flatten(carry)
+        self._data = tuple(data)
+        self._n: int = data[0].shape[0]
+        self._size = min(self._n, batch_size or self._n)
+
+        def whole(carry: list[Array], data: Sequence[Array]) -> Any:
+            after, loss = step(tree.unflatten(self._like, carry), *data)
+            return tree.leaves(after), loss
+
+        def gathered(carry: list[Array], data: Sequence[Array], rows: Array) -> Any:
+            return whole(carry, [ops.take(x, rows, axis=0) for x in data])
+
+        self._whole, self._gathered = jax.jit(whole), jax.jit(gathered)
+        jax.eval_shape(whole, self._carry, tuple([x[:1] for x in data]))  # what cannot be compiled shows here
+
+    def run(self, order: Any, first: int, count: int) -> Any:
+        """Carry out steps; `Loop.run` says how."""
+        losses = []
+        for start in range(first * self._size, (first + count) * self._size, self._size):
+            stop = min(start + self._size, self._n)
+            if order is None:
+                batch = tuple([x[start:stop] for x in self._data])
+                self._carry, loss = self._whole(self._carry, batch)
+            else:
+                self._carry, loss = self._gathered(self._carry, self._data, order[start:stop])
+            losses.append(loss)
+        return np.asarray([float(loss) for loss in losses])
+
+    def carry(self) -> Tree:
+        """The present values; JAX's arrays never change."""
+        return tree.unflatten(self._like, self._carry)
+
+    def write(self, carry: Tree) -> None:
+        """Take over other values."""
+        self._carry = tree.leaves(carry)
+
+    def save(self) -> Any:
+        """The present values."""
+        return self._carry
+
+    def restore(self, saved: Any) -> None:
+        """Take them back."""
+        self._carry = saved
 
     def explain(self) -> str:
         """Who compiles."""

@@ -70,9 +70,14 @@ def plan_training(
 
 
 def _carry(now: Snapshot, data: Dataset, counted: bool) -> Tree:
-    dtype = "int64" if data.weight is None else data.weight.dtype
-    nothing = ops.zeros((), dtype=dtype, like=data.backend) if counted else None
-    return now.params, now.state, now.moments, nothing
+    return now.params, now.state, now.moments, _nothing(data) if counted else None
+
+
+def _nothing(data: Dataset) -> Array:
+    """Zero, as the measure counts: in the integers in which the library counts, or in those of the weights."""
+    if data.weight is None:
+        return ops.count_nonzero(ops.zeros((1,), dtype="bool", like=data.backend))
+    return ops.zeros((), dtype=data.weight.dtype, like=data.backend)
 
 
 def run_planned_epochs(

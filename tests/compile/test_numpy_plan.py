@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -176,7 +177,7 @@ def test_an_arena_gives_pieces_that_do_not_overlap() -> None:
             size = int(RNG.integers(1, 5000))
             held[i] = arena.take(size), size
         spans = sorted(held.values())
-        assert all(a + n <= b for (a, n), (b, _) in zip(spans, spans[1:], strict=False))
+        assert all(a + n <= b for (a, n), (b, _) in pairwise(spans))
         assert all(a % 64 == 0 and a + n <= arena.size for a, n in spans)
     for piece in held.values():
         arena.give(*piece)

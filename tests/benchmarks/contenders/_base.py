@@ -48,11 +48,8 @@ def order_of(first: int, epochs: int, steps: int, batch: int | None, limit: int 
     if batch is None:
         return Order(first, epochs, steps, None, None, count)
     size = steps * batch
-    if steps == 1:  # a single batch is not shuffled
-        rows = [np.arange(size)] * epochs
-    else:
-        names = [np.random.SeedSequence(0, spawn_key=(ORDER, first + epoch)) for epoch in range(epochs)]
-        rows = [np.random.Generator(np.random.PCG64(name)).permutation(size) for name in names]
+    names = [np.random.SeedSequence(0, spawn_key=(ORDER, first + epoch)) for epoch in range(epochs)]
+    rows = [np.random.Generator(np.random.PCG64(name)).permutation(size) for name in names]
     indices = np.concatenate(rows).reshape(epochs * steps, batch)[:count]
     return Order(first, epochs, steps, batch, np.ascontiguousarray(indices), count)
 

@@ -58,7 +58,7 @@ def to_bytes(gpu, nested):
 def check(gpu, f, *arrays):
     """A plan, called twice with other values, and eager CuPy: the same bytes, as one graph."""
     plan = CupyPlan(simplify(record(f, arrays)[0]))
-    for turn in (arrays, [x[::-1].copy() if x.ndim else x for x in arrays], arrays):
+    for turn in (arrays, tree.map(lambda x: x[::-1].copy() if x.ndim else x, arrays), arrays):
         assert to_bytes(gpu, plan(*tree.leaves(turn))) == to_bytes(gpu, f(*turn)), plan.explain()
     assert "runs as one CUDA graph" in plan.explain()
 

@@ -169,7 +169,7 @@ def test_repr_is_short():
 
 
 def test_no_arrays_nothing_to_trace():
-    with pytest.raises(TypeError, match="expected at least one array"):
+    with pytest.raises(TypeError, match="trace: expected at least one array among the arguments"):
         trace(lambda n: n)(3)
 
 

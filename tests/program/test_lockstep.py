@@ -151,6 +151,7 @@ def test_nan_and_infinities():
     special = np.asarray([[np.nan, np.inf, -np.inf, 1.0]] * 3, dtype=np.float32)
     same = find(lambda x: x + 0.0, special)
     assert (same.absolute, same.relative, same.note) == (0.0, 0.0, "")
+    assert not find(lambda x: x + 0.0, np.full((3, 4), np.nan, "float32")).differs
     assert find(put(1.0), special).note == "NaN on numpy only"
     assert find(lambda x: abs(x), special).note == "infinities of different signs"
 

@@ -66,7 +66,7 @@ _TESTS = {"isnan": "isnan({0})", "isinf": "isinf({0})", "isfinite": "isfinite({0
 
 CHEAP = frozenset(
     ["add", "subtract", "multiply", "divide", "square", "negative", "positive", "abs", "maximum", "minimum",
-     "where", "astype", *_TRUTH, *_COMPARISONS, *_TESTS]
+     "where", "astype", "clip", *_TRUTH, *_COMPARISONS, *_TESTS]
 )  # fmt: skip
 """Functions that cost so little that computing one again costs less than keeping its result."""
 
@@ -98,6 +98,8 @@ def lower(call: Call) -> Member | None:
         return None
     if call.name == "astype":
         return _cast(call)
+    if call.name == "clip":
+        return _clip(call)
     if any(v is not None for v in call.options.values()):
         return None
     operands = call.args
@@ -158,6 +160,26 @@ def _where(call: Call) -> Member | None:
     if not all(_castable(x, result) for x in call.args[1:]):
         return None
     return Member(call, "({0} ? {1} : {2})", tuple(call.args), ("bool", result, result), result)
+
+
+def _clip(call: Call) -> Member | None:
+    """Bounds that are numbers. As array-api-compat writes it, it would look for masked elements on the host."""
+    bounds = dict(zip(("min", "max"), call.args[1:], strict=False)) | call.options
+    x, dtype = call.args[0], _name(call.result)
+    numbers = [b for b in bounds.values() if b is not None]
+    kinds = (int, float) if dtype in _FLOATS else (int,)
+    if not set(bounds) <= {"min", "max"} or type(x) is not Value:
+        return None
+    if _name(x) != dtype or dtype == "bool":
+        return None
+    if any(type(b) not in kinds or b != b or not _castable(b, dtype) for b in numbers):
+        return None
+    template = "{0}"
+    for n, (bound, sign) in enumerate([(bounds.get("min"), "<"), (bounds.get("max"), ">")]):
+        if bound is not None:
+            place = "{1}" if n == 0 or len(numbers) == 1 else "{2}"
+            template = f"({template} {sign} {place} ? {place} : {template})"
+    return Member(call, f"({template})", (x, *numbers), (dtype,) * (1 + len(numbers)), dtype)
 
 
 def _cast(call: Call) -> Member | None:

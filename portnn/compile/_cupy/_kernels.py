@@ -29,7 +29,7 @@ struct __align__(16) sixteen { unsigned long long low, high; };
 #define EACH(i, n, first, blocks) \
     for (long long i = (blockIdx.x - (first)) * (long long)blockDim.x + threadIdx.x; \
          i < (n); i += (blocks) * (long long)blockDim.x)
-#define IN_BLOCKS(first, blocks) if (blockIdx.x - (first) < (blocks))  // unsigned: below the first is far above
+#define IN_BLOCKS(first, blocks) if (blockIdx.x - (first) < (blocks))
 __device__ __forceinline__ float from_half(half_bits h) {
     float x; asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h)); return x; }
 __device__ __forceinline__ half_bits to_half(float x) {

@@ -18,11 +18,11 @@ _VIEWS = frozenset(
 # function might wait for the device or copy a list of addresses from host memory that is reused afterwards.
 _SAFE = frozenset(
     ["abs", "add", "all", "any", "argmax", "argmin", "astype", "bitwise_left_shift",
-     "bitwise_right_shift", "clip", "copysign", "cumulative_sum", "divide", "equal", "exp", "exp2",
+     "bitwise_right_shift", "copysign", "cumulative_sum", "divide", "equal", "exp", "exp2",
      "flip", "floor_divide", "full_like", "greater", "greater_equal", "hypot", "isfinite", "isinf",
      "isnan", "less", "less_equal", "logaddexp", "logical_and", "logical_not", "logical_or", "max",
      "maximum", "mean", "min", "minimum", "multiply", "negative", "nextafter", "not_equal", "ones_like",
-     "positive", "pow", "prod", "remainder", "reshape", "round", "sign", "signbit", "sqrt", "square",
+     "positive", "pow", "prod", "remainder", "reshape", "round", "signbit", "sqrt", "square",
      "std", "subtract", "sum", "take", "tril", "triu", "var", "where", "zeros_like"]
 )  # fmt: skip
 _MOST_JOINED = 8  # beyond it CuPy sends the parts' addresses from the host

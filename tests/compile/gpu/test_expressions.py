@@ -125,6 +125,21 @@ def test_where_takes_numbers_and_arrays(dtype):
     check(f, condition, x)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int32", *FLOATS])
+@pytest.mark.parametrize("bounds", [(-1, 2), (0, None), (None, 3), (3, -3), ()])
+def test_clip_between_numbers(dtype, bounds):
+    def f(x):
+        return x.__array_namespace__().clip(x, *bounds)
+
+    check(f, numbers(dtype))
+
+
+def test_clip_between_other_things_is_left_to_cupy():
+    x = np.ones(3, "float32")
+    assert lower(program_of(lambda x: x.__array_namespace__().clip(x, x, None), x).calls[0]) is None
+    assert lower(program_of(lambda x: x.__array_namespace__().clip(x, float("nan"), 1.0), x).calls[0]) is None
+
+
 @pytest.mark.parametrize(
     "number", [0.1, -3.4028234663852886e38, float("inf"), -float("inf"), 1e-45, 2, -7, True]
 )
@@ -166,7 +181,6 @@ def test_mixed_dtypes_meet_in_the_common_one():
         lambda x: x // 3.0,
         lambda x: x % 3.0,
         lambda x: x.__array_namespace__().logaddexp(x, x),
-        lambda x: x.__array_namespace__().clip(x, 0.0, 1.0),
     ],
 )
 def test_functions_with_formulas_of_cupys_own_are_left_to_it(f):

@@ -195,6 +195,16 @@ OPERATIONS = [
 ]
 
 
+def test_what_lies_alike_shares_one_index():
+    columns = np.asfortranarray(X)
+    for x in (X, columns):
+        (step,) = make_plan(program_of(lambda x, y: x * y + 1.0, x, x)).steps
+        assert "g0_out0[i] = " in step.source.text
+        assert "rest" not in step.source.text
+    (step,) = make_plan(program_of(lambda x, y: x * y, X, columns)).steps
+    assert "rest" in step.source.text
+
+
 @needs_compiler
 @settings(max_examples=60)
 @given(programs())

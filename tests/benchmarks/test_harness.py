@@ -167,6 +167,13 @@ def test_who_cannot_be_believed_gets_no_time(
     assert entry["seconds"] == []
 
 
+def test_without_a_reference_nobody_gets_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRIES["training"], "reference", Broken)
+    entry = measured(BATCHES, ["numpy"], folder)["entries"]["numpy"]
+    assert (entry["status"], entry["seconds"]) == ("failed", [])
+    assert entry["reason"] == "reference: RuntimeError: out of order"
+
+
 def test_a_slow_contender_is_not_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if usable_cores() == 1:
         pytest.skip("with one core nobody is tried before the check")
@@ -226,9 +233,13 @@ def test_workloads_are_chosen_by_name() -> None:
         (["--peers", "nobody"], "no contender 'nobody'"),
         (["--workloads", "W99"], "no workload 'W99'"),
         (["--rounds", "0"], "--rounds must be at least 1"),
+        (["--backend", "gpu"], "no GPU: neither CuPy nor PyTorch"),
     ],
 )
-def test_wrong_options_are_told(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_are_told(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.benchmarks.harness.machine.find_spec", lambda name: None)  # no GPU anywhere
     with pytest.raises(SystemExit):
         main(arguments)
     assert text in capsys.readouterr().err

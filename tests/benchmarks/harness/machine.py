@@ -43,7 +43,11 @@ def library_of_blas() -> list[dict[str, Any]]:
 
 
 def graphics() -> dict[str, Any]:
-    """The GPU and its driver, from PyTorch or CuPy, whichever is here."""
+    """The GPU, from PyTorch or CuPy, whichever is here.
+
+    Raises:
+        ValueError: if none of them can find one.
+    """
     if find_spec("torch") is not None:
         import torch
 
@@ -56,7 +60,7 @@ def graphics() -> dict[str, Any]:
         card = cupy.cuda.runtime.getDeviceProperties(0)
         cuda = cupy.cuda.runtime.runtimeGetVersion()
         return {"name": card["name"].decode(), "memory": card["totalGlobalMem"], "cuda": cuda}
-    return {"name": "unknown: neither PyTorch nor CuPy can say"}
+    raise ValueError("no GPU: neither CuPy nor PyTorch with CUDA is here to find one; use --backend cpu")
 
 
 def describe(device: str) -> dict[str, Any]:

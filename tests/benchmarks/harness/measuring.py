@@ -181,8 +181,15 @@ def measure(
     Returns:
         The workload as plain data, with an entry for each contender.
     """
-    expected = session.loss_after(session.start("reference", None))
-    entries = []
+    entries: list[Entry] = []
+    try:
+        expected = session.loss_after(session.start("reference", None))
+    except Failure as failure:  # without it nobody can be believed
+        why = {"failed": f"reference: {next(iter(failure.answer.values()))}"}
+        entries = [Entry(slug, REGISTRIES[session.kind][slug].title) for slug in slugs]
+        for entry in entries:
+            entry.fail(why)
+        expected, slugs = None, []
     for slug in slugs:
         begin = time.monotonic()
         entries.append(entry := enter(session, slug, expected))

@@ -163,7 +163,7 @@ def _where(call: Call) -> Member | None:
 
 
 def _clip(call: Call) -> Member | None:
-    """Bounds that are numbers. As array-api-compat writes it, masked elements would be counted on the host."""
+    """Bounds that are numbers. As array-api-compat writes it, the host would count masked elements."""
     bounds = dict(zip(("min", "max"), call.args[1:], strict=False)) | call.options
     x, dtype = call.args[0], _name(call.result)
     numbers = [b for b in bounds.values() if b is not None]

@@ -42,8 +42,8 @@ _FLOATING = {
     "tanh": "tanh{f}({0})", "asinh": "asinh{f}({0})", "acosh": "acosh{f}({0})", "atanh": "atanh{f}({0})",
     "floor": "floor{f}({0})", "ceil": "ceil{f}({0})", "trunc": "trunc{f}({0})",
     "atan2": "atan2{f}({0}, {1})", "hypot": "hypot{f}({0}, {1})", "copysign": "copysign{f}({0}, {1})",
-    "maximum": "((isnan({0}) || isnan({1})) ? not_a_number{f}() : fmax{f}({0}, {1}))",
-    "minimum": "((isnan({0}) || isnan({1})) ? not_a_number{f}() : fmin{f}({0}, {1}))",
+    "maximum": "((isnan({0}) | isnan({1})) ? not_a_number{f}() : fmax{f}({0}, {1}))",
+    "minimum": "((isnan({0}) | isnan({1})) ? not_a_number{f}() : fmin{f}({0}, {1}))",
     "sign": "(({0} < 0 || {0} > 0) ? copysign{f}(1.0{f}, {0}) : __{r}sub_rn({0}, {0}))",
 }  # fmt: skip
 _WHOLE = {

@@ -111,10 +111,18 @@ def test_a_dtype_that_is_too_small_is_found():
     assert report.first.note == "infinity on numpy float16 only"
 
 
+def test_the_coarser_dtype_leads():
+    x = np.asarray([10000.3, 1.0])  # rounded to float32, its sine is another
+    assert lockstep(ops.sin, (x,), "cpu", dtypes=("float64", "float32")).first is None
+
+
 def test_constants_have_the_dtype_of_their_side():
     table = np.asarray([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
     report = lockstep(lambda x: ops.astype(x, np.float32) * table, (X,), "cpu", dtypes=("float32", "float64"))
     assert report.lines[-1].name == "multiply"
+    shifted = lockstep(lambda x: ops.astype(x + 0.1, np.float32), (X,), "cpu", dtypes=("float32", "float64"))
+    assert shifted.lines[-1].name == "cast"
+    assert shifted.lines[-1].accumulated > 0.0  # the other side keeps its digits
     assert 0.0 < report.lines[-1].relative < 1e-6  # the products are rounded on one side only
 
 
@@ -185,8 +193,8 @@ def test_terms_that_cancel_are_no_finding():
     x = rng.normal(size=1000)
     x = (x - x.mean()).astype("float32")  # the sum is nothing but rounding errors
     assert lockstep(ops.sum, (x,), "cpu", dtypes=("float32", "float64")).first is None
-    y = np.stack([x, np.ones_like(x)])
-    assert lockstep(lambda y: y @ y.mT, (y,), "cpu", dtypes=("float32", "float64")).first is None
+    ones = np.ones((1000, 1), dtype="float32")
+    assert lockstep(ops.matmul, (x[None], ones), "cpu", dtypes=("float32", "float64")).first is None
 
 
 def test_the_report():

@@ -97,11 +97,12 @@ def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
 
 def _check_finite(name: str, x: Array) -> None:
     """No NaN and no infinity; the message names the first sample that has one."""
-    finite = ops.isfinite(x)
-    if not bool(ops.all(finite)):
-        rows = ops.all(ops.reshape(finite, (x.shape[0], -1)), axis=1)
-        first = int(ops.argmin(ops.astype(rows, "int32")))
-        raise ValueError(f"{name}: sample {first} has NaN or infinite values; remove or replace them first")
+    # Both ends are finite only if all in between are: NaN is larger and smaller than everything.
+    if bool(ops.isfinite(ops.max(x))) and bool(ops.isfinite(ops.min(x))):
+        return
+    rows = ops.all(ops.reshape(ops.isfinite(x), (x.shape[0], -1)), axis=1)
+    first = int(ops.argmin(ops.astype(rows, "int32")))
+    raise ValueError(f"{name}: sample {first} has NaN or infinite values; remove or replace them first")
 
 
 def _fit(x: Array, dtype: DType, name: str) -> Array:
@@ -190,7 +191,7 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
         raise TypeError(
             f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
         )
-    y = ops.astype(y, "int64" if ops.iinfo(y.dtype).bits == 64 else "int32")  # unsigned beyond it: negative
+    y = ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # as positions are counted; unsigned beyond it: negative
     odd = ops.logical_or(ops.less(y, 0), ops.greater_equal(y, classes))
     if ignored is not None:
         odd = ops.logical_and(odd, ops.not_equal(y, ignored))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from math import prod
 
+from array_api_compat import device
+
 from portnn._typing import Array
 from portnn.ops._arithmetic import multiply, negative, subtract
 from portnn.ops._broadcasting import match, reshape, where
@@ -20,37 +22,51 @@ from portnn.tracing import namespace, primitive
 __all__ = ["sigmoid_cross_entropy", "softmax_cross_entropy"]
 
 
+_FEW = 256  # classes up to which the rows of a table of targets are looked up
+
+
 def _hot(labels: Array, x: Array) -> Array:
     """True at the label of each sample; a label out of range gives a row without."""
-    labels = plain(labels)
-    classes = indices_at(x, x.shape[-1])
-    if labels.dtype != classes.dtype and labels.dtype == namespace(labels).int32:
-        classes = namespace(classes).astype(classes, labels.dtype)  # compared without a conversion of each
-    return labels[..., None] == classes
+    return plain(labels)[..., None] == indices_at(x, x.shape[-1])
 
 
-def _peak(x: Array) -> Array:
-    """What `shift` gives along the last axis, by way of the positions: over short rows libraries find those
-    several times faster, and a step that counts right answers needs them anyway.
+# Over rows as short as those of logits, finding a position and looking up what is there takes libraries much
+# less time than a reduction of each row or a choice for each element.
+def _at(x: Array, places: Array) -> Array:
+    """The element of each row at a place that exists, (...) of (..., classes)."""
+    xp = namespace(x, places)
+    first = xp.reshape(indices_at(x, prod(places.shape)) * x.shape[-1], places.shape)
+    found = xp.take(xp.reshape(x, (-1,)), xp.reshape(places + first, (-1,)), axis=0)
+    return xp.reshape(found, places.shape)
+
+
+def _label_terms(x: Array, labels: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """The losses, and what the slope is made of: whether labels are classes, those that are nearest to them,
+    the exponentials and their sums.
     """
-    xp = namespace(x)
-    n = x.shape[-1]
-    places = xp.argmax(x, axis=-1, keepdims=False)
-    first = xp.reshape(indices_at(x, prod(places.shape)) * n, places.shape)
-    flat = xp.take(xp.reshape(x, (-1,)), xp.reshape(places + first, (-1,)), axis=0)
-    return xp.maximum(xp.reshape(flat, (*places.shape, 1)), lowest(x))
-
-
-def _label_terms(x: Array, labels: Array) -> tuple[Array, Array, Array, Array]:
-    """The losses; and where the labels are, the exponentials and their sums, from which the slope is made."""
     xp = namespace(x, labels)
-    hot = _hot(labels, x)
-    shifted = x - _peak(x)
+    places = xp.argmax(x, axis=-1, keepdims=False)
+    top = xp.maximum(_at(x, places), lowest(x))
+    shifted = x - top[..., None]
     e = xp.exp(shifted)
     total = xp.sum(e, axis=-1, keepdims=True)
-    # A row without a label has the maximum of nothing, -inf, and so an infinite loss.
-    chosen = xp.max(xp.where(hot, shifted, -float("inf")), axis=-1)
-    return xp.log(total[..., 0]) - chosen, hot, e, total
+    labels = xp.astype(plain(labels), places.dtype, copy=False)  # a byte has no room for some classes
+    nearest = xp.minimum(xp.maximum(labels, 0), x.shape[-1] - 1)
+    known = labels == nearest
+    chosen = xp.where(known, _at(shifted, nearest), -float("inf"))  # what is no class has an infinite loss
+    return xp.log(total[..., 0]) - chosen, known, nearest, e, total
+
+
+def _targets(x: Array, known: Array, nearest: Array, share: float) -> Array:
+    """`share` at the label of each sample, zero elsewhere and where the label is no class."""
+    xp = namespace(x, known)
+    n = x.shape[-1]
+    if n > _FEW:
+        hot = (nearest[..., None] == indices_at(x, n)) & known[..., None]
+        return xp.astype(xp.where(hot, xp.asarray(share, dtype=x.dtype, device=device(x)), 0.0), x.dtype)
+    table = xp.eye(n + 1, n, dtype=x.dtype, device=device(x)) * share
+    rows = xp.take(table, xp.reshape(xp.where(known, nearest, n), (-1,)), axis=0)
+    return xp.reshape(rows, x.shape)
 
 
 @primitive
@@ -62,14 +78,10 @@ def _label_cross_entropy(x: Array, labels: Array, /, *, mean: bool) -> Array:
 @_label_cross_entropy.saves
 def _label_cross_entropy_and_slope(x: Array, labels: Array, /, *, mean: bool) -> tuple[Array, Array]:
     """The loss, and its derivative (softmax(x) - one_hot(labels)) / n, n = 1 without a mean."""
-    xp = namespace(x, labels)
-    loss, hot, e, total = _label_terms(x, labels)
-    if not mean:
-        p = e / total
-        return loss, xp.where(hot, p - 1.0, p)
-    share = 1.0 / prod(loss.shape)
-    p = e * (share / total)
-    return _mean(loss), xp.where(hot, p - share, p)
+    loss, known, nearest, e, total = _label_terms(x, labels)
+    share = 1.0 / prod(loss.shape) if mean else 1.0
+    slope = e * (share / total) - _targets(plain(x), known, nearest, share)
+    return _mean(loss) if mean else loss, slope
 
 
 def _mean(loss: Array) -> Array:

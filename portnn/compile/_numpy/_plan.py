@@ -12,6 +12,7 @@ from portnn.compile._numpy._kinds import is_exact, is_view, ufunc_of, view_of
 from portnn.compile._numpy._lives import Lives
 from portnn.compile._numpy._memory import Arena, array_at
 from portnn.compile._numpy._packs import Pack
+from portnn.compile._numpy._ranges import surely_within
 from portnn.compile._numpy._source import Source
 from portnn.compile._numpy._writers import writer_of
 from portnn.tracing import Call, Value
@@ -52,7 +53,7 @@ class NumpyPlan:
         kept: bool = False,
     ) -> None:
         self.calls = calls
-        self._source = Source(trusted)
+        self._source = Source(surely_within(calls, trusted))
         self._inputs = set(inputs)
         self._owned = dict(owned or {})
         self._carried = dict(carried or {})

@@ -1,0 +1,87 @@
+"""Between which numbers integers surely lie, so that positions need not be looked at in each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from portnn.compile._numpy._kinds import is_view
+from portnn.tracing import Call, Value
+
+__all__ = ["surely_within"]
+
+Range: TypeAlias = tuple[int, int]
+
+
+def surely_within(calls: Sequence[Call], trusted: Iterable[Value]) -> set[Value]:
+    """The positions of calls of `take` that exist whatever the inputs are.
+
+    Args:
+        calls: the calls of a program.
+        trusted: values of which that is known already.
+    """
+    ranges: dict[Value, Range] = {}
+    found = set(trusted)
+    for call in calls:
+        if call.name == "take" and type(call.args[1]) is Value:
+            low, high = _range(call.args[1], ranges) or (-1, -1)
+            if low >= 0 and high < _length(call):
+                found.add(call.args[1])
+        elif type(call.result) is Value and call.result.dtype.kind == "i":
+            known = _result(call, ranges)
+            if known is not None:
+                ranges[call.result] = known
+    return found
+
+
+def _length(call: Call) -> int:
+    x, axis = call.args[0], call.options.get("axis")
+    return int(np.prod(x.shape, dtype=np.int64)) if axis is None else x.shape[axis]
+
+
+def _range(x: Any, ranges: dict[Value, Range]) -> Range | None:
+    """Where an operand lies."""
+    if type(x) is int:
+        return x, x
+    if type(x) is not Value:
+        return None
+    if x.constant is not None and x.dtype.kind == "i" and 0 not in x.shape:
+        return int(np.min(x.constant)), int(np.max(x.constant))
+    return ranges.get(x)
+
+
+def _result(call: Call, ranges: dict[Value, Range]) -> Range | None:
+    """Where the result of a call lies."""
+    if call.name in ("argmax", "argmin"):
+        x, axis = call.args[0], call.options.get("axis")
+        n = int(np.prod(x.shape, dtype=np.int64)) if axis is None else x.shape[axis]
+        return 0, n - 1
+    if is_view(call):
+        return _range(call.args[0], ranges)
+    if call.name in ("maximum", "minimum"):
+        return _clamped(call, [_range(x, ranges) for x in call.args])
+    operands = [_range(x, ranges) for x in (call.args[1:] if call.name == "where" else call.args)]
+    if len(operands) != 2 or operands[0] is None or operands[1] is None:
+        return None
+    (a, b), (c, d) = operands
+    if call.name == "where":
+        return min(a, c), max(b, d)
+    near = max(abs(end) for end in (a, b, c, d)) < _FAR // 2  # a sum that cannot wrap around in 64 bits
+    return (a + c, b + d) if call.name == "add" and near and call.result.dtype.itemsize == 8 else None
+
+
+_FAR = 2**62  # beyond every position
+
+
+def _clamped(call: Call, operands: Sequence[Range | None]) -> Range | None:
+    """The larger or smaller of two numbers; if only one is known, the result is bounded on one side."""
+    known = [r for r in operands if r is not None]
+    if not known:
+        return None
+    lows, highs = [r[0] for r in known], [r[1] for r in known]
+    if len(known) == 2:
+        pick = max if call.name == "maximum" else min
+        return pick(lows), pick(highs)
+    return (lows[0], _FAR) if call.name == "maximum" else (-_FAR, highs[0])

@@ -7,6 +7,7 @@ from portnn import optim, tree
 from portnn.compile import PlanWarning
 from portnn.compile._cupy import CupyLoop
 from portnn.compile._cupy._loop import _STEPS
+from portnn.compile._cupy._small import gather_kernel, keep_kernel
 from portnn.compile._cupy._staging import Staging, fits
 from tests.compile.gpu.clocks import Race
 from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, same
@@ -264,3 +265,16 @@ def test_two_slots_in_turn():
     seen = [(slot, rows, staging.slots[slot][0][:rows].copy()) for slot, rows in staging.chunks(None, 1, 10)]
     assert [(slot, rows) for slot, rows, _ in seen] == [(0, 4), (1, 4), (0, 1)]
     np.testing.assert_array_equal(np.concat([x for _, _, x in seen]), np.arange(1.0, 10.0))
+
+
+def test_warming_up_beyond_the_end_writes_no_loss_and_reads_the_last_row():
+    driver = StandIn()
+    keep, gather = keep_kernel("float32", 3), gather_kernel([4], [4], 2, 2, 3)
+    functions = driver.compile([keep, gather])
+    losses, position, cursor = np.zeros(5, "float32"), np.asarray([3]), np.asarray([1])
+    with driver.working():
+        driver.launch(functions[keep.name], 1, [np.ones(1, "float32"), losses, position, cursor])
+        assert (losses.tolist(), position.tolist(), cursor.tolist()) == ([0.0] * 5, [4], [2])
+        out, rows = np.zeros(2, "int32"), np.asarray([5, 6, 7, 8], "int32")
+        driver.launch(functions[gather.name], 1, [np.asarray([2, 0, 1, 3]), np.asarray([1]), rows, out])
+    assert out.tolist() == [6, 6]

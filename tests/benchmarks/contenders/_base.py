@@ -106,6 +106,7 @@ class Contender(ABC):
         computes: whether its losses mean something.
         full_batch_only: whether it takes all samples in each step.
         threads_at_start: whether the number of threads is fixed when its process starts.
+        settled: seconds that the last run took after its first epoch, for a contender that measures them.
     """
 
     slug: ClassVar[str]
@@ -120,6 +121,7 @@ class Contender(ABC):
 
     def __init__(self, device: str) -> None:
         self.device = device
+        self.settled: float | None = None
         self.limits: Any = None
 
     @classmethod

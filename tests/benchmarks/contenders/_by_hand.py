@@ -21,9 +21,9 @@ class Gather:
             self.whole = self.images.astype(dtype, copy=False)
         else:
             self.raw = xp.empty((batch, images.shape[1]), dtype=images.dtype)
-            self.x = xp.empty(self.raw.shape, dtype=dtype)
+            self.x = self.raw if images.dtype == dtype else xp.empty(self.raw.shape, dtype=dtype)
             self.y = xp.empty((batch,), dtype=labels.dtype)
-        self.scale = np.dtype(dtype).type(1 / 255)
+        self.scale = np.dtype(dtype).type(1 / 255 if images.dtype == np.uint8 else 1)
 
     def rows(self, chosen: Any) -> Any:
         """The chosen images as they are stored."""
@@ -33,7 +33,9 @@ class Gather:
         """Images from 0 to 1 and labels; all of them for None."""
         if chosen is None:
             return self.whole, self.labels
-        self.xp.multiply(self.rows(chosen), self.scale, out=self.x)
+        raw = self.rows(chosen)
+        if raw is not self.x:
+            self.xp.multiply(raw, self.scale, out=self.x)
         return self.x, self.xp.take(self.labels, chosen, out=self.y, **self.options)
 
 

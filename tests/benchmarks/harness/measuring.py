@@ -92,7 +92,8 @@ class Session:
         request = {"first": first, "epochs": w.epochs, "steps": w.steps, "limit": count}
         if REGISTRIES[self.kind][slug].whole_epochs:  # fewer steps are smaller or fewer epochs
             steps = min(w.steps, count)
-            request = {"first": first, "epochs": max(1, count // steps), "steps": steps, "limit": None}
+            epochs = 1 + max(1, count // steps)  # the first is not counted: the others were warmed up too
+            request = {"first": first, "epochs": epochs, "steps": steps, "limit": None}
         answer = self.ask(process, do="run", batch=w.batch, **request)
         return answer["seconds"] / answer["steps"], answer["steps"]
 

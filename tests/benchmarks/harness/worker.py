@@ -66,9 +66,11 @@ class Worker:
         begin = time.perf_counter()
         result = contender.run(order)
         contender.synchronize()
-        seconds = time.perf_counter() - begin
+        seconds, count = time.perf_counter() - begin, order.count
+        if contender.settled is not None:
+            seconds, count = contender.settled, order.count - order.steps
         loss = contender.loss(result, order)
-        return {"seconds": seconds, "steps": order.count, "loss": None if math.isnan(loss) else loss}
+        return {"seconds": seconds, "steps": count, "loss": None if math.isnan(loss) else loss}
 
     def answer(self, line: str) -> dict[str, Any]:
         """What a line asks for, or why not."""

@@ -25,6 +25,7 @@ class Workload:
         seconds: a contender that would need longer for a run takes fewer steps.
         training: whether it trains; else it predicts.
         precision: that of the matrix products.
+        pixels: whether images stay bytes until their batch comes.
         devices: where it is measured.
     """
 
@@ -37,12 +38,8 @@ class Workload:
     seconds: float = 0.4
     training: bool = True
     precision: str = "float32"
+    pixels: bool = False
     devices: tuple[str, ...] = ("cpu", "gpu")
-
-    @property
-    def pixels(self) -> bool:
-        """Whether images stay bytes until their batch comes; as in the article not in a full batch."""
-        return self.training and self.batch is not None
 
     @property
     def params(self) -> str:

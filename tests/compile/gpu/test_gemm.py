@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portnn.compile._cupy._gemm import gemm_arguments
-from tests.compile.gpu.standin import act_out, flat
+from tests.compile.gpu.host import act_out, flat
 
 
 def product(a, b, gaps=False):

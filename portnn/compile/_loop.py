@@ -81,7 +81,8 @@ def make_loop(
     Args:
         step: one step of training. It is written down once for each size of batch, so it must be pure.
         carry: what the first step is given; a tuple whose first member holds the parameters.
-        data: arrays of one library, with the samples along their first axis.
+        data: arrays of one library, with the samples along their first axis. They are not copied, and
+            must not change while the loop is used.
         batch_size: samples a step; None for all. The last step of an epoch takes what is left.
         shuffled: whether `Loop.run` will be given an order.
 

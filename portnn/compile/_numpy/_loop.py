@@ -11,6 +11,7 @@ import numpy as np
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.compile._errors import PlanError
+from portnn.compile._numpy._narrow import narrowed
 from portnn.compile._numpy._packs import Pack, pack_calls
 from portnn.compile._numpy._plan import NumpyPlan
 from portnn.compile._threads import products_in
@@ -27,7 +28,7 @@ class NumpyLoop:
     Args:
         step: ``step(carry, *batch) -> (carry, loss)``.
         carry: what the first step is given; a tuple whose first member holds the parameters.
-        data: arrays with the samples along their first axis.
+        data: arrays with the samples along their first axis; they do not change while the loop is used.
         batch_size: samples a step; None for all.
         shuffled: whether `run` will be given an order.
     """
@@ -48,6 +49,7 @@ class NumpyLoop:
         self._like = tree.structure(carry)
         self._seed = len(tree.leaves(carry[0]))
         self._home = _Home([np.array(leaf, order="C") for leaf in tree.leaves(carry)])
+        self._ranges = [_ends(x) for x in data]
         self._plans: dict[tuple[int, bool], NumpyPlan] = {}
         self._shuffled = shuffled
         self._plan(self._batch_size, shuffled)  # what cannot be planned shows here and not in the first step
@@ -124,7 +126,9 @@ class NumpyLoop:
 
             args = (carry, self._data if rows == self._n else tuple([x[:rows] for x in self._data]))
         program, _ = record(function, args)
-        return self._bound(simplify(program), {program.inputs[-1]} if gathered else set())
+        known = dict(zip(program.inputs[len(self._home.leaves) :], self._ranges, strict=False))
+        program = narrowed(simplify(program), {value: within for value, within in known.items() if within})
+        return self._bound(program, {program.inputs[-1]} if gathered else set())
 
     def _bound(self, program: Program, trusted: set[Value]) -> NumpyPlan:
         n = len(self._home.leaves)
@@ -150,6 +154,13 @@ class NumpyLoop:
             if type(leaf) is not Value or (leaf.shape, leaf.dtype) != (before.shape, before.dtype):
                 raise PlanError("a step must hand on arrays of the shapes and dtypes that it was given")
         return leaves, loss
+
+
+def _ends(x: Array) -> tuple[int, int] | None:
+    """The smallest and the largest of integers that take little time to look at, such as labels."""
+    if x.dtype.kind not in "iu" or x.ndim != 1 or not x.size:
+        return None
+    return int(x.min()), int(x.max())
 
 
 @final

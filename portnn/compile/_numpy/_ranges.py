@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from portnn.compile._numpy._kinds import is_view
 from portnn.tracing import Call, Value
 
-__all__ = ["surely_within"]
+__all__ = ["Range", "range_of", "ranges_of", "surely_within"]
 
 Range: TypeAlias = tuple[int, int]
 
@@ -22,18 +22,30 @@ def surely_within(calls: Sequence[Call], trusted: Iterable[Value]) -> set[Value]
         calls: the calls of a program.
         trusted: values of which that is known already.
     """
-    ranges: dict[Value, Range] = {}
+    ranges = ranges_of(calls, {})
     found = set(trusted)
     for call in calls:
         if call.name == "take" and type(call.args[1]) is Value:
-            low, high = _range(call.args[1], ranges) or (-1, -1)
+            low, high = range_of(call.args[1], ranges) or (-1, -1)
             if low >= 0 and high < _length(call):
                 found.add(call.args[1])
-        elif type(call.result) is Value and call.result.dtype.kind == "i":
-            known = _result(call, ranges)
-            if known is not None:
-                ranges[call.result] = known
     return found
+
+
+def ranges_of(calls: Sequence[Call], known: Mapping[Value, Range]) -> dict[Value, Range]:
+    """Where integers among the values of a program lie, as far as that can be told.
+
+    Args:
+        calls: the calls of the program.
+        known: what is known of its inputs.
+    """
+    ranges = dict(known)
+    for call in calls:
+        if type(call.result) is Value and call.result.dtype.kind in "iu":
+            found = _result(call, ranges)
+            if found is not None:
+                ranges[call.result] = found
+    return ranges
 
 
 def _length(call: Call) -> int:
@@ -41,28 +53,29 @@ def _length(call: Call) -> int:
     return int(np.prod(x.shape, dtype=np.int64)) if axis is None else x.shape[axis]
 
 
-def _range(x: Any, ranges: dict[Value, Range]) -> Range | None:
+def range_of(x: Any, ranges: Mapping[Value, Range]) -> Range | None:
     """Where an operand lies."""
     if type(x) is int:
         return x, x
     if type(x) is not Value:
         return None
-    if x.constant is not None and x.dtype.kind == "i" and 0 not in x.shape:
+    if x.constant is not None and x.dtype.kind in "iu" and 0 not in x.shape:
         return int(np.min(x.constant)), int(np.max(x.constant))
     return ranges.get(x)
 
 
-def _result(call: Call, ranges: dict[Value, Range]) -> Range | None:
+def _result(call: Call, ranges: Mapping[Value, Range]) -> Range | None:
     """Where the result of a call lies."""
     if call.name in ("argmax", "argmin"):
         x, axis = call.args[0], call.options.get("axis")
         n = int(np.prod(x.shape, dtype=np.int64)) if axis is None else x.shape[axis]
         return 0, n - 1
-    if is_view(call):
-        return _range(call.args[0], ranges)
+    if is_view(call) or call.name in ("take", "astype"):
+        x = call.args[0]
+        return range_of(x, ranges) if type(x) is Value and x.dtype.kind in "iu" else None
     if call.name in ("maximum", "minimum"):
-        return _clamped(call, [_range(x, ranges) for x in call.args])
-    operands = [_range(x, ranges) for x in (call.args[1:] if call.name == "where" else call.args)]
+        return _clamped(call, [range_of(x, ranges) for x in call.args])
+    operands = [range_of(x, ranges) for x in (call.args[1:] if call.name == "where" else call.args)]
     if len(operands) != 2 or operands[0] is None or operands[1] is None:
         return None
     (a, b), (c, d) = operands

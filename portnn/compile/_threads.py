@@ -18,9 +18,9 @@ from portnn.tracing import Call, Value
 
 __all__ = ["blas_threads", "products_in", "threads_for"]
 
-_WORTHWHILE = 2.5e7
+_WORTHWHILE = 1e7
 """Floating-point operations of a product from which on more threads than one pay. docs/benchmarks has the
-measurement; a product of this size takes about half a millisecond on one core."""
+measurement; a product of this size takes about 100 microseconds on one core."""
 
 
 def products_in(calls: Sequence[Call]) -> list[int]:

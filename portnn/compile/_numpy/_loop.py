@@ -14,7 +14,9 @@ from portnn.compile._errors import PlanError
 from portnn.compile._numpy._narrow import narrowed
 from portnn.compile._numpy._packs import Pack, pack_calls
 from portnn.compile._numpy._plan import NumpyPlan
-from portnn.compile._threads import products_in
+from portnn.compile._numpy._ranges import Range
+from portnn.compile._numpy._tall import tall_products
+from portnn.compile._threads import blas_threads, products_in
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
 
@@ -125,12 +127,14 @@ class NumpyLoop:
                 return self._step(carry, *data)
 
             args = (carry, self._data if rows == self._n else tuple([x[:rows] for x in self._data]))
-        program, _ = record(function, args)
+        with blas_threads((), 1):  # which takes the least memory
+            program, _ = record(function, args)
         known = dict(zip(program.inputs[len(self._home.leaves) :], self._ranges, strict=False))
-        program = narrowed(simplify(program), {value: within for value, within in known.items() if within})
-        return self._bound(program, {program.inputs[-1]} if gathered else set())
+        ranges = {value: within for value, within in known.items() if within}
+        program = narrowed(simplify(program), ranges)
+        return self._bound(program, {program.inputs[-1]} if gathered else set(), ranges)
 
-    def _bound(self, program: Program, trusted: set[Value]) -> NumpyPlan:
+    def _bound(self, program: Program, trusted: set[Value], ranges: dict[Value, Range]) -> NumpyPlan:
         n = len(self._home.leaves)
         owned, rest = program.inputs[:n], program.inputs[n:]
         after, loss = self._carried(program, owned)
@@ -138,9 +142,12 @@ class NumpyLoop:
         if not self._home.fits(owned, packs):
             calls, packs = list(program.calls), []
         arrays, carried = self._home.bind(owned, after, packs)
+        whole = all(v.shape == x.shape for v, x in zip(rest, self._data, strict=False)) and not trusted
+        forms = tall_products(calls, dict(zip(rest, self._data, strict=True))) if whole else {}
         return NumpyPlan(
-            calls, rest, [loss], owned=arrays, carried=carried, packs=packs, trusted=trusted, kept=True
-        )
+            calls, rest, [loss], owned=arrays, carried=carried, packs=packs, trusted=trusted, ranges=ranges,
+            forms=forms, kept=True,
+        )  # fmt: skip
 
     def _carried(self, program: Program, owned: Sequence[Value]) -> tuple[list[Value], Value]:
         """The values that a step hands on, and its loss; they must be like those that it was given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -12,7 +12,7 @@ from portnn.compile._numpy._kinds import is_exact, is_view, ufunc_of, view_of
 from portnn.compile._numpy._lives import Lives
 from portnn.compile._numpy._memory import Arena, array_at
 from portnn.compile._numpy._packs import Pack
-from portnn.compile._numpy._ranges import surely_within
+from portnn.compile._numpy._ranges import Range, surely_within
 from portnn.compile._numpy._source import Source
 from portnn.compile._numpy._writers import writer_of
 from portnn.tracing import Call, Value
@@ -32,6 +32,8 @@ class NumpyPlan:
         carried: for owned inputs the values that take their places at the end of a run.
         packs: values that lie end to end.
         trusted: values whose elements are known to be positions that exist.
+        ranges: the smallest and the largest number of some integer inputs.
+        forms: functions that write some products, by the results.
         kept: whether outputs stay in the plan's memory, where the next run overwrites them.
 
     Attributes:
@@ -50,10 +52,12 @@ class NumpyPlan:
         carried: Mapping[Value, Value] | None = None,
         packs: Sequence[Pack] = (),
         trusted: Collection[Value] = (),
+        ranges: Mapping[Value, Range] | None = None,
+        forms: Mapping[Value, Callable[..., Any]] | None = None,
         kept: bool = False,
     ) -> None:
         self.calls = calls
-        self._source = Source(surely_within(calls, trusted))
+        self._source = Source(surely_within(calls, trusted, ranges or {}), forms)
         self._inputs = set(inputs)
         self._owned = dict(owned or {})
         self._carried = dict(carried or {})

@@ -15,14 +15,17 @@ __all__ = ["Range", "range_of", "ranges_of", "surely_within"]
 Range: TypeAlias = tuple[int, int]
 
 
-def surely_within(calls: Sequence[Call], trusted: Iterable[Value]) -> set[Value]:
+def surely_within(
+    calls: Sequence[Call], trusted: Iterable[Value], known: Mapping[Value, Range]
+) -> set[Value]:
     """The positions of calls of `take` that exist whatever the inputs are.
 
     Args:
         calls: the calls of a program.
         trusted: values of which that is known already.
+        known: where some of the inputs lie.
     """
-    ranges = ranges_of(calls, {})
+    ranges = ranges_of(calls, known)
     found = set(trusted)
     for call in calls:
         if call.name == "take" and type(call.args[1]) is Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -21,10 +21,14 @@ class Source:
 
     Args:
         trusted: values whose elements are known to be positions that exist.
+        forms: functions that write some products, by the results.
     """
 
-    def __init__(self, trusted: Collection[Value] = ()) -> None:
+    def __init__(
+        self, trusted: Collection[Value] = (), forms: Mapping[Value, Callable[..., Any]] | None = None
+    ) -> None:
         self.trusted = trusted
+        self.forms = dict(forms or {})
         self.lines: list[str] = []
         self._objects: dict[str, Any] = {}
         self._names: dict[tuple[str, int], str] = {}

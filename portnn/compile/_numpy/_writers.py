@@ -43,7 +43,7 @@ def _write_ufunc(source: Source, call: Call, out: str) -> None:
         a, b = (source.operand(x) for x in call.args)
         source.add(f"{out}[()] = {a}.item() + {b}.item()")  # in half the time of a ufunc
         return
-    function = source.bind(ufunc_of(call), "f")
+    function = source.bind(source.forms.get(call.result) or ufunc_of(call), "f")
     operands = [source.operand(x, _partner(call, x)) for x in call.args]
     # NumPy takes the result of these two by its name only.
     mark = "out=" if call.name in ("maximum", "minimum") else ""

@@ -16,8 +16,8 @@ import pytest
 import portnn
 
 PACKAGES = [
-    "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data", "portnn.losses", "portnn.metrics",
-    "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft", "portnn.ops.linalg",
+    "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data", "portnn.losses",
+    "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft", "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",
     "portnn.serialize", "portnn.testing", "portnn.tracing", "portnn.train", "portnn.tree",
 ]  # fmt: skip
@@ -33,7 +33,8 @@ TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Schedule"}
 WITHOUT_EXAMPLE = {
     "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError",
     "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "Jitted", "Layer",
-    "NonFiniteGradientError", "PlanError", "PlanWarning", "Primitive", "RetraceWarning", "SlogdetResult", "Task",
+    "NonFiniteGradientError", "PlanError", "PlanWarning", "Primitive", "RetraceWarning",
+    "SlogdetResult", "Task",
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
 }  # fmt: skip
 HEAVY = [

@@ -3,6 +3,7 @@
 from portnn.compile._errors import PlanError, PlanWarning, RetraceWarning
 from portnn.compile._jit import Jitted, jit
 from portnn.compile._loop import Loop, Step, has_loops, make_loop
+from portnn.compile._precision import Precision, check_precision
 from portnn.compile._predictor import Predictor
 from portnn.compile._threads import blas_threads
 
@@ -11,10 +12,12 @@ __all__ = [
     "Loop",
     "PlanError",
     "PlanWarning",
+    "Precision",
     "Predictor",
     "RetraceWarning",
     "Step",
     "blas_threads",
+    "check_precision",
     "has_loops",
     "jit",
     "make_loop",

@@ -15,6 +15,7 @@ from portnn._typing import Array, Tree
 from portnn.compile._errors import RetraceWarning
 from portnn.compile._passthrough import JaxPlan, TorchPlan
 from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
+from portnn.compile._precision import Precision, check_precision
 from portnn.compile._signature import Signature, described, differences, signature
 from portnn.program import record, simplify
 from portnn.tracing import RecordedArray, TracedArray, namespace
@@ -32,10 +33,13 @@ class Jitted:
         function: the function itself.
     """
 
-    def __init__(self, function: Callable[..., Tree], cache_size: int, torch_compile: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Tree], cache_size: int, torch_compile: bool, precision: Precision
+    ) -> None:
         self.function = function
         self._cache_size = cache_size
         self._torch_compile = torch_compile
+        self._precision = precision
         self._plans: OrderedDict[Signature, Plan] = OrderedDict()
         self._made = 0
         self._last: dict[str, str] = {}
@@ -58,6 +62,7 @@ class Jitted:
     ) -> tuple[Plan, Tree]:
         """A plan for a signature, and the result of its first use."""
         xp = namespace(*arrays)
+        check_precision(self._precision, xp)
         plan: Plan
         if array_api_compat.is_numpy_namespace(xp):
             program, result = record(lambda p, o: self.function(*p, **o), args)
@@ -66,7 +71,7 @@ class Jitted:
         if array_api_compat.is_cupy_namespace(xp):
             from portnn.compile._cupy import plan_function  # only where CuPy is
 
-            return plan_function(self.function, args)
+            return plan_function(self.function, args, self._precision)
         if array_api_compat.is_jax_namespace(xp):
             plan = JaxPlan(self.function, args)
         elif array_api_compat.is_torch_namespace(xp) and self._torch_compile:
@@ -126,7 +131,14 @@ class Jitted:
         return f"<jit of {self.function!r}: {self.plans} plans>"
 
 
-def jit(f: Callable[..., Tree], /, *, cache_size: int = 32, torch_compile: bool = False) -> Jitted:
+def jit(
+    f: Callable[..., Tree],
+    /,
+    *,
+    cache_size: int = 32,
+    torch_compile: bool = False,
+    precision: Precision = "float32",
+) -> Jitted:
     """Make a function faster: it is written down at its first call and carried out as a plan from then on.
 
     A plan does what the function did with the first arguments of its kind, call by call, without Python
@@ -143,6 +155,7 @@ def jit(f: Callable[..., Tree], /, *, cache_size: int = 32, torch_compile: bool 
         cache_size: how many plans are kept; the one that was not used for longest goes first.
         torch_compile: whether functions of PyTorch arrays go to ``torch.compile``, which may change the
             last bits, instead of being carried out as they are.
+        precision: of products of float32 matrices on CuPy: "float32", "tf32" or "bfloat16".
 
     Returns:
         A function of the same arguments. Arrays given to it are never changed, and those it returns are
@@ -150,7 +163,7 @@ def jit(f: Callable[..., Tree], /, *, cache_size: int = 32, torch_compile: bool 
 
     Raises:
         TypeError: if `f` is not a function; on the call, if an argument is neither array nor constant.
-        ValueError: if `cache_size` is not positive.
+        ValueError: if `cache_size` is not positive; on the call, if the library has not got the precision.
         ControlFlowError: on the call, if Python asks for the value of an array.
 
     Example:
@@ -168,4 +181,4 @@ def jit(f: Callable[..., Tree], /, *, cache_size: int = 32, torch_compile: bool 
         raise TypeError(f"jit: cache_size must be an integer, got {type(cache_size).__name__}")
     if cache_size < 1:
         raise ValueError(f"jit: cache_size must be at least 1, got {cache_size}")
-    return Jitted(f, cache_size, torch_compile)
+    return Jitted(f, cache_size, torch_compile, precision)

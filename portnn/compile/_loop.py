@@ -11,6 +11,7 @@ from portnn._typing import Array, Namespace, Tree
 from portnn.compile._errors import PlanError
 from portnn.compile._numpy import NumpyLoop
 from portnn.compile._passthrough import JaxLoop
+from portnn.compile._precision import Precision, check_precision
 from portnn.tracing import namespace
 
 __all__ = ["Loop", "Step", "has_loops", "make_loop"]
@@ -74,7 +75,13 @@ def has_loops(xp: Namespace) -> bool:
 
 
 def make_loop(
-    step: Step, carry: Tree, data: Sequence[Array], batch_size: int | None, *, shuffled: bool = True
+    step: Step,
+    carry: Tree,
+    data: Sequence[Array],
+    batch_size: int | None,
+    *,
+    shuffled: bool = True,
+    precision: Precision = "float32",
 ) -> Loop:
     """A loop for the library of the data.
 
@@ -85,21 +92,24 @@ def make_loop(
             must not change while the loop is used.
         batch_size: samples a step; None for all. The last step of an epoch takes what is left.
         shuffled: whether `Loop.run` will be given an order.
+        precision: of products of float32 matrices on CuPy; elsewhere it can only be "float32".
 
     Returns:
         The loop.
 
     Raises:
+        ValueError: if the library has not got the precision.
         PlanError: if there is no loop for this library, or this step cannot be one.
         ControlFlowError: if Python asks for the value of an array in the step.
     """
     xp = namespace(*data)
+    check_precision(precision, xp)
     if array_api_compat.is_numpy_namespace(xp):
         return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled)
     if array_api_compat.is_cupy_namespace(xp):
         from portnn.compile._cupy import CupyLoop  # only where CuPy is
 
-        return CupyLoop(step, carry, data, batch_size)
+        return CupyLoop(step, carry, data, batch_size, precision=precision)
     if array_api_compat.is_jax_namespace(xp):
         return JaxLoop(step, carry, data, batch_size)
     raise PlanError(f"there are no plans of whole trainings for {xp.__name__}")

@@ -10,7 +10,7 @@ from warnings import warn
 
 from portnn import optim
 from portnn._typing import ArrayLike, Tree
-from portnn.compile import Loop, PlanError, PlanWarning, blas_threads, has_loops
+from portnn.compile import Loop, PlanError, PlanWarning, Precision, blas_threads, check_precision, has_loops
 from portnn.losses import Task, link_of
 from portnn.network._inputs import check_callbacks, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
@@ -57,6 +57,7 @@ class Trainable(Model):
         progress: bool | None = None,
         compile: bool = True,
         threads: int | None = None,
+        precision: Precision = "float32",
     ) -> History:
         """Train, going on from the parameters that the network has.
 
@@ -78,6 +79,8 @@ class Trainable(Model):
                 runs once. False carries out each step as it stands, for debugging.
             threads: threads of NumPy's products while a plan trains. By default one if they are small,
                 which is faster, and otherwise as many as are allowed.
+            precision: of products of float32 matrices on CuPy while a plan trains: "float32" means that;
+                "tf32" and "bfloat16" round the factors, which tensor cores multiply faster.
 
         Returns:
             The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
@@ -89,6 +92,7 @@ class Trainable(Model):
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
         epochs, batch_size = check_fit(epochs, batch_size, optimizer, shuffle, progress, compile, threads)
+        check_precision(precision, self.backend.xp)
         told = check_callbacks(callbacks)
         data = self._dataset(x, y, sample_weight)
         held_out = None if validation_data is None else self._held_out(validation_data)
@@ -100,7 +104,7 @@ class Trainable(Model):
         with ExitStack() as stack:
             stack.enter_context(self.backend.activate())
             bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
-            loop = self._loop(data, plan, optimizer, moments) if compile else None
+            loop = self._loop(data, plan, optimizer, moments, precision) if compile else None
             if loop is not None:
                 stack.enter_context(blas_threads(loop.products, threads))
             for number, logs in enumerate(self._train(data, plan, optimizer, moments, bar, loop), 1):
@@ -191,14 +195,16 @@ class Trainable(Model):
         """What counts the right predictions of a batch; None where that has no meaning."""
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
 
-    def _loop(self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree) -> Loop | None:
+    def _loop(
+        self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree, precision: Precision
+    ) -> Loop | None:
         """The training as a plan; None without plans for its library, or with a warning."""
         if not has_loops(self.backend.xp):
             return None
         step = make_step(self.layer, self.loss, optimizer, self.seed)
         start = Snapshot(self.params, self.state, moments)
         try:
-            return plan_training(step, start, data, plan, self._measure())
+            return plan_training(step, start, data, plan, self._measure(), precision)
         except (PlanError, ControlFlowError) as error:
             warn(f"fit: no plan, so training is slower: {str(error)[:220]}", PlanWarning, stacklevel=3)
             return None

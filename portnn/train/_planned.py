@@ -8,7 +8,7 @@ from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
-from portnn.compile import Loop, make_loop
+from portnn.compile import Loop, Precision, make_loop
 from portnn.tracing import ControlFlowError
 from portnn.train._epochs import Plan, check_finite, is_shuffled, shares_of
 from portnn.train._guard import DivergenceError, Guard
@@ -35,6 +35,7 @@ def plan_training(
     data: Dataset,
     plan: Plan,
     measure: Callable[[Array, Array, Array | None], Array] | None,
+    precision: Precision = "float32",
 ) -> Loop:
     """Write a step of training down.
 
@@ -44,6 +45,7 @@ def plan_training(
         data: what to learn from.
         plan: how to go through it.
         measure: as for `run_epochs`.
+        precision: as for `portnn.compile.make_loop`.
 
     Returns:
         The loop; what it carries are the parameters, the state, the optimiser's state, and a sum of what
@@ -66,7 +68,8 @@ def plan_training(
 
     arrays = (data.x, data.y, data.weight) if weighted else (data.x, data.y)
     carry = _carry(start, data, measure is not None)
-    return make_loop(planned, carry, arrays, plan.batch_size, shuffled=is_shuffled(data, plan))
+    shuffled = is_shuffled(data, plan)
+    return make_loop(planned, carry, arrays, plan.batch_size, shuffled=shuffled, precision=precision)
 
 
 def _carry(now: Snapshot, data: Dataset, counted: bool) -> Tree:
@@ -74,7 +77,7 @@ def _carry(now: Snapshot, data: Dataset, counted: bool) -> Tree:
 
 
 def _nothing(data: Dataset) -> Array:
-    """Zero, as the measure counts: in the integers in which the library counts, or in those of the weights."""
+    """Zero, as the measure counts: in the library's integers, or as the weights are."""
     if data.weight is None:
         return ops.count_nonzero(ops.zeros((1,), dtype="bool", like=data.backend))
     return ops.zeros((), dtype=data.weight.dtype, like=data.backend)

@@ -290,3 +290,10 @@ def test_every_backend(backend: BackendUnderTest) -> None:
         assert_close(value, np.asarray(expected), rtol=1e-5, backend=backend)
         assert_close(gradient["w"], wanted["w"], rtol=1e-5, atol=1e-6, backend=backend)
     assert planned.plans == 1
+
+
+def test_precision_is_for_gpus() -> None:
+    with pytest.raises(ValueError, match="'tf32' is for products on a GPU through CuPy, not for numpy"):
+        jit(lambda x: x @ x.T, precision="tf32")(X)
+    with pytest.raises(ValueError, match="must be 'float32', 'tf32' or 'bfloat16', got 'half'"):
+        jit(lambda x: x @ x.T, precision="half")(X)  # type: ignore[arg-type]  # wrong on purpose

@@ -11,9 +11,10 @@ from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
-from portnn.compile._cupy._plan import Precision, warn
+from portnn.compile._cupy._plan import warn
 from portnn.compile._cupy._staging import Staging, fits
 from portnn.compile._cupy._step import Source, StepPlan
+from portnn.compile._precision import Precision
 
 __all__ = ["CupyLoop"]
 
@@ -33,6 +34,8 @@ class CupyLoop:
         precision: of matrix products of float32: "float32", or "tf32" or "bfloat16" with sums in float32.
         driver: the device; None for the one on which the first array of `carry` lies.
     """
+
+    products: tuple[int, ...] = ()  # none of them on the host
 
     def __init__(
         self,

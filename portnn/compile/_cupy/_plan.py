@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, final
+from typing import final
 
 from portnn import tree
 from portnn.compile._cupy._fusion import fuse
@@ -14,12 +14,12 @@ from portnn.compile._cupy._kernels import Group, element_strides, write_kernel
 from portnn.compile._cupy._left import captured_as_it_is, is_product, is_view
 from portnn.compile._cupy._steps import Kernel, LeftToCuPy, Product, Step, View, made_by, read_by
 from portnn.compile._errors import PlanWarning
+from portnn.compile._precision import Precision
 from portnn.program import Program
 from portnn.tracing import Call, Value, values_in
 
-__all__ = ["GpuPlan", "Precision", "make_plan", "warn"]
+__all__ = ["GpuPlan", "make_plan", "warn"]
 
-Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 _ONE_DTYPE = ("float16", "float32", "float64")
 
 

@@ -11,7 +11,8 @@ from portnn._typing import Array, Tree
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
-from portnn.compile._cupy._plan import Precision, make_plan, warn
+from portnn.compile._cupy._plan import make_plan, warn
+from portnn.compile._precision import Precision
 from portnn.program import Program, record, simplify
 from portnn.tracing import is_array
 
@@ -108,15 +109,16 @@ class _FunctionPlan:
 
 
 def plan_function(
-    f: Callable[..., Tree], args: tuple[tuple[Any, ...], dict[str, Any]]
+    f: Callable[..., Tree], args: tuple[tuple[Any, ...], dict[str, Any]], precision: Precision = "float32"
 ) -> tuple[_FunctionPlan, Tree]:
     """The plan of a function of CuPy arrays, and the result of its first call, in which it is written down.
 
     Args:
         f: the function.
         args: its positional and keyword arguments.
+        precision: of products of float32 matrices.
     """
     program, result = record(lambda p, o: f(*p, **o), args)
     program = replace(simplify(program), name=getattr(f, "__name__", "function"))
     device = next(int(leaf.device.id) for leaf in tree.leaves(args) if is_array(leaf))
-    return _FunctionPlan(CupyPlan(program, device=device)), result
+    return _FunctionPlan(CupyPlan(program, precision=precision, device=device)), result

@@ -13,8 +13,9 @@ from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
-from portnn.compile._cupy._plan import Precision, make_plan
+from portnn.compile._cupy._plan import make_plan
 from portnn.compile._cupy._small import gather_kernel, keep_kernel
+from portnn.compile._precision import Precision
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def narrowed(program: Program, known: Mapping[Value, Range]) -> Program:
     ranges = ranges_of(program.calls, known)
     stand_ins: dict[Value, Value] = {}
     calls = []
-    for call in program.calls:
-        call = call.reading(*(_replaced(part, stand_ins) for part in (call.args, call.options)))
+    for written in program.calls:
+        call = written.reading(_replaced(written.args, stand_ins), _replaced(written.options, stand_ins))
         same = _handed_on(call, ranges)
         if same is None:
             calls.append(call)
@@ -42,7 +43,7 @@ def narrowed(program: Program, known: Mapping[Value, Range]) -> Program:
     return simplify(replace(program, calls=tuple(calls), result=result))
 
 
-def _replaced(nested: object, stand_ins: Mapping[Value, Value]) -> object:
+def _replaced(nested: Any, stand_ins: Mapping[Value, Value]) -> Any:
     return map_nested(lambda item: stand_ins.get(item, item) if type(item) is Value else item, nested)
 
 
@@ -57,7 +58,9 @@ def _handed_on(call: Call, ranges: Mapping[Value, Range]) -> Value | None:
             return None
         return x if (within[0] >= y if call.name == "maximum" else within[1] <= y) else None
     if call.name == "equal" and x is y and type(x) is Value and x.dtype.kind in "iu":
-        return Value(np.ones(x.shape, dtype=bool), constant=True)  # of floating-point numbers NaN would differ
+        return Value(
+            np.ones(x.shape, dtype=bool), constant=True
+        )  # of floating-point numbers NaN would differ
     if call.name == "where" and type(x) is Value and x.constant is not None and type(y) is Value:
         alike = (y.shape, y.dtype) == (call.result.shape, call.result.dtype)
         return y if alike and bool(np.all(x.constant)) else None

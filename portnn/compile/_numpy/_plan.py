@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from portnn._typing import Array
+from portnn.compile._numpy._blocks import blocked, run_of_flat_calls
 from portnn.compile._numpy._kinds import is_exact, is_view, ufunc_of, view_of
 from portnn.compile._numpy._lives import Lives
 from portnn.compile._numpy._memory import Arena, array_at
@@ -70,9 +71,7 @@ class NumpyPlan:
         for value, array in self._owned.items():
             self._put(value, array)
         self.memory = self._lay_out()
-        for i, call in enumerate(calls):
-            self._write(call)
-            self._forget(i)
+        self._write_all()
         self._hand_over()
         self.run, self.text = self._source.function(names, [self._source.name(v) for v in outputs])
 
@@ -136,6 +135,24 @@ class NumpyPlan:
             if last < at or (last == at and in_place):
                 homes[after] = before
         return homes
+
+    def _write_all(self) -> None:
+        """A line for each call, or for several that go over the same long arrays."""
+        i = 0
+        while i < len(self.calls):
+            stop = run_of_flat_calls(self.calls, i, self._static)
+            if stop - i > 1:
+                run = blocked(self.calls[i:stop], self._array_of, self._source.number)
+                self._source.add(f"{self._source.bind(run, 'f')}()")
+            else:
+                stop = i + 1
+                self._write(self.calls[i])
+            for done in range(i, stop):
+                self._forget(done)
+            i = stop
+
+    def _array_of(self, value: Value) -> Any:
+        return self._static[value] if value.constant is None else value.constant
 
     def _write(self, call: Call) -> None:
         """The line of a call; none for a view of memory that is there already."""

@@ -78,14 +78,17 @@ def _result(call: Call, ranges: Mapping[Value, Range]) -> Range | None:
         return range_of(x, ranges) if type(x) is Value and x.dtype.kind in "iu" else None
     if call.name in ("maximum", "minimum"):
         return _clamped(call, [range_of(x, ranges) for x in call.args])
-    operands = [range_of(x, ranges) for x in (call.args[1:] if call.name == "where" else call.args)]
-    if len(operands) != 2 or operands[0] is None or operands[1] is None:
+    operands = call.args[1:] if call.name == "where" else call.args
+    if call.name not in ("where", "add") or len(operands) != 2:
         return None
-    (a, b), (c, d) = operands
+    first, second = (range_of(x, ranges) for x in operands)
+    if first is None or second is None:
+        return None
+    (a, b), (c, d) = first, second
     if call.name == "where":
         return min(a, c), max(b, d)
     near = max(abs(end) for end in (a, b, c, d)) < _FAR // 2  # a sum that cannot wrap around in 64 bits
-    return (a + c, b + d) if call.name == "add" and near and call.result.dtype.itemsize == 8 else None
+    return (a + c, b + d) if near and call.result.dtype.itemsize == 8 else None
 
 
 _FAR = 2**62  # beyond every position

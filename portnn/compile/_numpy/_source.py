@@ -68,6 +68,10 @@ class Source:
             return self.name(x)
         return self.bind(_number(x, partner), "k")
 
+    def number(self, x: Any, call: Call) -> Any:
+        """A Python number among the arguments of a call, as an array of the dtype that it adopts there."""
+        return _number(x, next((a for a in call.args if type(a) is Value), None))
+
     def seen_as(self, name: str, dtype: Any) -> str:
         """The array of this name as elements of another dtype of the same size."""
         array = self._objects.get(name)

@@ -4,7 +4,8 @@ Two forms were measured on 60,000 x 784 float32 numbers and ten columns, with Op
 
 - ``x @ w`` in pieces of some rows stays in the cache: 20 ms instead of 29, and 12 MB of memory instead of 59,
   since OpenBLAS packs what it is given for each thread.
-- ``x.T @ g`` as ``(g.T @ x).T`` lets the long side be the columns: 18 ms instead of 22, on one core 31 instead of 42.
+- ``x.T @ g`` as ``(g.T @ x).T`` lets the long side be the columns: 18 ms instead of 22, on one core 31
+  instead of 42.
 
 In both, each element is the same sum, and it has the same bits as long as the library works through it in the
 same order. That is its own affair, so it is tried on rows of the data before it is relied on.
@@ -50,7 +51,9 @@ def tall_products(calls: Sequence[Call], given: Mapping[Value, Array]) -> dict[V
         given: arrays that some of its inputs will be.
     """
     tall = {value: x for value, x in given.items() if _is_tall(x)}
-    transposes = {c.result: tall[c.args[0]] for c in calls if c.name == "matrix_transpose" and c.args[0] in tall}
+    transposes = {
+        c.result: tall[c.args[0]] for c in calls if c.name == "matrix_transpose" and c.args[0] in tall
+    }
     found: dict[Value, Form] = {}
     for call in calls:
         if call.name != "matmul" or any(type(x) is not Value for x in call.args):

@@ -44,7 +44,9 @@ def _write_ufunc(source: Source, call: Call, out: str) -> None:
         source.add(f"{out}[()] = {a}.item() + {b}.item()")  # in half the time of a ufunc
         return
     function = source.bind(source.forms.get(call.result) or ufunc_of(call), "f")
-    operands = [source.operand(x, _partner(call, x)) for x in call.args]
+    operands = [
+        source.operand(x) if type(x) is Value else source.bind(source.number(x, call), "k") for x in call.args
+    ]
     # NumPy takes the result of these two by its name only.
     mark = "out=" if call.name in ("maximum", "minimum") else ""
     source.add(f"{function}({', '.join(operands)}, {mark}{out})")
@@ -54,11 +56,6 @@ def _counts(call: Call) -> bool:
     """Whether two integers without axes are added, as in counting."""
     values = [*call.args, call.result]
     return all(type(x) is Value and not x.shape and str(x.dtype) == "int64" for x in values)
-
-
-def _partner(call: Call, x: Any) -> Value | None:
-    """The array whose dtype a Python number adopts."""
-    return None if type(x) is Value else next((a for a in call.args if type(a) is Value), None)
 
 
 def _reduction(call: Call) -> Writer | None:

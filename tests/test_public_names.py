@@ -17,7 +17,8 @@ import portnn
 
 PACKAGES = [
     "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data", "portnn.losses",
-    "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft", "portnn.ops.linalg",
+    "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
+    "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",
     "portnn.serialize", "portnn.testing", "portnn.tracing", "portnn.train", "portnn.tree",
 ]  # fmt: skip

@@ -65,9 +65,12 @@ class NumpyLoop:
         """Carry out steps; `Loop.run` says how."""
         size, n, data = self._batch_size, self._n, self._data
         losses: list[float] = []
+        plan, rows = self._plan(size, order is not None), size
         for start in range(first * size, (first + count) * size, size):
             stop = min(start + size, n)
-            plan = self._plan(stop - start, order is not None)
+            if stop - start != rows:
+                rows = stop - start
+                plan = self._plan(rows, order is not None)
             if order is not None:
                 (loss,) = plan.run(*data, order[start:stop])
             elif size == n:

@@ -85,13 +85,14 @@ class Jitted:
         if len(self._plans) > self._cache_size:
             self._plans.popitem(last=False)
         self._made += 1
-        before, self._last = self._last, described(args)
+        before, self._last = self._last, described(self.function, args)
         if self._made == _PATIENCE:
-            changed = "; ".join(differences(before, self._last))[:160]
+            changed = "; ".join(differences(before, self._last))[:120]
             name = getattr(self.function, "__name__", "the function")[:40]
             warn(
-                f"jit: {name} was written down {_PATIENCE} times; last, arguments changed: {changed}. "
-                "Pass numbers that change as arrays without axes, and pad batches to few sizes",
+                f"jit: {name} was written down {_PATIENCE} times; last, {changed}. Pass a number that changes "
+                "as an array without axes, of the dtype of the others; pad batches to few sizes; make functions "
+                "once",
                 RetraceWarning,
                 stacklevel=3,
             )
@@ -128,7 +129,7 @@ class Jitted:
         return len(self._plans)
 
     def __repr__(self) -> str:
-        return f"<jit of {self.function!r}: {self.plans} plans>"
+        return f"<jit of {self.function!r}: {self.plans} plan{'' if self.plans == 1 else 's'}>"
 
 
 def jit(
@@ -141,13 +142,15 @@ def jit(
 ) -> Jitted:
     """Make a function faster: it is written down at its first call and carried out as a plan from then on.
 
-    A plan does what the function did with the first arguments of its kind, call by call, without Python
-    between the calls: on NumPy into memory laid out beforehand, on CuPy as a CUDA graph. JAX arrays are
-    handed to ``jax.jit``; other libraries carry the function out as it is. On one backend the results are
-    bit for bit those of the function itself.
+    A plan does what the function did with the first arguments of its kind, call by call, with nothing of
+    portnn between the calls: on NumPy into memory laid out beforehand, on CuPy as a CUDA graph. The results
+    are bit for bit those of the function itself. JAX arrays are handed to ``jax.jit``, which may change last
+    bits; other libraries carry the function out as it is.
 
-    The function must be pure: what it prints or changes happens when it is written down, and an ``if`` on
-    the value of an array is an error. Leaves of the arguments that are no arrays are constants of the plan.
+    The function must be pure. What it prints or changes happens when it is written down; an ``if`` on the
+    value of an array is an error where there are plans. Arrays that it closes over, random numbers that it
+    draws, and leaves of the arguments that are no arrays are constants of the plan: pass what changes as an
+    argument, as an array.
 
     Args:
         f: a function of trees of arrays that returns a tree. It is often one that `value_and_grad` made,
@@ -174,6 +177,14 @@ def jit(
         >>> value, gradient = step(np.asarray([2.0, 2.0]), np.asarray([3.0, 1.0]))
         >>> float(value), gradient.tolist(), step.plans
         (40.0, [36.0, 4.0], 1)
+
+        A whole step of training, with an optimiser `o` of `portnn.optim`, is written like this::
+
+            @jit
+            def step(params, state, x, y):
+                loss, grads = value_and_grad(objective)(params, x, y)
+                updates, state = o.update(grads, state, params)
+                return apply_updates(params, updates), state, loss
     """
     if not callable(f):
         raise TypeError(f"jit: expected a function, got {type(f).__name__}; write jit(f), not jit(f(x))")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -73,14 +75,20 @@ def _layout(item: Array) -> Any:
     return strides if isinstance(strides, tuple) else None
 
 
-def described(args: Tree) -> dict[str, str]:
-    """Each leaf by its path, in words.
+def described(f: Callable[..., Any], args: tuple[tuple[Any, ...], dict[str, Any]]) -> dict[str, str]:
+    """Each leaf of the arguments of a function, in words, by the argument's name and the path within it.
 
     Example:
-        >>> described(({"rate": 0.1}, np.zeros(2)))
-        {'0.rate': '0.1', '1': 'float64[2]'}
+        >>> described(lambda params, x: x, (({"rate": 0.1},), {"x": np.zeros(2)}))
+        {'params.rate': '0.1', 'x': 'float64[2]'}
     """
-    return {path: _words(leaf) for path, leaf in tree.items(args)}
+    try:
+        names = list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):  # a function of C says nothing about itself
+        names = []
+    positional, named = args
+    given = {names[i] if i < len(names) else str(i): x for i, x in enumerate(positional)}
+    return {path: _words(leaf) for path, leaf in tree.items({**given, **named})}
 
 
 def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -32,7 +32,7 @@ def products_in(calls: Sequence[Call]) -> list[int]:
 def threads_for(products: Sequence[int], available: int) -> int:
     """The number of threads for products that are carried out one after the other.
 
-    The time that threads save is that of the large products, so those decide: where at least half of all
+    The time that threads save is that of the large products, so those decide: where more than half of all
     operations belong to products that are worth it, all threads are used, else one.
 
     Args:

@@ -76,7 +76,8 @@ class Trainable(Model):
             progress: True for a bar (tqdm), False for none, None for a bar if someone is looking.
             compile: whether the step is written down once and then carried out as a plan, which gives the
                 same bits sooner on NumPy and CuPy. What runs in a step, such as a print in a loss, then
-                runs once. False carries out each step as it stands, for debugging.
+                runs once. Where that cannot be, as with an ``if`` on a value, a `PlanWarning` says why and
+                each step is carried out as it stands; so it is with False, for debugging.
             threads: threads of NumPy's products while a plan trains. By default one if they are small,
                 which is faster, and otherwise as many as are allowed.
             precision: of products of float32 matrices on CuPy while a plan trains: "float32" means that;
@@ -206,7 +207,11 @@ class Trainable(Model):
         try:
             return plan_training(step, start, data, plan, self._measure(), precision)
         except (PlanError, ControlFlowError) as error:
-            warn(f"fit: no plan, so training is slower: {str(error)[:220]}", PlanWarning, stacklevel=3)
+            warn(
+                f"fit: no plan, so training is slower, with the same numbers: {error}",
+                PlanWarning,
+                stacklevel=3,
+            )
             return None
 
     def _adopt(self, now: Snapshot, optimizer: Optimizer) -> None:

@@ -105,6 +105,8 @@ def lockstep(
         >>> [line.name for line in report.lines]
         ['exp', 'tanh', 'multiply', 'sum']
     """
+    if not isinstance(args, tuple):
+        raise TypeError(f"lockstep: args must be a tuple of arguments, got {type(args).__name__}; write (x,)")
     lead, other = sides = _sides(backends, dtypes)
     if dtypes is not None and _FLOATS.index(dtypes[1]) < _FLOATS.index(dtypes[0]):
         lead, other = other, lead

@@ -76,7 +76,12 @@ _NAMES = {
 
 def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
-    if method != "__call__" or "out" in options or any(type(x) is TracedArray for x in inputs):
+    if method != "__call__" or "out" in options:
+        raise TypeError(
+            f"numpy.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} does not work while a "
+            "program is written down; use the functions of portnn.ops, such as portnn.ops.sum(x)"
+        )
+    if any(type(x) is TracedArray for x in inputs):
         return NotImplemented  # a traced array lies above, and knows what to do with arrays below it
     return record_call(self._namespace, _NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, inputs, options)
 

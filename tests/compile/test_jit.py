@@ -106,7 +106,7 @@ def test_an_argument_that_keeps_changing_is_named() -> None:
             planned({"w": X}, i / 10)
     assert [w.category for w in found] == [RetraceWarning]
     text = str(found[0].message)
-    assert re.search(r"written down 8 times.*0\.1: 0\.6, then 0\.7.*without axes", text)
+    assert re.search(r"written down 8 times; last, rate: 0\.6, then 0\.7\..*without axes", text)
     assert len(text) < 300
     assert found[0].filename == __file__
 

@@ -186,7 +186,7 @@ def test_transposes(backend):
 
 
 def test_ufuncs_with_out_or_methods_are_refused():
-    with pytest.raises(TypeError, match="returned NotImplemented"):
+    with pytest.raises(TypeError, match="does not work while a program is written down"):
         trace(lambda x: np.add(x, 1.0, out=np.zeros(3, "f")))(X)
-    with pytest.raises(TypeError, match="returned NotImplemented"):
+    with pytest.raises(TypeError, match="does not work while a program is written down"):
         trace(lambda x: np.add.reduce(x))(X)

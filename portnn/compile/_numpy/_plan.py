@@ -144,6 +144,7 @@ class NumpyPlan:
             if stop - i > 1:
                 run = blocked(self.calls[i:stop], self._array_of, self._source.number)
                 self._source.add(f"{self._source.bind(run, 'f')}()")
+                self._source.note(", ".join(call.name for call in self.calls[i:stop]) + " block by block")
             else:
                 stop = i + 1
                 self._write(self.calls[i])
@@ -167,6 +168,8 @@ class NumpyPlan:
             write(self._source, call, self._source.name(call.result))
         else:
             self._write_as_it_is(call)
+        made = ", ".join(f"{value.dtype}{list(value.shape)}" for value in call.outputs())
+        self._source.note(f"{call.name} {made}")
 
     def _write_as_it_is(self, call: Call) -> None:
         """The call that eager execution makes, for which NumPy finds the memory."""

@@ -98,6 +98,10 @@ class Source:
         """One line more."""
         self.lines.append(line)
 
+    def note(self, text: str) -> None:
+        """Say at the end of the last line what it does."""
+        self.lines[-1] += f"  # {text}"
+
     def function(self, inputs: list[str], outputs: list[str]) -> tuple[Callable[..., Any], str]:
         """The finished function of the arrays named `inputs`, and its text."""
         body = [*self.lines, f"return ({''.join(f'{name}, ' for name in outputs)})"]

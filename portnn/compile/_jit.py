@@ -90,9 +90,9 @@ class Jitted:
             changed = "; ".join(differences(before, self._last))[:120]
             name = getattr(self.function, "__name__", "the function")[:40]
             warn(
-                f"jit: {name} was written down {_PATIENCE} times; last, {changed}. Pass a number that changes "
-                "as an array without axes, of the dtype of the others; pad batches to few sizes; make functions "
-                "once",
+                f"jit: {name} was written down {_PATIENCE} times; last, {changed}. Pass a number that "
+                "changes as an array without axes, of the dtype of the others; pad batches to few sizes; "
+                "make functions once",
                 RetraceWarning,
                 stacklevel=3,
             )

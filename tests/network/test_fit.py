@@ -372,3 +372,11 @@ def test_tensors_that_record_are_refused():
     net = classifier(backend="torch")
     with pytest.raises(ValueError, match=r"x: .* requires grad; pass x\.detach\(\)"):
         net.fit(torch.asarray(X).requires_grad_(), torch.asarray(LABELS))
+
+
+def test_large_numbers_are_no_reason_to_warn():
+    """Their squares overflow, they do not."""
+    net = Network([Linear(4, 2)])
+    x = np.full((3, 4), 1e30, dtype=np.float32)
+    for _ in range(4):
+        np.testing.assert_array_equal(net.predict(x), net.predict(x[:1]).repeat(3))

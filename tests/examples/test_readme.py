@@ -21,14 +21,18 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     data = ROOT / "examples" / "data"
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
+    shown = []
     for code in CODE:
         exec(compile(code.replace('"examples/data', f'"{data.as_posix()}'), "README.md", "exec"), names)
+        shown.append(capsys.readouterr().out)
     promised = re.search(r"print\(net\.score.*# (0\.\d{4})", README)
     assert promised
-    printed = float(capsys.readouterr().out.split()[-1])
+    printed = float(shown[0].split()[-1])
     assert printed == pytest.approx(float(promised[1]), abs=0.003)  # BLAS libraries round differently
     assert (tmp_path / "digits.safetensors").is_file()
     assert names["gradient"]["w"].shape == (3, 2)
+    assert "linear" in shown[-1]  # the listing
+    assert "lockstep of loss" in shown[-1]
 
 
 def test_links_lead_somewhere():

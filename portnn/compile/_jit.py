@@ -11,6 +11,7 @@ from warnings import warn
 
 import array_api_compat
 
+from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.compile._errors import RetraceWarning
 from portnn.compile._passthrough import JaxPlan, TorchPlan
@@ -18,7 +19,7 @@ from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
 from portnn.compile._precision import Precision, check_precision
 from portnn.compile._signature import Signature, described, differences, signature
 from portnn.program import record, simplify
-from portnn.tracing import RecordedArray, TracedArray, namespace
+from portnn.tracing import RecordedArray, TracedArray, Value, is_recording, namespace
 
 __all__ = ["Jitted", "jit"]
 
@@ -46,6 +47,8 @@ class Jitted:
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        if is_recording():  # part of what is written down around it, whose arrays it may close over
+            return self.function(*args, **options)
         key, arrays = signature((args, options))
         plan = self._plans.get(key)
         if plan is not None:
@@ -66,6 +69,8 @@ class Jitted:
         plan: Plan
         if array_api_compat.is_numpy_namespace(xp):
             program, result = record(lambda p, o: self.function(*p, **o), args)
+            given = set(program.inputs)
+            result = tree.map(lambda leaf, value: _own(leaf, value, given), result, program.result)
             program = replace(simplify(program), name=getattr(self.function, "__name__", "function"))
             return ProgramPlan(program), result
         if array_api_compat.is_cupy_namespace(xp):
@@ -130,6 +135,12 @@ class Jitted:
 
     def __repr__(self) -> str:
         return f"<jit of {self.function!r}: {self.plans} plan{'' if self.plans == 1 else 's'}>"
+
+
+def _own(leaf: Any, value: Any, given: set[Value]) -> Any:
+    """A result of the first call as the caller's own: no view, and nothing that was there before."""
+    shared = type(value) is Value and (value in given or value.constant is not None)
+    return leaf.copy() if shared or getattr(leaf, "base", None) is not None else leaf
 
 
 def jit(

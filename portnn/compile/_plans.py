@@ -71,7 +71,7 @@ class ProgramPlan:
             if type(leaf) is not Value:
                 return _Constant(leaf)
             # What the caller gets is not what the caller or the plan holds, and nothing is handed out twice.
-            again = leaf in seen or leaf in program.inputs or self._plan.holds(leaf)
+            again = leaf in seen or self._plan.holds(leaf)
             seen.add(leaf)
             return _Slot(places[leaf], again)
 

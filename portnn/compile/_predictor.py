@@ -15,7 +15,7 @@ from portnn.compile._jit import jit
 from portnn.compile._numpy import NumpyPlan
 from portnn.compile._signature import Signature, signature
 from portnn.program import record, simplify
-from portnn.tracing import ControlFlowError, Value
+from portnn.tracing import Value
 
 __all__ = ["Predictor"]
 
@@ -38,6 +38,7 @@ class Predictor:
         self._f = f
         self._jitted = jit(f)
         self._plans: OrderedDict[Any, NumpyPlan | None] = OrderedDict()
+        self._hopeless: set[Any] = set()
         self._ids: list[int] = []
         self._held: list[Array] = []
         self._mark: Signature = ()
@@ -94,6 +95,7 @@ class Predictor:
             mark, _ = signature(bound)
             if mark != self._mark:
                 self._plans.clear()
+                self._hopeless.clear()
                 self._mark = mark
             self._ids, self._held = ids, leaves
         if key in self._plans:
@@ -106,9 +108,12 @@ class Predictor:
 
     def _planned(self, bound: Tree, x: Array, key: Any) -> NumpyPlan | None:
         """Write the function down; None if it cannot be, or if a plan would keep too much memory."""
+        if key in self._hopeless:
+            return None
+        self._hopeless.add(key)  # until there is a plan
         try:
             program = simplify(record(self._f, (bound, x))[0])
-        except ControlFlowError:  # a layer that looks at values: it is carried out as it stands
+        except (TypeError, AttributeError):  # what only plain arrays can do is carried out as it stands
             return None
         result = program.result
         if type(result) is not Value or result in program.inputs:
@@ -116,6 +121,7 @@ class Predictor:
         plan = NumpyPlan(program.calls, program.inputs, [result])
         if plan.memory.size > _LARGEST or plan.holds(result):
             return None
+        self._hopeless.discard(key)
         self._plans[key] = plan
         return plan
 

@@ -52,7 +52,7 @@ class Model:
         self.dtype = dtype
         self.epochs = 0
         self._sample_shape = input_shape_of(self.layer)
-        self._predictors: dict[str, Predictor] = {}
+        self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
         self._fitted: tuple[Optimizer, Tree] | None = None
         self.steps = 0
         self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
@@ -173,12 +173,13 @@ class Model:
 
     def _predictor(self, kind: str) -> Predictor:
         """The network as a function of its parameters and inputs, planned for the shapes that come again."""
+        layer, loss = self.layer, self.loss
         found = self._predictors.get(kind)
-        if found is None:
-            layer, shown = self.layer, self._shown
-            found = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
-            self._predictors[kind] = found
-        return found
+        if found is None or found[0] is not layer or found[1] is not loss:
+            shown = self._shown
+            predictor = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
+            found = self._predictors[kind] = layer, loss, predictor
+        return found[2]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to

@@ -10,13 +10,12 @@ from warnings import warn
 
 from portnn import optim
 from portnn._typing import ArrayLike, Tree
-from portnn.compile import Loop, PlanError, PlanWarning, Precision, blas_threads, check_precision, has_loops
+from portnn.compile import Loop, PlanWarning, Precision, blas_threads, check_precision, has_loops
 from portnn.losses import Task, link_of
 from portnn.network._inputs import check_callbacks, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
 from portnn.network._model import Model
 from portnn.optim import Optimizer
-from portnn.tracing import ControlFlowError
 from portnn.train import (
     Callback,
     Dataset,
@@ -206,9 +205,12 @@ class Trainable(Model):
         start = Snapshot(self.params, self.state, moments)
         try:
             return plan_training(step, start, data, plan, self._measure(), precision)
-        except (PlanError, ControlFlowError) as error:
+        except (
+            TypeError,
+            AttributeError,
+        ) as error:  # what cannot be written down; if it is a mistake, it shows
             warn(
-                f"fit: no plan, so training is slower, with the same numbers: {error}",
+                f"fit: no plan, so training is slower, with the same numbers: {str(error)[:220]}",
                 PlanWarning,
                 stacklevel=3,
             )

@@ -6,10 +6,19 @@ from portnn.tracing._namespace import check_floating, is_kind, namespace
 from portnn.tracing._primitive import Primitive, constant, primitive
 from portnn.tracing._recorded import RecordedArray, is_array
 from portnn.tracing._recording import recorded
-from portnn.tracing._tape import Call, ControlFlowError, Tape, Unit, Value, map_nested, values_in
+from portnn.tracing._tape import (
+    Call,
+    ControlFlowError,
+    Tape,
+    Unit,
+    Value,
+    is_recording,
+    map_nested,
+    values_in,
+)
 
 __all__ = [
     "CONSTANT", "Call", "ControlFlowError", "Primitive", "RecordedArray", "Tape", "Trace", "TracedArray",
-    "Unit", "Value", "check_floating", "constant", "is_array", "is_kind", "lift", "map_nested",
-    "namespace", "primitive", "recorded", "strip", "values_in",
+    "Unit", "Value", "check_floating", "constant", "is_array", "is_kind", "is_recording", "lift",
+    "map_nested", "namespace", "primitive", "recorded", "strip", "values_in",
 ]  # fmt: skip

@@ -35,6 +35,22 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
     return method
 
 
+def _in_place(name: str) -> Callable[..., Any]:
+    """``x += y`` binds the name to a new array of the same shape and dtype, as it does for traced arrays."""
+    forward = _operator(name)
+
+    def method(self: RecordedArray, other: Any) -> Any:
+        y = forward(self, other)
+        if y is not NotImplemented and (y.shape, y.dtype) != (self.shape, self.dtype):
+            raise TypeError(
+                f"an assignment such as x += y must keep shape {tuple(self.shape)} and dtype {self.dtype}, "
+                f"but gives {tuple(y.shape)} and {y.dtype}; write x = x + y"
+            )
+        return y
+
+    return method
+
+
 def _unary(name: str) -> Callable[..., Any]:
     function = getattr(operator, name)
     return lambda self: record_call(self.__array_namespace__(), _NAMES.get(name, name), function, (self,), {})
@@ -45,6 +61,7 @@ def _attach() -> None:
         setattr(RecordedArray, f"__{name}__", _operator(name))
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             setattr(RecordedArray, f"__r{name}__", _operator(name, reflected=True))
+            setattr(RecordedArray, f"__i{name}__", _in_place(name))
     for name in ("neg", "pos", "abs", "invert"):
         setattr(RecordedArray, f"__{name}__", _unary(name))
 

@@ -16,7 +16,8 @@ import array_api_compat
 from portnn._typing import Array, DType
 
 __all__ = [
-    "Call", "ControlFlowError", "Tape", "Unit", "Value", "is_plain", "map_nested", "open_tapes", "values_in",
+    "Call", "ControlFlowError", "Tape", "Unit", "Value", "is_plain", "is_recording", "map_nested",
+    "open_tapes", "values_in",
 ]  # fmt: skip
 
 Nested: TypeAlias = Any
@@ -24,6 +25,11 @@ Nested: TypeAlias = Any
 
 open_tapes: list[Tape] = []
 """The tapes that are being written; primitives ask whether there are any, which costs next to nothing."""
+
+
+def is_recording() -> bool:
+    """Whether a program is being written down."""
+    return bool(open_tapes)
 
 
 class ControlFlowError(TypeError):

@@ -115,8 +115,8 @@ def run_planned_epochs(
         logs = {"loss": sum(v * n for v, n in zip(losses, shares, strict=True)) / sum(shares)}
         if counted:
             logs["accuracy"] = float(right) / sum(shares)
-            loop.write(_carry(now, data, counted))
         yield now, logs
+        loop.write(_carry(now, data, counted))  # what a callback changed in place counts, as without a plan
 
 
 @final

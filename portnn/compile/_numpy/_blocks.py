@@ -26,8 +26,28 @@ def run_of_flat_calls(calls: Sequence[Call], start: int, static: Mapping[Value, 
     """The position after the last of the calls from `start` on that can be done in blocks together."""
     stop = start
     while stop < len(calls) and _is_flat(calls[stop], calls[start].result, static):
+        if not _apart(calls[start : stop + 1], static):
+            break
         stop += 1
     return stop
+
+
+def _apart(calls: Sequence[Call], static: Mapping[Value, Any]) -> bool:
+    """Whether no result lies across another array of these calls.
+
+    Memory is given to a value when it is made and taken back after its last use, in the order of the calls.
+    In blocks they are carried out in another order, which is right only for arrays that lie apart, or
+    exactly upon each other, element by element.
+    """
+    results = [_span(call.result, static) for call in calls]
+    operands = [_span(x, static) for call in calls for x in call.args if type(x) is Value and x.shape]
+    return all(a == b or a[1] <= b[0] or b[1] <= a[0] for a in results for b in [*results, *operands])
+
+
+def _span(value: Value, static: Mapping[Value, Any]) -> tuple[int, int, int]:
+    """Where an array begins and ends in memory, and the bytes from element to element."""
+    array = static[value] if value.constant is None else value.constant
+    return array.ctypes.data, array.ctypes.data + array.nbytes, array.strides[0]
 
 
 def _is_flat(call: Call, like: Any, static: Mapping[Value, Any]) -> bool:
@@ -38,7 +58,11 @@ def _is_flat(call: Call, like: Any, static: Mapping[Value, Any]) -> bool:
     if len(shape) != 1 or shape[0] < 2 * _BLOCK or call.result.shape != shape:
         return False
     operands = [x for x in call.args if type(x) is Value]
-    return all((x in static or x.constant is not None) and x.shape in (shape, ()) for x in operands)
+    known = [x for x in operands if x in static or x.constant is not None]
+    return len(known) == len(operands) and all(
+        x.shape == () or (x.shape == shape and _span(x, static)[2] == np.dtype(x.dtype).itemsize)
+        for x in known
+    )
 
 
 def blocked(

@@ -99,9 +99,9 @@ def is_view(call: Call) -> bool:
         return type(call.args[0]) is Value and _basic(call.args[1])
     if call.name not in _VIEWS or type(call.result) is not Value or type(call.args[0]) is not Value:
         return False
-    if call.name != "reshape":
-        return True
     x = call.args[0]
+    if call.name != "reshape":
+        return call.name != "flip" or bool(x.shape)  # without axes NumPy's flip is a copy
     if call.options.get("copy") or x.strides is None:
         return False
     return _reshapes_in_place(x.shape, x.strides, x.dtype, call.result.shape)

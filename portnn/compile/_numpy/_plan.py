@@ -76,8 +76,8 @@ class NumpyPlan:
         self.run, self.text = self._source.function(names, [self._source.name(v) for v in outputs])
 
     def holds(self, value: Value) -> bool:
-        """Whether a value lies in memory that stays with the plan."""
-        return value in self._static or value.constant is not None
+        """Whether a value lies in memory that stays with the plan, or is a view of what it was given."""
+        return value in self._static or value.constant is not None or self._lives.root(value) in self._inputs
 
     def _put(self, value: Value, array: Any) -> None:
         """Let a value lie in an array, and the members of a pack in its parts."""

@@ -53,7 +53,8 @@ def ranges_of(calls: Sequence[Call], known: Mapping[Value, Range]) -> dict[Value
 
 def _length(call: Call) -> int:
     x, axis = call.args[0], call.options.get("axis")
-    return int(np.prod(x.shape, dtype=np.int64)) if axis is None else x.shape[axis]
+    size = int(np.prod(x.shape, dtype=np.int64))
+    return size if axis is None or not x.shape else x.shape[axis]
 
 
 def range_of(x: Any, ranges: Mapping[Value, Range]) -> Range | None:
@@ -75,7 +76,9 @@ def _result(call: Call, ranges: Mapping[Value, Range]) -> Range | None:
         return 0, n - 1
     if is_view(call) or call.name in ("take", "astype"):
         x = call.args[0]
-        return range_of(x, ranges) if type(x) is Value and x.dtype.kind in "iu" else None
+        found = range_of(x, ranges) if type(x) is Value and x.dtype.kind in "iu" else None
+        info = np.iinfo(call.result.dtype)
+        return found if found is not None and info.min <= found[0] <= found[1] <= info.max else None
     if call.name in ("maximum", "minimum"):
         return _clamped(call, [range_of(x, ranges) for x in call.args])
     operands = call.args[1:] if call.name == "where" else call.args

@@ -46,7 +46,12 @@ def _fits(x: Any, result: Value) -> bool:
 
 def _choosable(x: Any, result: Value) -> bool:
     """Whether the bits of an operand are known as they will be in the result."""
-    return _fits(x, result) or type(x) in (int, float)
+    if type(x) is int:
+        low, high = (
+            (0, 127) if result.dtype.kind in "iu" else (-(2**31), 2**31)
+        )  # every dtype has room for these
+        return low <= x <= high
+    return _fits(x, result) or (type(x) is float and result.dtype.kind == "f")
 
 
 def _bits(source: Source, name: str, result: Value) -> str:

@@ -39,10 +39,6 @@ def _only(call: Call, *names: str) -> bool:
 
 
 def _write_ufunc(source: Source, call: Call, out: str) -> None:
-    if call.name == "add" and _counts(call):
-        a, b = (source.operand(x) for x in call.args)
-        source.add(f"{out}[()] = {a}.item() + {b}.item()")  # in half the time of a ufunc
-        return
     function = source.bind(source.forms.get(call.result) or ufunc_of(call), "f")
     operands = [
         source.operand(x) if type(x) is Value else source.bind(source.number(x, call), "k") for x in call.args
@@ -50,12 +46,6 @@ def _write_ufunc(source: Source, call: Call, out: str) -> None:
     # NumPy takes the result of these two by its name only.
     mark = "out=" if call.name in ("maximum", "minimum") else ""
     source.add(f"{function}({', '.join(operands)}, {mark}{out})")
-
-
-def _counts(call: Call) -> bool:
-    """Whether two integers without axes are added, as in counting."""
-    values = [*call.args, call.result]
-    return all(type(x) is Value and not x.shape and str(x.dtype) == "int64" for x in values)
 
 
 def _reduction(call: Call) -> Writer | None:
@@ -127,9 +117,11 @@ def _take(call: Call) -> Writer | None:
     if type(x) is not Value or type(indices) is not Value or indices.dtype.kind != "i":
         return None
     axis = call.options.get("axis")
-    n = x.shape[axis] if axis is not None else int(np.prod(x.shape, dtype=np.int64))
-    if not n:
+    if not x.shape or x.size == 0:
         return None
+    n = x.shape[axis] if axis is not None else x.size
+    if n > 2 ** (8 * indices.dtype.itemsize - 1):
+        return None  # a negative position, seen as unsigned, might exist
     unsigned = np.dtype(f"u{indices.dtype.itemsize}")
 
     def write(source: Source, call: Call, out: str) -> None:

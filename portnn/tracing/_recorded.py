@@ -244,7 +244,8 @@ def record_call(
     if tape is None or not made:
         return wrapped
     for given in args:  # a function that had nothing to do, such as a cast to the same dtype
-        if isinstance(given, RecordedArray) and given.value is result:
+        # NumPy has one object for True and one for False: of these it says nothing that they are the same.
+        if isinstance(given, RecordedArray) and given.value is result and given.shape:
             return given
     tape.calls.append(
         Call(name, function, tape.describe(args), tape.describe(options), tape.describe(wrapped))

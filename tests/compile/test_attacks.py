@@ -170,3 +170,13 @@ def test_predictions_follow_the_loss_and_the_layers() -> None:
     net.params = (*net.params, {})
     net.state = (*net.state, {})
     np.testing.assert_allclose(net.predict_proba(X), 1 / (1 + np.exp(-np.maximum(raw, 0))), rtol=1e-5)
+
+
+def test_results_that_happen_to_be_the_same_object() -> None:
+    """NumPy's True is one object: what gave it need not have handed on its argument."""
+
+    def f(x: Any) -> Any:
+        some, every = ops.any(x), ops.all(x)
+        return some == some, ops.logical_or(some, every), ops.count_nonzero(some)  # noqa: PLR0124
+
+    check(f, (np.asarray([1.0, 0.0]),), (np.zeros(2),), (np.ones(2),))

@@ -20,7 +20,7 @@ from portnn.ops import (
     _rounding,
     _trigonometric,
 )
-from portnn.tracing import TracedArray
+from portnn.tracing import TracedArray, standard_name
 
 __all__: list[str] = []
 
@@ -29,19 +29,12 @@ _MODULES = (
     _trigonometric,
 )  # fmt: skip
 _FUNCTIONS = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
-# Where NumPy's name is not the standard's.
-_NAMES = {
-    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
-    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "conjugate": "conj", "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift", "power": "pow", "right_shift": "bitwise_right_shift",
-    "true_divide": "divide",
-}  # fmt: skip
 
 
 def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Array:
     """The function of this package that has the name of a NumPy function."""
     name: str = ufunc.__name__
-    function = _FUNCTIONS.get(_NAMES.get(name, name))
+    function = _FUNCTIONS.get(standard_name(ufunc))
     if function is None or method != "__call__" or options:
         called = name if method == "__call__" else f"{name}.{method}"
         raise TypeError(

@@ -114,7 +114,7 @@ def _fits(p: Any, g: Any) -> bool:
     if isinstance(p, _SEQUENCES):
         if kind is not type(g) or len(p) != len(g):
             return False
-        for child, other in zip(p, g, strict=True):  # noqa: SIM110  # likewise
+        for child, other in zip(p, g, strict=True):  # noqa: SIM110  # as above: a generator costs more
             if not _fits(child, other):
                 return False
         return True

@@ -55,7 +55,7 @@ class _Side:
         with self.backend.activate():
             try:
                 machine.carry_out(i, known)
-            except Exception as error:
+            except Exception as error:  # whatever it is, it goes on, with the place added
                 error.add_note(f"on {self.label}")
                 raise
 

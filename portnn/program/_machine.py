@@ -85,7 +85,7 @@ class Machine:
         line = self._listing.lines[i]
         try:
             result = function(*map_nested(find, args), **map_nested(find, options))
-        except Exception as error:
+        except Exception as error:  # whatever it is, it goes on, with the line added
             names = Names(self._listing)
             error.add_note(f"in {self._listing.name}: {names.results(line)} = {names.call(line)}"[:280])
             raise

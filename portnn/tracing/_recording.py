@@ -10,6 +10,7 @@ import array_api_compat
 
 from portnn._typing import Namespace
 from portnn.tracing._array import TracedArray
+from portnn.tracing._names import standard_name
 from portnn.tracing._recorded import RecordedArray, record_call
 
 __all__ = ["RecordingNamespace", "recorded"]
@@ -65,15 +66,6 @@ def _array_type(xp: RecordingNamespace) -> type[RecordedArray]:
     return type("RecordedArray", (RecordedArray,), members)
 
 
-# Where NumPy's name is not the standard's.
-_NAMES = {
-    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
-    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "conjugate": "conj", "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift", "power": "pow", "right_shift": "bitwise_right_shift",
-    "true_divide": "divide",
-}  # fmt: skip
-
-
 def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
     if method != "__call__" or "out" in options:
@@ -83,7 +75,7 @@ def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options
         )
     if any(type(x) is TracedArray for x in inputs):
         return NotImplemented  # a traced array lies above, and knows what to do with arrays below it
-    return record_call(self._namespace, _NAMES.get(ufunc.__name__, ufunc.__name__), ufunc, inputs, options)
+    return record_call(self._namespace, standard_name(ufunc), ufunc, inputs, options)
 
 
 @cache

@@ -118,17 +118,17 @@ class NumpyLoop:
     def _planned(self, rows: int, gathered: bool) -> NumpyPlan:
         """Write the step down for a number of samples, and lay out its memory."""
         carry = tree.unflatten(self._like, list(self._home.leaves))
+
+        def whole(carry: Tree, data: Sequence[Array]) -> Any:
+            return self._step(carry, *data)
+
+        def chosen(carry: Tree, data: Sequence[Array], places: Array) -> Any:
+            return whole(carry, [ops.take(x, places, axis=0) for x in data])
+
+        function: Callable[..., Any] = chosen if gathered else whole
         if gathered:
-
-            def function(carry: Tree, data: Sequence[Array], rows: Array) -> Any:
-                return self._step(carry, *[ops.take(x, rows, axis=0) for x in data])
-
             args: tuple[Any, ...] = (carry, self._data, np.arange(rows))
         else:
-
-            def function(carry: Tree, data: Sequence[Array]) -> Any:  # type: ignore[misc]  # the other case
-                return self._step(carry, *data)
-
             args = (carry, self._data if rows == self._n else tuple([x[:rows] for x in self._data]))
         with blas_threads((), 1):  # which takes the least memory
             program, _ = record(function, args)

@@ -123,12 +123,13 @@ class _Packing:
         """Join the calls that use a pack, and those that make it."""
         first = pack.members[0]
         for call, position in self.users[id(first)]:
-            alike = [self._twin(call, position, v) for v in pack.members[1:]]
-            if None not in alike:
-                self.join([call, *alike])  # type: ignore[list-item]  # None was ruled out above
-        makers = [self.makers.get(id(v)) for v in pack.members]
-        if None not in makers:
-            self.join(makers)  # type: ignore[arg-type]  # likewise
+            twins = [self._twin(call, position, v) for v in pack.members[1:]]
+            alike = [twin for twin in twins if twin is not None]
+            if len(alike) == len(twins):
+                self.join([call, *alike])
+        makers = [self.makers[id(v)] for v in pack.members if id(v) in self.makers]
+        if len(makers) == len(pack.members):
+            self.join(makers)
 
     def _twin(self, call: Call, position: int, value: Value) -> Call | None:
         """The call that does to `value` what `call` does to another."""

@@ -11,7 +11,7 @@ from typing import Any, final
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
-from portnn.nn._layer import Key, Layer, pair
+from portnn.nn._layer import Key, Layer, pair, share
 from portnn.nn._linear import Linear
 
 __all__ = ["MLP", "Sequential", "as_layer"]
@@ -43,7 +43,8 @@ def as_layer(part: Any) -> Layer:
 class Sequential(Layer):
     """Layers one after the other.
 
-    Parameters and state are tuples with an entry for each layer.
+    Parameters and state are tuples with an entry for each layer. Further inputs and options go to each
+    layer that takes them.
 
     Args:
         layers: layers, or activation functions, which become `Activation` layers.
@@ -70,6 +71,11 @@ class Sequential(Layer):
             raise ValueError("Sequential: expected at least one layer, got an empty list")
         object.__setattr__(self, "layers", parts)
 
+    @property
+    def members(self) -> tuple[Layer, ...]:
+        """The layers."""
+        return self.layers
+
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Draw the parameters of each layer in order."""
         return tuple(layer.init(rng, dtype) for layer in self.layers)
@@ -79,7 +85,7 @@ class Sequential(Layer):
         return tuple([layer.init_state(dtype) for layer in self.layers])
 
     def forward(
-        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+        self, params: Tree, state: Tree, x: Array, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Array, Tree]:
         """Hand the output of each layer to the next."""
         if not isinstance(params, tuple | list) or len(params) != len(self.layers):
@@ -91,7 +97,8 @@ class Sequential(Layer):
         states = []
         for i, (layer, p, before) in enumerate(zip(self.layers, params, state, strict=True)):
             own = None if key is None else (*key, i)
-            x, after = pair(layer, layer.forward(p, before, x, training=training, key=own))
+            inputs, named = share(layer, more, options)
+            x, after = pair(layer, layer.forward(p, before, x, *inputs, training=training, key=own, **named))
             states.append(after)
         return x, tuple(states)
 

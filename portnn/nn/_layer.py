@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cache
+from inspect import Parameter, signature
 from typing import Any, TypeAlias, final
 
 from portnn._typing import Array, Tree
 
-__all__ = ["Key", "Layer", "pair"]
+__all__ = ["Key", "Layer", "pair", "share"]
 
 Key: TypeAlias = tuple[int, ...]
 """The name of a random stream: ``portnn.random.stream(*key)``. Containers add a number for each layer."""
+
+_OWN = 4  # self, params, state and x
+_ANY = 1_000_000  # more inputs than anyone hands on: a layer with *more of its own
 
 
 class Layer(ABC):
@@ -42,6 +48,11 @@ class Layer(ABC):
 
     __slots__ = ()
 
+    @property
+    def members(self) -> tuple[Layer, ...]:
+        """The layers that this one is made of; none unless it is a container."""
+        return ()
+
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Draw the parameters.
 
@@ -59,17 +70,21 @@ class Layer(ABC):
         return {}
 
     @abstractmethod
-    def forward(
-        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
-    ) -> tuple[Array, Tree]:
+    def forward(self, params: Tree, state: Tree, x: Array, *more: Any, **options: Any) -> tuple[Array, Tree]:
         """What the layer does: `apply` with everything explicit. Layers define this.
+
+        A layer names what it takes: ``forward(self, params, state, x, *, training, key)`` if that is one
+        input, ``forward(self, params, state, x, memory, *, training, key, mask=None)`` if it takes a second
+        one and an option.
 
         Args:
             params: the parameters, as `init` made them.
             state: the running state, as `init_state` or the last call made it.
             x: the input (n, ...), batch first; traced while gradients are computed.
-            training: whether this is a step of training, for layers that behave differently then.
-            key: the name of a stream of `portnn.random`, for layers that draw random numbers in training.
+            *more: further inputs, for layers that take some.
+            **options: ``training``, whether this is a step of training, for layers that behave differently
+                then; ``key``, the name of a stream of `portnn.random` or None, for layers that draw random
+                numbers in training; and the layer's own options.
 
         Returns:
             The output and the new running state.
@@ -80,25 +95,29 @@ class Layer(ABC):
         self,
         params: Tree,
         x: Array,
-        *,
+        *more: Any,
         state: Tree | None = None,
         training: bool = False,
         key: Key | None = None,
+        **options: Any,
     ) -> Any:
         """The layer's output, as a pure function of its parameters and input.
 
         Args:
             params: the parameters, as `init` made them, on the library and device of `x`.
             x: the input, batch first.
+            *more: further inputs, for layers that take some.
             state: the running state; if it is given, the new one is returned as well.
             training: whether this is a step of training.
             key: the name of a stream of `portnn.random`, for layers that draw random numbers in training.
+            **options: the layer's own options, such as a mask.
 
         Returns:
             The output; with `state`, a pair of the output and the new state.
 
         Raises:
-            TypeError: if the layer's `forward` does not return a pair.
+            TypeError: if the layer does not take a further input or option, or if its `forward` does not
+                return a pair.
 
         Example:
             >>> import numpy as np
@@ -108,8 +127,11 @@ class Layer(ABC):
             >>> layer.apply(layer.init(stream(0)), np.ones((5, 3), dtype=np.float32)).shape
             (5, 2)
         """
+        if more or options:
+            _check_further(self, more, options)
         before = self.init_state() if state is None else state
-        y, after = pair(self, self.forward(params, before, x, training=training, key=key))
+        result = self.forward(params, before, x, *more, training=training, key=key, **options)
+        y, after = pair(self, result)
         return y if state is None else (y, after)
 
 
@@ -125,3 +147,55 @@ def pair(layer: Layer, result: Any) -> tuple[Array, Tree]:
         f"{type(layer).__name__}.forward must return (output, state), got {type(result).__name__}; "
         "a layer without state hands on the one it got"
     )
+
+
+@cache
+def _declared(kind: type[Layer]) -> tuple[int, frozenset[str], bool]:
+    """How many further inputs a class names, which options, and whether it takes any others besides."""
+    found = signature(kind.forward).parameters.values()
+    positional = [p for p in found if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    names = {p.name for p in found if p.kind is Parameter.KEYWORD_ONLY} - {"training", "key"}
+    names |= {p.name for p in positional[_OWN:]}
+    inputs = _ANY if Parameter.VAR_POSITIONAL in [p.kind for p in found] else len(positional) - _OWN
+    return inputs, frozenset(names), Parameter.VAR_KEYWORD in [p.kind for p in found]
+
+
+def _takes(layer: Layer) -> tuple[int, frozenset[str], bool]:
+    """The same for a layer: a container takes what any of its members takes, and what it names itself."""
+    inputs, names, open_ended = _declared(type(layer))
+    members = [_takes(member) for member in layer.members]
+    if not members or (inputs < _ANY and not open_ended):
+        return inputs, names, open_ended
+    if inputs == _ANY:
+        inputs = max(n for n, _, _ in members)
+    if open_ended:
+        names = names.union(*[own for _, own, _ in members])
+        open_ended = any(more for _, _, more in members)
+    return inputs, names, open_ended
+
+
+def share(layer: Layer, more: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[tuple[Any, ...], Any]:
+    """What a container hands to a member: the further inputs if it takes any, the options that it takes."""
+    if not more and not options:
+        return more, options
+    inputs, names, open_ended = _takes(layer)
+    return (more if inputs else ()), {n: v for n, v in options.items() if open_ended or n in names}
+
+
+def _check_further(layer: Layer, more: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """The layer takes the further inputs and options.
+
+    Raises:
+        TypeError: if it does not.
+    """
+    inputs, names, open_ended = _takes(layer)
+    kind = type(layer).__name__
+    if len(more) > inputs:
+        raise TypeError(
+            f"{kind}: takes {'no' if inputs == 0 else f'at most {inputs}'} further input"
+            f"{'s' if inputs > 1 else ''} besides x, got {len(more)}"
+        )
+    odd = sorted(options.keys() - names)
+    if odd and not open_ended:
+        known = f"its options are {', '.join(sorted(names))}" if names else "it has none"
+        raise TypeError(f"{kind}: unexpected option {odd[0]!r}; {known:.200}")

@@ -161,6 +161,33 @@ class Alone(Layer):
         return x
 
 
+@dataclass(frozen=True)
+class Masked(Layer):
+    """Takes a second input and an option."""
+
+    def forward(self, params, state, x, memory=None, *, training, key, mask=None):
+        y = x if memory is None else x + memory
+        return (y if mask is None else y * mask), state
+
+
+@dataclass(frozen=True)
+class Open(Layer):
+    """Takes whatever comes, and says what it was."""
+
+    def forward(self, params, state, x, *more, training, key, **options):
+        return x + len(more) + len(options), state
+
+
+def test_further_inputs_and_options_reach_the_layers_that_take_them():
+    model = Sequential([Linear(3, 3, bias=False), Masked(), [tanh, Masked()]])
+    params = ({"weight": np.eye(3, dtype=np.float32)}, {}, ({}, {}))
+    memory, mask = np.ones_like(X), np.asarray([1.0, 0.0, 1.0], np.float32)
+    want = (np.tanh((X + memory) * mask) + memory) * mask
+    np.testing.assert_allclose(model.apply(params, X, memory, mask=mask), want, rtol=1e-6)
+    np.testing.assert_allclose(model.apply(params, X, mask=mask), np.tanh(X * mask) * mask, rtol=1e-6)
+    assert (Sequential([Open(), tanh]).apply(({}, {}), 0 * X, X, X, odd=1) == np.tanh(0 * X + 3)).all()
+
+
 EMPTY = np.zeros((2, 3), np.float32)
 REFUSED = {
     "size 0": (lambda: Linear(0, 2), ValueError, "Linear: in_features must be at least 1, got 0"),
@@ -179,6 +206,12 @@ REFUSED = {
     "inner nothing": (lambda: Sequential([[]]), ValueError, "at least one layer"),
     "pair": (lambda: Alone().apply({}, EMPTY), TypeError, r"Alone.forward must return .*state\), got nd"),
     "inner pair": (lambda: Sequential([Alone()]).apply(({},), EMPTY), TypeError, "Alone.forward must return"),
+    "further": (lambda: Flatten().apply({}, EMPTY, EMPTY), TypeError, "Flatten: takes no further .* 1"),
+    "two further": (lambda: Masked().apply({}, EMPTY, EMPTY, EMPTY), TypeError, "takes at most 1 .* got 2"),
+    "inner further": (lambda: Sequential([tanh]).apply(({},), EMPTY, EMPTY), TypeError, "Sequential: takes"),
+    "option": (lambda: Flatten().apply({}, EMPTY, mask=1), TypeError, "Flatten: .* 'mask'; it has none"),
+    "inner option": (lambda: Sequential([Masked()]).apply(({},), EMPTY, maks=1), TypeError,
+                     "Sequential: unexpected option 'maks'; its options are mask, memory"),
     "widths": (lambda: MLP([3]), ValueError, r"MLP: .* got \[3\]"),
     "function": (lambda: Activation("relu"), TypeError, "Activation: expected a function .* got str"),
 }  # fmt: skip

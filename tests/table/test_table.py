@@ -241,7 +241,9 @@ def _is_function(value: Any) -> bool:
 
 PUBLIC = {"ops": ops, "ops.linalg": ops.linalg, "ops.fft": ops.fft, "nn": nn, "losses": losses}
 # Functions that say what a thing is, and compute nothing.
-NO_MATHEMATICS = {"nn.describe", "nn.from_description", "losses.task_of", "losses.link_of"}
+NO_MATHEMATICS = {
+    "nn.describe", "nn.from_description", "nn.from_torch", "nn.to_torch", "losses.task_of", "losses.link_of",
+}  # fmt: skip
 
 
 @cache

@@ -1,0 +1,199 @@
+"""Parameters from PyTorch and for PyTorch: what the tensors of each layer are called there, and how they lie.
+
+A layer whose parameters PyTorch has as well has one entry in `_ENTRIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+from portnn import ops, tree
+from portnn._typing import Array, ArrayLike, Tree
+from portnn.backend import get_backend
+from portnn.nn._activation import PReLU
+from portnn.nn._containers import Sequential
+from portnn.nn._layer import Layer
+from portnn.nn._linear import Linear
+from portnn.random import stream
+from portnn.tracing import is_kind
+
+__all__ = ["from_torch", "to_torch"]
+
+Tensors: TypeAlias = dict[str, Array]
+
+
+@final
+@dataclass(frozen=True)
+class Entry:
+    """A layer's tensors under PyTorch's names, and back.
+
+    Attributes:
+        write: from a layer, its parameters and its state to the tensors; decides which there are and
+            their shapes.
+        read: from a layer and these tensors to its parameters and state.
+    """
+
+    write: Callable[[Any, Tree, Tree], Tensors]
+    read: Callable[[Any, Tensors], tuple[Tree, Tree]]
+
+
+def renamed(
+    params: Mapping[str, str], state: Mapping[str, str] | None = None, turned: tuple[str, ...] = ()
+) -> Entry:
+    """The entry of a layer that differs in names alone, and in matrices that lie transposed.
+
+    Args:
+        params: from portnn's names of the parameters to PyTorch's; those that a layer lacks are left out.
+        state: the same for the running state.
+        turned: which of portnn's parameters are the transposed ones of PyTorch.
+    """
+    state = {} if state is None else state
+
+    def turn(own: str, a: Array) -> Array:
+        return ops.matrix_transpose(a) if own in turned else a
+
+    def write(layer: Layer, p: Tree, s: Tree) -> Tensors:
+        tensors = {theirs: turn(own, p[own]) for own, theirs in params.items() if own in p}
+        return tensors | {theirs: s[own] for own, theirs in state.items() if own in s}
+
+    def read(layer: Layer, tensors: Tensors) -> tuple[Tree, Tree]:
+        p = {own: turn(own, tensors[theirs]) for own, theirs in params.items() if theirs in tensors}
+        return p, {own: tensors[theirs] for own, theirs in state.items() if theirs in tensors}
+
+    return Entry(write, read)
+
+
+def nested(members: Callable[[Any], Mapping[Any, Layer]]) -> Entry:
+    """The entry of a container.
+
+    Args:
+        members: from a container to its members by their keys in the parameters and the state: names, or
+            indices if they are tuples. PyTorch's names begin with these keys.
+    """
+
+    def write(layer: Layer, params: Tree, state: Tree) -> Tensors:
+        return {
+            f"{key}.{name}": a
+            for key, member in members(layer).items()
+            for name, a in _entry(member).write(member, params[key], state[key]).items()
+        }
+
+    def read(layer: Layer, tensors: Tensors) -> tuple[Tree, Tree]:
+        parts = {}
+        for key, member in members(layer).items():
+            own = {n.removeprefix(f"{key}."): a for n, a in tensors.items() if n.startswith(f"{key}.")}
+            parts[key] = _entry(member).read(member, own)
+        params, state = ({key: part[i] for key, part in parts.items()} for i in (0, 1))
+        indexed = all(isinstance(key, int) for key in parts)
+        return (tuple(params.values()), tuple(state.values())) if indexed else (params, state)
+
+    return Entry(write, read)
+
+
+def indexed(layer: Layer) -> dict[Any, Layer]:
+    """The members of a container whose parameters are a tuple."""
+    return dict(enumerate(layer.members))
+
+
+_NOTHING = renamed({})
+_ENTRIES: dict[type[Layer], Entry] = {
+    Linear: renamed({"weight": "weight", "bias": "bias"}, turned=("weight",)),
+    PReLU: renamed({"alpha": "weight"}),
+    Sequential: nested(indexed),
+}
+
+
+def _entry(layer: Layer) -> Entry:
+    found = _ENTRIES.get(type(layer))
+    if found is not None:
+        return found
+    if layer.members or tree.leaves((layer.init(stream(0)), layer.init_state())):
+        raise TypeError(f"{type(layer).__name__}: PyTorch has no names for the parameters of this layer")
+    return _NOTHING
+
+
+def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree, Tree]:
+    """Parameters and running state from a `state_dict` of PyTorch.
+
+    The module is the one that a PyTorch user would write for `layer`: a list of layers is an
+    `nn.Sequential` of as many modules, and a layer is the module of its name.
+
+    Args:
+        layer: the description.
+        state_dict: from names such as "0.weight" to tensors, as ``module.state_dict()`` gives them, or to
+            arrays of any other library, as from a file.
+
+    Returns:
+        The parameters and the state, NumPy arrays of the dtypes of the tensors, which share no memory with
+        them. Hand them to `layer.apply`, or to a network: ``net.resume(params, state, 0, 0)``.
+
+    Raises:
+        TypeError: if PyTorch has no such layer, or a tensor has the wrong kind of numbers.
+        ValueError: if tensors are missing, are too many, or have the wrong shape.
+
+    Example:
+        >>> import numpy as np
+        >>> params, state = from_torch(Linear(3, 2), {"weight": np.ones((2, 3)), "bias": np.zeros(2)})
+        >>> params["weight"].shape
+        (3, 2)
+    """
+    expected = _entry(layer).write(layer, layer.init(stream(0)), layer.init_state())
+    if missing := [name for name in expected if name not in state_dict]:
+        raise ValueError(f"from_torch: {_names(missing)} missing in the state_dict of {_names(state_dict)}")
+    if odd := [name for name in state_dict if name not in expected]:
+        raise ValueError(
+            f"from_torch: {_names(odd)} not expected; {type(layer).__name__} has {_names(expected)}"
+        )
+    to_numpy = get_backend("numpy").to_numpy
+    tensors = {name: to_numpy(state_dict[name]) for name in expected}
+    for name, tensor in tensors.items():
+        _check(name, tensor, expected[name])
+    params, state = tree.map(_copy, _entry(layer).read(layer, tensors))
+    return params, state
+
+
+def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
+    """Parameters and running state under the names that PyTorch's `load_state_dict` expects.
+
+    Args:
+        layer: the description.
+        params: its parameters, on any library.
+        state: its running state; by default the initial one.
+
+    Returns:
+        From names such as "0.weight" to NumPy arrays, in PyTorch's layout:
+        ``module.load_state_dict({name: torch.asarray(a) for name, a in to_torch(layer, params).items()})``.
+
+    Raises:
+        TypeError: if PyTorch has no such layer.
+
+    Example:
+        >>> layer = Sequential([Linear(3, 2), PReLU()])
+        >>> {name: a.shape for name, a in to_torch(layer, layer.init(stream(0))).items()}
+        {'0.weight': (2, 3), '0.bias': (2,), '1.weight': (1,)}
+    """
+    to_numpy = get_backend("numpy").to_numpy
+    state = layer.init_state() if state is None else state
+    params, state = tree.map(to_numpy, (params, state))
+    return {name: _copy(a) for name, a in _entry(layer).write(layer, params, state).items()}
+
+
+def _copy(a: Array) -> Array:
+    return ops.asarray(a, like=a, copy=True)
+
+
+def _names(names: Any) -> str:
+    """The first few names, for a message."""
+    listed = [*map(str, names)]
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return ", ".join(name[:30] for name in listed[:4]) + more if listed else "nothing"
+
+
+def _check(name: str, tensor: Array, expected: Array) -> None:
+    if tensor.shape != expected.shape:
+        raise ValueError(f"from_torch: {name}: expected shape {expected.shape}, got {tensor.shape}")
+    for kind in ("real floating", "integral"):
+        if is_kind(expected, kind) and not is_kind(tensor, kind):
+            raise TypeError(f"from_torch: {name}: expected {kind} numbers, got {tensor.dtype}")

@@ -1,0 +1,65 @@
+"""Parameters under PyTorch's names and back; what does not fit is refused by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from portnn import nn, tree
+from portnn.nn import Flatten, Linear, PReLU, Sequential, from_torch, to_torch
+from portnn.random import stream
+
+LAYER = Sequential([Flatten(), Linear(3, 2), [nn.relu, PReLU(2)]])
+GOOD = {"1.weight": np.arange(6.0).reshape(2, 3), "1.bias": np.ones(2), "2.1.weight": np.zeros(2)}
+
+
+def test_names_and_layout():
+    params, state = from_torch(LAYER, GOOD)
+    assert params[1]["weight"].tolist() == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
+    assert tree.structure(params) == tree.structure(LAYER.init(stream(0)))
+    assert state == LAYER.init_state()
+    back = to_torch(LAYER, params, state)
+    assert list(back) == list(GOOD)
+    for name, array in GOOD.items():
+        np.testing.assert_array_equal(back[name], array, strict=True)
+
+
+def test_no_memory_is_shared():
+    theirs = {name: array.copy() for name, array in GOOD.items()}
+    params, _ = from_torch(LAYER, theirs)
+    back = to_torch(LAYER, params)
+    for array in [*theirs.values(), *back.values()]:
+        array[...] = 9.0
+    assert not any((leaf == 9.0).any() for leaf in tree.leaves(params))
+
+
+@dataclass(frozen=True)
+class Own(nn.Layer):
+    def init(self, rng, dtype="float32"):
+        return {"own": np.ones(1)}
+
+    def forward(self, params, state, x, *, training, key):
+        return x * params["own"], state
+
+
+REFUSED = {
+    "missing": (LAYER, {"1.bias": GOOD["1.bias"]}, ValueError, "1.weight, 2.1.weight missing .* of 1.bias$"),
+    "empty": (LAYER, {}, ValueError, "missing in the state_dict of nothing"),
+    "too many": (LAYER, {**GOOD, "m.1.weight": 0}, ValueError, "m.1.weight not expected; Sequential has"),
+    "shape": (LAYER, {**GOOD, "1.weight": np.zeros((3, 2))}, ValueError,
+              r"1.weight: expected shape \(2, 3\), got \(3, 2\)"),
+    "kind": (LAYER, {**GOOD, "1.bias": np.ones(2, int)}, TypeError, "1.bias: expected real float.* int64"),
+    "unknown": (Sequential([Own()]), {}, TypeError, "Own: PyTorch has no names"),
+    "long": (LAYER, {f"{i:0>99}": 0 for i in range(99)}, ValueError, "and 95 more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "theirs", "kind", "text"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused(layer, theirs, kind, text):
+    with pytest.raises(kind) as caught:
+        from_torch(layer, theirs)
+    assert re.search(text, str(caught.value)), str(caught.value)
+    assert len(str(caught.value)) < 300

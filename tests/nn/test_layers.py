@@ -210,8 +210,8 @@ REFUSED = {
     "two further": (lambda: Masked().apply({}, EMPTY, EMPTY, EMPTY), TypeError, "takes at most 1 .* got 2"),
     "inner further": (lambda: Sequential([tanh]).apply(({},), EMPTY, EMPTY), TypeError, "Sequential: takes"),
     "option": (lambda: Flatten().apply({}, EMPTY, mask=1), TypeError, "Flatten: .* 'mask'; it has none"),
-    "inner option": (lambda: Sequential([Masked()]).apply(({},), EMPTY, maks=1), TypeError,
-                     "Sequential: unexpected option 'maks'; its options are mask, memory"),
+    "inner option": (lambda: Sequential([Masked()]).apply(({},), EMPTY, msk=1), TypeError,
+                     "Sequential: unexpected option 'msk'; its options are mask, memory"),
     "widths": (lambda: MLP([3]), ValueError, r"MLP: .* got \[3\]"),
     "function": (lambda: Activation("relu"), TypeError, "Activation: expected a function .* got str"),
 }  # fmt: skip

@@ -12,7 +12,8 @@ to, and hands both to `compare` with the inputs:
 
 `compare` draws the module's parameters and statistics anew, converts them by `portnn.nn.from_torch`, and
 compares the outputs, the gradients by all inputs and by all parameters, and the running state, eager and as a
-plan. A test file skips, visibly, where PyTorch is missing; `nox -s "tests(torch)"` has it.
+plan. Tests skip, visibly, where PyTorch is missing (so name `torch` inside them alone); `nox -s "tests(torch)"`
+has it.
 """
 
 from __future__ import annotations
@@ -29,15 +30,19 @@ from portnn.autodiff import value_and_grad
 from portnn.compile import jit
 from portnn.nn import Layer, from_torch, to_torch
 
-torch = pytest.importorskip("torch", reason="parity with PyTorch needs PyTorch")
+try:
+    import torch
+except ModuleNotFoundError:
+    torch = None
 
 TOLERANCE = 1e-9
 
 
 def cases(count: int) -> Any:
     """Run a test `count` times, each with a generator `rng` of its own."""
+    missing = pytest.mark.skipif(torch is None, reason="parity with PyTorch needs PyTorch")
     seeds = [pytest.param(np.random.default_rng([20, i]), id=str(i)) for i in range(count)]
-    return pytest.mark.parametrize("rng", seeds)
+    return lambda test: missing(pytest.mark.parametrize("rng", seeds)(test))
 
 
 def compare(

@@ -52,6 +52,9 @@ def _walk(item: Any, marks: list[Any], arrays: list[Array]) -> None:
     if kind is np.ndarray:
         marks.append((item.shape, item.strides, item.dtype))
         arrays.append(item)
+    elif isinstance(item, np.generic):  # NumPy's operators make such of arrays without axes
+        marks.append(((), (), item.dtype))
+        arrays.append(item)
     elif isinstance(item, dict):
         marks.append((kind, tuple(item)))
         for child in item.values():

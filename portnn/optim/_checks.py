@@ -12,8 +12,8 @@ from portnn._typing import Array, Tree
 from portnn.tracing import TracedArray, namespace
 
 __all__ = [
-    "Schedule", "check_gradients", "check_params", "check_rate", "finite", "fraction", "fractions",
-    "not_negative", "positive", "whole",
+    "Schedule", "check_gradients", "check_params", "check_rate", "check_wrapped", "finite", "fraction",
+    "fractions", "not_negative", "positive", "whole",
 ]  # fmt: skip
 
 Schedule: TypeAlias = Callable[[Array | int], Array | float]
@@ -70,6 +70,14 @@ def whole(name: str, value: object, least: int, fix: str) -> int:
     if value < least:
         raise ValueError(f"{name} must be >= {least}, got {value}; {fix}")
     return value
+
+
+def check_wrapped(name: str, value: object, kind: type) -> None:
+    """Refuse what is no optimiser where a recipe is wrapped."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name}: expected an optimiser such as optim.adam(0.001), got {type(value).__name__}"
+        )
 
 
 def check_rate(value: object) -> float | Schedule:

@@ -47,6 +47,14 @@ def test_a_function_is_written_down_once_for_each_signature() -> None:
     assert (f.calls, planned.plans) == (5, 5)
 
 
+def test_numbers_without_axes_share_a_plan_with_numpys_scalars() -> None:
+    planned = jit(lambda n: ops.broadcast_to(n + 1, ()))
+    n = np.asarray(0, dtype=np.int32)
+    for _ in range(4):
+        n = planned(n)
+    assert (int(n), planned.plans) == (4, 1)
+
+
 @dataclass(frozen=True)
 class Config:
     power: int

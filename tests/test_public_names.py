@@ -16,7 +16,8 @@ import pytest
 import portnn
 
 PACKAGES = [
-    "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data", "portnn.losses",
+    "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data",
+    "portnn.data.augment", "portnn.losses",
     "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
     "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",

@@ -1,13 +1,15 @@
-"""Reading MNIST, and the two file formats in which it is passed around.
+"""Reading MNIST, and the two file formats in which it is passed around; images changed at random.
 
-Everything here gives NumPy arrays of uint8: a network turns them into floats of its own backend.
+What is read are NumPy arrays of uint8: a network turns them into floats of its own backend. `augment` works
+on images of any backend.
 """
 
 from __future__ import annotations
 
+from portnn.data import augment
 from portnn.data._csv import read_mnist_csv
 from portnn.data._errors import DataError, DownloadError
 from portnn.data._idx import read_idx
 from portnn.data._mnist import load_mnist
 
-__all__ = ["DataError", "DownloadError", "load_mnist", "read_idx", "read_mnist_csv"]
+__all__ = ["DataError", "DownloadError", "augment", "load_mnist", "read_idx", "read_mnist_csv"]

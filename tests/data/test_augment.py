@@ -1,0 +1,177 @@
+"""Distorted images: against formulas in plain NumPy, the same on every backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import portnn as pn
+from portnn.data import augment
+from portnn.testing import check_gradients
+from tests.backends import BackendUnderTest
+from tests.helpers import assert_close
+
+rng = np.random.default_rng(0)
+IMAGES = rng.uniform(0.0, 1.0, (3, 5, 7)).astype(np.float32)
+COLOURED = rng.uniform(0.0, 1.0, (2, 3, 5, 7)).astype(np.float32)
+BYTES = rng.integers(0, 256, (3, 5, 7)).astype(np.uint8)
+ROWS = rng.uniform(-2.0, 7.0, (3, 4, 6)).astype(np.float32)
+COLUMNS = rng.uniform(-2.0, 9.0, (3, 4, 6)).astype(np.float32)
+
+
+def at(image: np.ndarray, row: float, column: float, fill: float) -> float:
+    """One image at one place: the weighted mean of four pixels."""
+
+    def pixel(i: int, j: int) -> float:
+        inside = 0 <= i < image.shape[0] and 0 <= j < image.shape[1]
+        return float(image[i, j]) if inside else fill
+
+    i, j = int(np.floor(row)), int(np.floor(column))
+    s, t = row - i, column - j
+    upper = (1 - t) * pixel(i, j) + t * pixel(i, j + 1)
+    lower = (1 - t) * pixel(i + 1, j) + t * pixel(i + 1, j + 1)
+    return (1 - s) * upper + s * lower
+
+
+def sampled(images: np.ndarray, rows: np.ndarray, columns: np.ndarray, fill: float = 0.0) -> np.ndarray:
+    """Every image at every place, one after the other."""
+    if images.ndim == 4:
+        return np.stack([sampled(images[:, k], rows, columns, fill) for k in range(images.shape[1])], axis=1)
+    rows, columns = (np.broadcast_to(a, (len(images), *a.shape[-2:])) for a in (rows, columns))
+    out = np.empty(rows.shape)
+    for place in np.ndindex(rows.shape):
+        out[place] = at(images[place[0]], float(rows[place]), float(columns[place]), fill)
+    return out
+
+
+def affine_places(shape, angle, scale, shear, shift):
+    """Where a matrix sends the pixels back to, written as the inverse of a product of matrices."""
+    theta = np.radians(angle)
+    # On (row, column): counterclockwise with rows downwards.
+    turn = np.asarray([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+    slant = np.asarray([[1.0, 0.0], [-shear, 1.0]])
+    back = np.linalg.inv(turn @ slant @ np.diag(scale))
+    centre = (np.asarray(shape) - 1) / 2
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    places = (grid - centre - np.asarray(shift)) @ back.T + centre
+    return places[..., 0], places[..., 1]
+
+
+@pytest.mark.parametrize("fill", [0.0, 0.5])
+@pytest.mark.parametrize("images", [IMAGES, COLOURED], ids=["grey", "coloured"])
+def test_sample(backend: BackendUnderTest, images: np.ndarray, fill: float):
+    rows, columns = ROWS[: len(images)], COLUMNS[: len(images)]
+    actual = augment.sample(*map(backend.asarray, (images, rows, columns)), fill=fill)
+    expected = sampled(images, rows, columns, fill).astype(np.float32)
+    assert_close(actual, expected, rtol=1e-5, atol=1e-6, backend=backend)
+
+
+def test_sample_at_places_for_all_images(backend: BackendUnderTest):
+    actual = augment.sample(*map(backend.asarray, (COLOURED, ROWS[0], COLUMNS[0])))
+    expected = sampled(COLOURED, ROWS[0], COLUMNS[0]).astype(np.float32)
+    assert_close(actual, expected, rtol=1e-5, atol=1e-6, backend=backend)
+
+
+def test_sample_at_pixels_is_exact(backend: BackendUnderTest):
+    rows, columns = np.meshgrid(np.arange(5), np.arange(7), indexing="ij")
+    for images in (IMAGES, COLOURED, BYTES):
+        actual = augment.sample(*map(backend.asarray, (images, rows, columns)))
+        assert_close(actual, images, rtol=0.0, backend=backend)
+
+
+def test_far_away_is_outside(backend: BackendUnderTest):
+    far = np.asarray([[-1e30, 1e30, -1.0, 7.0, 3.0]], dtype=np.float32)
+    actual = augment.sample(backend.asarray(IMAGES[:, :, :]), *map(backend.asarray, (far, far)), fill=0.25)
+    expected = np.full((3, 1, 5), 0.25, dtype=np.float32)
+    expected[:, 0, 4] = IMAGES[:, 3, 3]
+    assert_close(actual, expected, rtol=0.0, backend=backend)
+
+
+def test_bytes_are_rounded(backend: BackendUnderTest):
+    actual = augment.sample(*map(backend.asarray, (BYTES, ROWS, COLUMNS)))
+    assert_close(actual, actual, rtol=0.0)
+    host = backend.to_numpy(actual)
+    assert host.dtype == np.uint8
+    assert np.abs(host - sampled(BYTES, ROWS, COLUMNS)).max() <= 0.5 + 1e-4
+
+
+AFFINES: list[dict[str, Any]] = [
+    {"angle": 30.0},
+    {"scale": 1.3},
+    {"scale": (0.7, 1.2)},
+    {"shear": 0.4},
+    {"shift": (1.25, -0.5)},
+    {"angle": -20.0, "scale": (0.9, 1.2), "shear": -0.3, "shift": (0.5, 1.0)},
+]
+
+
+@pytest.mark.parametrize("options", AFFINES, ids=str)
+def test_affine(backend: BackendUnderTest, options: dict[str, Any]):
+    """One amount for all images, and one for each: the same."""
+    given = {"angle": 0.0, "scale": 1.0, "shear": 0.0, "shift": (0.0, 0.0), **options}
+    scale = given["scale"] if isinstance(given["scale"], tuple) else (given["scale"],) * 2
+    rows, columns = affine_places((5, 7), given["angle"], scale, given["shear"], given["shift"])
+    expected = sampled(IMAGES, rows, columns).astype(np.float32)
+    actual = augment.affine(backend.asarray(IMAGES), **options)
+    assert_close(actual, expected, rtol=1e-4, atol=1e-5, backend=backend)
+    arrays = pn.tree.map(lambda a: backend.asarray(np.full(3, a), "float32"), options)
+    actual = augment.affine(backend.asarray(IMAGES), **arrays)
+    assert_close(actual, expected, rtol=1e-4, atol=1e-5, backend=backend)
+
+
+def test_each_image_has_its_own_amount(backend: BackendUnderTest):
+    angles = np.asarray([0.0, 25.0, -40.0], dtype=np.float32)
+    x = backend.asarray(IMAGES)
+    together = backend.to_numpy(augment.rotate(x, backend.asarray(angles)))
+    for i, angle in enumerate(angles.tolist()):
+        alone = backend.to_numpy(augment.rotate(x, angle))
+        np.testing.assert_allclose(together[i], alone[i], rtol=1e-4, atol=1e-5)
+
+
+def test_rotation_is_counterclockwise(backend: BackendUnderTest):
+    square = IMAGES[:, :5, :5]
+    actual = augment.rotate(backend.asarray(square), 90.0)
+    expected = np.ascontiguousarray(np.rot90(square, axes=(1, 2)))
+    assert_close(actual, expected, rtol=1e-5, atol=1e-6, backend=backend)
+
+
+def test_shear_leans_to_the_right(backend: BackendUnderTest):
+    """A vertical stroke becomes the stroke of an italic letter."""
+    stroke = np.zeros((1, 5, 5), dtype=np.uint8)
+    stroke[0, :, 2] = 9
+    leaning = backend.to_numpy(augment.affine(backend.asarray(stroke), shear=1.0))
+    assert (leaning[0] == 9 * np.eye(5, dtype=np.uint8)[::-1]).all()
+
+
+@pytest.mark.parametrize("images", [IMAGES, COLOURED, BYTES], ids=["grey", "coloured", "bytes"])
+def test_whole_shifts_move_pixels_as_they_are(backend: BackendUnderTest, images: np.ndarray):
+    n = len(images)
+    down, right = np.asarray([1, -2, 0])[:n], np.asarray([0, 3, -9])[:n]
+    expected = np.zeros_like(images)
+    for k in range(n):
+        for i, j in np.ndindex(5, 7):
+            if 0 <= i - down[k] < 5 and 0 <= j - right[k] < 7:
+                expected[k, ..., i, j] = images[k, ..., i - down[k], j - right[k]]
+    actual = augment.shift(*map(backend.asarray, (images, down, right)))
+    assert_close(actual, expected, rtol=0.0, backend=backend)
+    one = augment.shift(backend.asarray(images[:1]), 1, 0)
+    assert_close(one, expected[:1], rtol=0.0, backend=backend)
+
+
+def test_shifts_of_half_a_pixel_interpolate(backend: BackendUnderTest):
+    actual = augment.shift(backend.asarray(IMAGES), 0.0, 0.5)
+    left = np.concatenate([np.zeros((3, 5, 1), dtype=np.float32), IMAGES[:, :, :-1]], axis=2)
+    assert_close(actual, (IMAGES + left) / 2, rtol=1e-6, backend=backend)
+
+
+def test_gradients():
+    """To the pixels, and to the amounts."""
+    images = IMAGES[:2].astype(np.float64)
+
+    def turned(x: Any, angle: Any, shear: Any) -> Any:
+        return pn.ops.mean(pn.ops.square(augment.affine(x, angle=angle, shear=shear)))
+
+    # Between two kinks, where a place passes the centre of a pixel.
+    check_gradients(turned, [images, np.asarray([10.0, -7.0]), np.asarray([0.2, 0.1])], order=1, step=1e-4)

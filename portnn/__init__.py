@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from portnn.compile import Jitted, PlanError, PlanWarning, RetraceWarning, jit
     from portnn.network import Network
     from portnn.nn import (
+        GRU,
+        LSTM,
         MLP,
+        RNN,
         Activation,
+        Embedding,
         Flatten,
         Layer,
         Linear,
@@ -62,7 +66,10 @@ if TYPE_CHECKING:
     from portnn.train import DivergenceError, Epoch, History
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MLP",
+    "RNN",
     "Activation",
     "Backend",
     "BackendUnavailableError",
@@ -70,6 +77,7 @@ __all__ = [
     "ControlFlowError",
     "DifferentiationError",
     "DivergenceError",
+    "Embedding",
     "Epoch",
     "Flatten",
     "History",

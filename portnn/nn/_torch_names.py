@@ -14,8 +14,10 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import get_backend
 from portnn.nn._activation import PReLU
 from portnn.nn._containers import Sequential
+from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
+from portnn.nn._recurrent import GRU, LSTM, RNN
 from portnn.random import stream
 from portnn.tracing import is_kind
 
@@ -97,8 +99,34 @@ def indexed(layer: Layer) -> dict[Any, Layer]:
     return dict(enumerate(layer.members))
 
 
+_RECURRENT = {
+    "input": "weight_ih", "hidden": "weight_hh", "bias": "bias_ih", "hidden_bias": "bias_hh",
+}  # fmt: skip
+
+
+def recurrent() -> Entry:
+    """The entry of recurrent layers, whose parameters are a tuple by layers and directions."""
+
+    def one(layer: Any, i: int) -> Entry:
+        end = f"_l{i // layer.directions}{'_reverse' if i % layer.directions else ''}"
+        names = {own: theirs + end for own, theirs in _RECURRENT.items()}
+        return renamed(names, turned=("input", "hidden"))
+
+    def write(layer: Any, params: Tree, state: Tree) -> Tensors:
+        parts = [one(layer, i).write(layer, p, {}) for i, p in enumerate(params)]
+        return {name: a for part in parts for name, a in part.items()}
+
+    def read(layer: Any, tensors: Tensors) -> tuple[Tree, Tree]:
+        count = layer.num_layers * layer.directions
+        return tuple(one(layer, i).read(layer, tensors)[0] for i in range(count)), {}
+
+    return Entry(write, read)
+
+
 _NOTHING = renamed({})
 _ENTRIES: dict[type[Layer], Entry] = {
+    Embedding: renamed({"weight": "weight"}),
+    **dict.fromkeys((GRU, LSTM, RNN), recurrent()),
     Linear: renamed({"weight": "weight", "bias": "bias"}, turned=("weight",)),
     PReLU: renamed({"alpha": "weight"}),
     Sequential: nested(indexed),

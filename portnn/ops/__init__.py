@@ -28,6 +28,7 @@ from portnn.ops._cross_entropy import sigmoid_cross_entropy, softmax_cross_entro
 from portnn.ops._cumulative import cumulative_prod, cumulative_sum, diff, prod
 from portnn.ops._differentiable import differentiable
 from portnn.ops._dtypes import can_cast, finfo, iinfo, isdtype, result_type
+from portnn.ops._embedding import embedding
 from portnn.ops._exponential import (
     exp,
     expm1,
@@ -64,6 +65,7 @@ from portnn.ops._logical import (
 )  # fmt: skip
 from portnn.ops._manipulation import expand_dims, flip, moveaxis, permute_dims, roll, squeeze
 from portnn.ops._power import pow
+from portnn.ops._recurrent import gru_step, lstm_step, rnn_step
 from portnn.ops._rounding import (
     abs,
     ceil,
@@ -138,6 +140,7 @@ __all__ = [
     "diff",
     "differentiable",
     "divide",
+    "embedding",
     "empty",
     "empty_like",
     "equal",
@@ -158,6 +161,7 @@ __all__ = [
     "getitem",
     "greater",
     "greater_equal",
+    "gru_step",
     "hypot",
     "iinfo",
     "imag",
@@ -181,6 +185,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "lstm_step",
     "matmul",
     "matrix_transpose",
     "max",
@@ -207,6 +212,7 @@ __all__ = [
     "repeat",
     "reshape",
     "result_type",
+    "rnn_step",
     "roll",
     "round",
     "searchsorted",

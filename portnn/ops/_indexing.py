@@ -21,7 +21,7 @@ __all__ = ["getitem", "repeat", "take", "take_along_axis"]
 
 
 @primitive
-def _scatter_add(values: Array, indices: Array, /, *, length: int) -> Array:
+def scatter_add(values: Array, indices: Array, /, *, length: int) -> Array:
     """Row i of the result (length, ...) is the sum of the rows of `values` (m, ...) whose index is i.
 
     A segmented inclusive scan over sorted indices (Hillis and Steele 1986; Blelloch 1990): after the
@@ -56,11 +56,11 @@ def _take(x: Array, indices: Array, /, *, axis: int) -> Array:
 
 def _take_rule(g: Array, y: Array, x: Array, indices: Array, axis: int) -> Array:
     """Scatter along the axis, which goes to the front for that and back."""
-    rows = _scatter_add(moveaxis(g, axis, 0), _from_first(indices, x.shape[axis]), length=x.shape[axis])
+    rows = scatter_add(moveaxis(g, axis, 0), from_first(indices, x.shape[axis]), length=x.shape[axis])
     return moveaxis(rows, 0, axis)
 
 
-def _from_first(indices: Array, length: int) -> Array:
+def from_first(indices: Array, length: int) -> Array:
     """Indices counted from the first element, where negative ones count from the last.
 
     In the default integer dtype: a byte has no room for a length, nor for a place in rows laid end to end.
@@ -72,7 +72,7 @@ def _from_first(indices: Array, length: int) -> Array:
 
 
 _take.vjp(_take_rule, None)
-_scatter_add.vjp(lambda g, y, values, indices, length: _take(g, indices, axis=0), None)
+scatter_add.vjp(lambda g, y, values, indices, length: _take(g, indices, axis=0), None)
 
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
@@ -118,11 +118,11 @@ def _take_along_axis_rule(g: Array, y: Array, x: Array, indices: Array, axis: in
     rows = prod(g.shape[:axis]) * prod(g.shape[axis + 1 :])
     xp = plain_namespace(g, indices)
     columns = xp.reshape(
-        _from_first(moveaxis(broadcast_to(plain(indices), tuple(g.shape)), axis, -1), n), (rows, -1)
+        from_first(moveaxis(broadcast_to(plain(indices), tuple(g.shape)), axis, -1), n), (rows, -1)
     )
     first = xp.expand_dims(indices_at(columns, rows) * n, axis=1)
     places = xp.reshape(xp.astype(columns, first.dtype) + first, (-1,))
-    flat = _scatter_add(reshape(moveaxis(g, axis, -1), (-1,)), places, length=rows * n)
+    flat = scatter_add(reshape(moveaxis(g, axis, -1), (-1,)), places, length=rows * n)
     lead = (*stretched[:axis], *stretched[axis + 1 :], n)
     return match(moveaxis(reshape(flat, lead), -1, axis), x)
 
@@ -215,9 +215,9 @@ def _unpick(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...
     places: Any = 0
     lengths = x.shape[: len(index)]
     for entry, n in zip(index, lengths, strict=True):
-        at = _from_first(next(rest), n) if entry is _ARRAY else entry % n
+        at = from_first(next(rest), n) if entry is _ARRAY else entry % n
         places = places * n + at
-    flat = _scatter_add(
+    flat = scatter_add(
         reshape(g, (prod(places.shape), *x.shape[len(index) :])),
         xp.reshape(places, (-1,)),
         length=prod(lengths),

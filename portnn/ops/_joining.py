@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from portnn._typing import Array
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import normalize_axis, plain, plain_namespace
-from portnn.ops._manipulation import cut, expand_dims, squeeze
+from portnn.ops._manipulation import cut, expand_dims
 from portnn.tracing import namespace, primitive
 
 __all__ = ["broadcast_arrays", "concat", "meshgrid", "stack", "tile", "unstack"]
@@ -80,6 +80,16 @@ def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     return _concat(*[expand_dims(a, axis=axis) for a in arrays], axis=axis)
 
 
+@primitive
+def _unstack(x: Array, /, *, axis: int) -> tuple[Array, ...]:
+    before = (slice(None),) * axis
+    return tuple([x[(*before, i, ...)] for i in range(x.shape[axis])])
+
+
+# One step puts all gradients together; a step for each would make as many arrays of the shape of x.
+_unstack.vjp(lambda g, y, x, axis: stack(g, axis=axis))
+
+
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """Take an array apart along an axis; the reverse of `stack`.
 
@@ -95,8 +105,7 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
         >>> [part.tolist() for part in unstack(np.asarray([[1, 2], [3, 4]]), axis=1)]
         [[1, 3], [2, 4]]
     """
-    axis = normalize_axis(axis, len(x.shape))
-    return tuple([squeeze(cut(x, axis=axis, start=i, stop=i + 1), axis=axis) for i in range(x.shape[axis])])
+    return _unstack(x, axis=normalize_axis(axis, len(x.shape)))
 
 
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:

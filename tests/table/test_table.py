@@ -24,6 +24,7 @@ from tests.table import (
     rows_losses,
     rows_nn,
     rows_reductions,
+    rows_sequences,
     rows_shapes,
 )
 from tests.table.engine import (
@@ -45,7 +46,7 @@ from tests.table.engine import (
 
 MODULES = [
     rows_elementwise, rows_constants, rows_shapes, rows_reductions,
-    rows_linalg, rows_fft, rows_nn, rows_losses,
+    rows_linalg, rows_fft, rows_nn, rows_losses, rows_sequences,
 ]  # fmt: skip
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 ELEMENTWISE = [row for row in ROWS if row.elementwise]

@@ -1,0 +1,68 @@
+"""Parity of embeddings and recurrent layers; lengths by PyTorch's packed sequences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from portnn import nn
+from tests.parity.frame import cases, compare, torch
+
+
+@cases(2)
+def test_embedding(rng):
+    n, features = rng.integers(1, 300, 2).tolist()
+    padding = int(rng.integers(n)) if rng.integers(2) else None
+    symbols = rng.integers(0, n, (4, 3))
+    compare(nn.Embedding(n, features, padding), torch.nn.Embedding(n, features, padding), symbols)
+
+
+@cases(1)
+def test_embedding_of_many_symbols(rng):
+    symbols = rng.integers(0, 9, (4, 3)) * 100
+    compare(nn.Embedding(900, 2, 0), torch.nn.Embedding(900, 2, 0), symbols)
+
+
+def packed(lengths: Any) -> Any:
+    """PyTorch's outputs and state, in portnn's order, from sequences of some lengths."""
+
+    def call(module: Any, x: Any, *initial: Any) -> Any:
+        parts = tuple(initial) if len(initial) > 1 else initial[0] if initial else None
+        utils = torch.nn.utils.rnn
+        if lengths is None:
+            y, state = module(x, parts)
+        else:
+            data = utils.pack_padded_sequence(
+                x, torch.asarray(lengths), batch_first=True, enforce_sorted=False
+            )
+            y, state = module(data, parts)
+            y = utils.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0]
+        return y, tuple(zip(*state, strict=True)) if isinstance(state, tuple) else tuple(state)
+
+    return call
+
+
+def kinds(rng: np.random.Generator) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
+    """A recurrent layer and its module, by name, and the options that only one kind has."""
+    name = ("RNN", "GRU", "LSTM")[rng.integers(3)]
+    mine: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    if name == "RNN" and rng.integers(2):
+        mine, theirs = {"activation": nn.relu}, {"nonlinearity": "relu"}
+    return getattr(nn, name), getattr(torch.nn, name), mine, theirs
+
+
+@cases(12)
+def test_recurrent(rng):
+    cls, module, mine, theirs = kinds(rng)
+    n, time, features, hidden, layers = rng.integers(1, 5, 5).tolist()
+    both, bias = rng.integers(0, 2, 2).astype(bool).tolist()
+    lengths = rng.integers(1, time + 1, n) if rng.integers(2) else None
+    compare(
+        cls(features, hidden, num_layers=layers, bidirectional=both, bias=bias, returns="both", **mine),
+        module(features, hidden, layers, bias=bias, bidirectional=both, batch_first=True, **theirs),
+        rng.normal(size=(n, time, features)),
+        options={} if lengths is None else {"lengths": lengths},
+        call=packed(lengths),
+    )

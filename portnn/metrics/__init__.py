@@ -11,10 +11,12 @@ and ``n_classes`` has to be given.
 from portnn.metrics._classification import accuracy, confusion_matrix
 from portnn.metrics._precision_recall import f1, precision, recall
 from portnn.metrics._probabilities import log_loss, top_k_accuracy
+from portnn.metrics._ranking import average_precision
 from portnn.metrics._regression import mean_absolute_error, mean_squared_error, r2, root_mean_squared_error
 
 __all__ = [
     "accuracy",
+    "average_precision",
     "confusion_matrix",
     "f1",
     "log_loss",

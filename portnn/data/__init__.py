@@ -11,5 +11,6 @@ from portnn.data._csv import read_mnist_csv
 from portnn.data._errors import DataError, DownloadError
 from portnn.data._idx import read_idx
 from portnn.data._mnist import load_mnist
+from portnn.data._overlay import overlay
 
-__all__ = ["DataError", "DownloadError", "augment", "load_mnist", "read_idx", "read_mnist_csv"]
+__all__ = ["DataError", "DownloadError", "augment", "load_mnist", "overlay", "read_idx", "read_mnist_csv"]

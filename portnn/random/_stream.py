@@ -1,9 +1,8 @@
-"""Random numbers from one explicit seed, the same on every backend.
+"""Host streams: what parameters are drawn from, and the orders of batches.
 
-Everything random in portnn is drawn from a stream that is named by a seed and a path of integers: what is
-drawn for one purpose does not depend on what was drawn for another, so the third epoch's order can be had
-without the first two. The numbers are drawn on the host and then moved, which makes them bit-identical
-everywhere.
+A stream is named by a seed and a path of integers, so what is drawn for one purpose does not depend on what
+was drawn for another, and the third epoch's order can be had without the first two. The numbers are drawn on
+the host and then moved, which makes them bit-identical everywhere.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from portnn._typing import Array, Device, Namespace
+from portnn.backend._late import import_late
 
 
 def open_device(device: str) -> tuple[str, Namespace, Device]:
     """NumPy has one device, "cpu"."""
     if device not in ("", "cpu"):
         raise ValueError(f"backend 'numpy' has one device, 'cpu'; got {device!r}")
+    import_late("numpy", "f2py", "ma", "testing")
     import array_api_compat.numpy as xp
 
     return "numpy", xp, "cpu"

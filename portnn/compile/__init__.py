@@ -5,7 +5,6 @@ from portnn.compile._jit import Jitted, jit
 from portnn.compile._loop import Loop, Step, has_loops, make_loop
 from portnn.compile._precision import Precision, check_precision
 from portnn.compile._predictor import Predictor
-from portnn.compile._threads import blas_threads
 
 __all__ = [
     "Jitted",
@@ -16,7 +15,6 @@ __all__ = [
     "Predictor",
     "RetraceWarning",
     "Step",
-    "blas_threads",
     "check_precision",
     "has_loops",
     "jit",

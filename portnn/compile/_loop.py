@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 import array_api_compat
@@ -23,9 +24,8 @@ Step: TypeAlias = Callable[..., tuple[Tree, Array]]
 class Loop(Protocol):
     """A step made ready to be carried out many times, in memory of its own."""
 
-    @property
-    def products(self) -> Sequence[int]:
-        """The operations of each product of matrices that the host carries out in a step."""
+    def limits(self) -> AbstractContextManager[None]:
+        """A context in which BLAS on the host has the number of threads that steps are made for."""
 
     def run(self, order: Any, first: int, count: int) -> Any:
         """Carry out steps of an epoch.
@@ -81,6 +81,7 @@ def make_loop(
     batch_size: int | None,
     *,
     shuffled: bool = True,
+    threads: int | None = None,
     precision: Precision = "float32",
 ) -> Loop:
     """A loop for the library of the data.
@@ -92,6 +93,7 @@ def make_loop(
             must not change while the loop is used.
         batch_size: samples a step; None for all. The last step of an epoch takes what is left.
         shuffled: whether `Loop.run` will be given an order.
+        threads: threads that a step has on NumPy; by default what its products are worth.
         precision: of products of float32 matrices on CuPy; elsewhere it can only be "float32".
 
     Returns:
@@ -105,7 +107,7 @@ def make_loop(
     xp = namespace(*data)
     check_precision(precision, xp)
     if array_api_compat.is_numpy_namespace(xp):
-        return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled)
+        return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled, threads=threads)
     if array_api_compat.is_cupy_namespace(xp):
         from portnn.compile._cupy import CupyLoop  # only where CuPy is
 

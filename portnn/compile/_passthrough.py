@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
 import numpy as np
@@ -78,8 +79,6 @@ class JaxLoop:
         batch_size: samples a step; None for all.
     """
 
-    products: tuple[int, ...] = ()  # XLA has threads of its own
-
     def __init__(
         self, step: Callable[..., Any], carry: Tree, data: Sequence[Array], batch_size: int | None
     ) -> None:
@@ -129,6 +128,10 @@ class JaxLoop:
     def restore(self, saved: Any) -> None:
         """Take them back."""
         self._carry = saved
+
+    def limits(self) -> AbstractContextManager[None]:
+        """No limits: XLA has threads of its own."""
+        return nullcontext()
 
     def explain(self) -> str:
         """Who compiles."""

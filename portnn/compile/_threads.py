@@ -16,11 +16,16 @@ from typing import Any
 
 from portnn.tracing import Call, Value
 
-__all__ = ["blas_threads", "products_in", "threads_for"]
+__all__ = ["blas_threads", "is_worth_threads", "products_in", "threads_allowed", "threads_for"]
 
 _WORTHWHILE = 1e7
 """Floating-point operations of a product from which on more threads than one pay. docs/benchmarks has the
 measurement; a product of this size takes about 100 microseconds on one core."""
+
+
+def is_worth_threads(operations: int) -> bool:
+    """Whether a product of so many operations is large enough that threads shall share it."""
+    return operations >= _WORTHWHILE
 
 
 def products_in(calls: Sequence[Call]) -> list[int]:
@@ -45,7 +50,7 @@ def threads_for(products: Sequence[int], available: int) -> int:
         >>> threads_for([2 * 256 * 784 * 1024, 2 * 256 * 1024 * 10], 8)
         8
     """
-    large = sum(n for n in products if n >= _WORTHWHILE)
+    large = sum(n for n in products if is_worth_threads(n))
     return available if 2 * large > sum(products) else 1
 
 
@@ -57,21 +62,13 @@ def _controller() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
+def threads_allowed() -> int:
+    """As many threads as BLAS may use now, by the environment or by threadpoolctl."""
+    return max([library["num_threads"] for library in _controller().info()], default=1)
+
+
 @contextmanager
-def blas_threads(products: Sequence[int], threads: int | None = None) -> Iterator[int]:
-    """A context in which BLAS uses as many threads as products are worth; afterwards it is as before.
-
-    Never more are used than were allowed before, by the environment or by threadpoolctl.
-
-    Args:
-        products: the operations of each product.
-        threads: a number that is to be used instead.
-
-    Yields:
-        The number of threads.
-    """
-    controller = _controller()
-    allowed = max([library["num_threads"] for library in controller.info()], default=1)
-    chosen = threads_for(products, allowed) if threads is None else threads
-    with controller.limit(limits=chosen):
-        yield chosen
+def blas_threads(threads: int) -> Iterator[None]:
+    """A context in which BLAS uses so many threads; afterwards it is as before."""
+    with _controller().limit(limits=threads):
+        yield

@@ -10,7 +10,7 @@ from warnings import warn
 
 from portnn import optim
 from portnn._typing import ArrayLike, Tree
-from portnn.compile import Loop, PlanWarning, Precision, blas_threads, check_precision, has_loops
+from portnn.compile import Loop, PlanWarning, Precision, check_precision, has_loops
 from portnn.losses import Task, link_of
 from portnn.network._inputs import check_callbacks, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
@@ -104,9 +104,9 @@ class Trainable(Model):
         with ExitStack() as stack:
             stack.enter_context(self.backend.activate())
             bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
-            loop = self._loop(data, plan, optimizer, moments, precision) if compile else None
+            loop = self._loop(data, plan, optimizer, moments, threads, precision) if compile else None
             if loop is not None:
-                stack.enter_context(blas_threads(loop.products, threads))
+                stack.enter_context(loop.limits())
             for number, logs in enumerate(self._train(data, plan, optimizer, moments, bar, loop), 1):
                 if held_out is not None:
                     logs |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
@@ -196,7 +196,13 @@ class Trainable(Model):
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
 
     def _loop(
-        self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree, precision: Precision
+        self,
+        data: Dataset,
+        plan: Plan,
+        optimizer: Optimizer,
+        moments: Tree,
+        threads: int | None,
+        precision: Precision,
     ) -> Loop | None:
         """The training as a plan; None without plans for its library, or with a warning."""
         if not has_loops(self.backend.xp):
@@ -204,7 +210,7 @@ class Trainable(Model):
         step = make_step(self.layer, self.loss, optimizer, self.seed)
         start = Snapshot(self.params, self.state, moments)
         try:
-            return plan_training(step, start, data, plan, self._measure(), precision)
+            return plan_training(step, start, data, plan, self._measure(), threads, precision)
         except (
             TypeError,
             AttributeError,

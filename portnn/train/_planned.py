@@ -35,6 +35,7 @@ def plan_training(
     data: Dataset,
     plan: Plan,
     measure: Callable[[Array, Array, Array | None], Array] | None,
+    threads: int | None = None,
     precision: Precision = "float32",
 ) -> Loop:
     """Write a step of training down.
@@ -45,7 +46,8 @@ def plan_training(
         data: what to learn from.
         plan: how to go through it.
         measure: as for `run_epochs`.
-        precision: as for `portnn.compile.make_loop`.
+        threads: as for `portnn.compile.make_loop`.
+        precision: likewise.
 
     Returns:
         The loop; what it carries are the parameters, the state, the optimiser's state, and a sum of what
@@ -69,7 +71,9 @@ def plan_training(
     arrays = (data.x, data.y, data.weight) if weighted else (data.x, data.y)
     carry = _carry(start, data, measure is not None)
     shuffled = is_shuffled(data, plan)
-    return make_loop(planned, carry, arrays, plan.batch_size, shuffled=shuffled, precision=precision)
+    return make_loop(
+        planned, carry, arrays, plan.batch_size, shuffled=shuffled, threads=threads, precision=precision
+    )
 
 
 def _carry(now: Snapshot, data: Dataset, counted: bool) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
 import numpy as np
@@ -34,8 +35,6 @@ class CupyLoop:
         precision: of matrix products of float32: "float32", or "tf32" or "bfloat16" with sums in float32.
         driver: the device; None for the one on which the first array of `carry` lies.
     """
-
-    products: tuple[int, ...] = ()  # none of them on the host
 
     def __init__(
         self,
@@ -187,6 +186,10 @@ class CupyLoop:
         with self._driver.working():
             for buffer, value in zip(self._buffers, saved, strict=True):
                 self._driver.copy(buffer, value)
+
+    def limits(self) -> AbstractContextManager[None]:
+        """No limits: the host multiplies nothing."""
+        return nullcontext()
 
     def explain(self) -> str:
         """The steps of each plan, where the data are, and whether graphs are launched."""

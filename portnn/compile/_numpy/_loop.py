@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from math import isfinite
 from typing import Any, final
 
@@ -16,7 +17,8 @@ from portnn.compile._numpy._packs import Pack, pack_calls
 from portnn.compile._numpy._plan import NumpyPlan
 from portnn.compile._numpy._ranges import Range
 from portnn.compile._numpy._tall import tall_products
-from portnn.compile._threads import blas_threads, products_in
+from portnn.compile._numpy._team import Team
+from portnn.compile._threads import blas_threads, products_in, threads_allowed, threads_for
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
 
@@ -33,6 +35,7 @@ class NumpyLoop:
         data: arrays with the samples along their first axis; they do not change while the loop is used.
         batch_size: samples a step; None for all.
         shuffled: whether `run` will be given an order.
+        threads: threads for a step; by default what its products are worth.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class NumpyLoop:
         batch_size: int | None,
         *,
         shuffled: bool,
+        threads: int | None = None,
     ) -> None:
         self._step = step
         self._data = tuple(data)
@@ -53,13 +57,14 @@ class NumpyLoop:
         self._home = _Home([np.array(leaf, order="C") for leaf in tree.leaves(carry)])
         self._ranges = [_ends(x) for x in data]
         self._plans: dict[tuple[int, bool], NumpyPlan] = {}
-        self._shuffled = shuffled
+        self._threads = threads
+        self._allowed = threads_allowed()
+        self._blas = 1
         self._plan(self._batch_size, shuffled)  # what cannot be planned shows here and not in the first step
 
-    @property
-    def products(self) -> list[int]:
-        """The operations of each product of a step."""
-        return products_in(self._plans[self._batch_size, self._shuffled].calls)
+    def limits(self) -> AbstractContextManager[None]:
+        """The threads that the products are worth; one where the plan shares them among its own."""
+        return blas_threads(self._blas)
 
     def run(self, order: Any, first: int, count: int) -> Any:
         """Carry out steps; `Loop.run` says how."""
@@ -130,15 +135,16 @@ class NumpyLoop:
             args: tuple[Any, ...] = (carry, self._data, np.arange(rows))
         else:
             args = (carry, self._data if rows == self._n else tuple([x[:rows] for x in self._data]))
-        with blas_threads((), 1):  # which takes the least memory
+        with blas_threads(1):  # which takes the least memory
             program, _ = record(function, args)
-        known = dict(zip(program.inputs[len(self._home.leaves) :], self._ranges, strict=False))
-        ranges = {value: within for value, within in known.items() if within}
-        program = narrowed(simplify(program), ranges)
-        return self._bound(program, {program.inputs[-1]} if gathered else set(), ranges)
+            return self._bound(program, gathered)
 
-    def _bound(self, program: Program, trusted: set[Value], ranges: dict[Value, Range]) -> NumpyPlan:
+    def _bound(self, program: Program, gathered: bool) -> NumpyPlan:
         n = len(self._home.leaves)
+        known = dict(zip(program.inputs[n:], self._ranges, strict=False))
+        ranges: dict[Value, Range] = {value: within for value, within in known.items() if within}
+        trusted = {program.inputs[-1]} if gathered else set[Value]()
+        program = narrowed(simplify(program), ranges)
         owned, rest = program.inputs[:n], program.inputs[n:]
         after, loss = self._carried(program, owned)
         calls, packs = pack_calls(program.calls, owned[: self._seed], owned)
@@ -146,10 +152,15 @@ class NumpyLoop:
             calls, packs = list(program.calls), []
         arrays, carried = self._home.bind(owned, after, packs)
         whole = all(v.shape == x.shape for v, x in zip(rest, self._data, strict=False)) and not trusted
-        forms = tall_products(calls, dict(zip(rest, self._data, strict=True))) if whole else {}
+        given = dict(zip(rest, self._data, strict=True)) if whole else {}
+        if self._threads is None:
+            self._threads = threads_for(products_in(calls), self._allowed)
+        team = Team(self._threads)
+        forms = tall_products(calls, given, team)
+        self._blas = 1 if forms else self._threads
         return NumpyPlan(
             calls, rest, [loss], owned=arrays, carried=carried, packs=packs, trusted=trusted, ranges=ranges,
-            forms=forms, kept=True,
+            forms=forms, team=team if forms else None, kept=True,
         )  # fmt: skip
 
     def _carried(self, program: Program, owned: Sequence[Value]) -> tuple[list[Value], Value]:

@@ -8,13 +8,14 @@ from typing import Any, final
 import numpy as np
 
 from portnn._typing import Array
-from portnn.compile._numpy._blocks import blocked, run_of_flat_calls
+from portnn.compile._numpy._blocks import blocked, run_of_long_calls
 from portnn.compile._numpy._kinds import is_exact, is_view, ufunc_of, view_of
 from portnn.compile._numpy._lives import Lives
 from portnn.compile._numpy._memory import Arena, array_at
 from portnn.compile._numpy._packs import Pack
 from portnn.compile._numpy._ranges import Range, surely_within
 from portnn.compile._numpy._source import Source
+from portnn.compile._numpy._team import Team
 from portnn.compile._numpy._writers import writer_of
 from portnn.tracing import Call, Value
 
@@ -35,6 +36,7 @@ class NumpyPlan:
         trusted: values whose elements are known to be positions that exist.
         ranges: the smallest and the largest number of some integer inputs.
         forms: functions that write some products, by the results.
+        team: the threads that long calls are shared by.
         kept: whether outputs stay in the plan's memory, where the next run overwrites them.
 
     Attributes:
@@ -55,10 +57,12 @@ class NumpyPlan:
         trusted: Collection[Value] = (),
         ranges: Mapping[Value, Range] | None = None,
         forms: Mapping[Value, Callable[..., Any]] | None = None,
+        team: Team | None = None,
         kept: bool = False,
     ) -> None:
         self.calls = calls
         self._source = Source(surely_within(calls, trusted, ranges or {}), forms)
+        self._team = team or Team(1)
         self._inputs = set(inputs)
         self._owned = dict(owned or {})
         self._carried = dict(carried or {})
@@ -140,9 +144,9 @@ class NumpyPlan:
         """A line for each call, or for several that go over the same long arrays."""
         i = 0
         while i < len(self.calls):
-            stop = run_of_flat_calls(self.calls, i, self._static)
-            if stop - i > 1:
-                run = blocked(self.calls[i:stop], self._array_of, self._source.number)
+            stop = run_of_long_calls(self.calls, i, self._static)
+            if stop - i > 1 or (stop > i and self._team.size > 1):
+                run = blocked(self.calls[i:stop], self._array_of, self._source.number, self._team)
                 self._source.add(f"{self._source.bind(run, 'f')}()")
                 self._source.note(", ".join(call.name for call in self.calls[i:stop]) + " block by block")
             else:

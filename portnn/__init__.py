@@ -17,7 +17,7 @@ from portnn import ops  # whatever is used first, traced arrays need their opera
 from portnn._version import __version__
 
 if TYPE_CHECKING:
-    from portnn import data, losses, metrics, nn, optim, plot, random, serialize, testing, tree
+    from portnn import data, losses, metrics, nn, optim, plot, random, serialize, testing, train, tree
     from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
     from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
     from portnn.compile import Jitted, PlanError, PlanWarning, RetraceWarning, jit
@@ -138,6 +138,7 @@ __all__ = [
     "tanh",
     "testing",
     "trace",
+    "train",
     "tree",
     "value_and_grad",
     "vjp",
@@ -155,6 +156,7 @@ _MODULES = (
     "serialize",
     "data",
     "testing",
+    "train",
     "plot",
 )
 # The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.

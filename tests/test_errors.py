@@ -120,8 +120,8 @@ ROWS = {
     "fit: progress": (fit(X, Y, progress=3), TypeError, "progress must be True, False or None, got int"),
     "fit: callbacks": (fit(X, Y, callbacks=print), TypeError, r"must be a list of functions .* write \[f\]"),
     "fit: a callback": (fit(X, Y, callbacks=[3]), TypeError, "list of functions of an Epoch, got int"),
-    "fit: validation": (fit(X, Y, validation_data=X), TypeError, r"must be a pair \(x, y\), got ndarray"),
-    "fit: validation of 3": (fit(X, Y, validation_data=(X, Y, Y)), TypeError, r"pair \(x, y\), got 3 values"),
+    "fit: validation": (fit(X, Y, validation_data=X), TypeError, r"must be a pair \(x, y\) or .*, got ndarray"),
+    "fit: validation of 4": (fit(X, Y, validation_data=(X, Y, Y, Y)), TypeError, r"weight\), got 4 values"),
     "fit: validation inputs": (
         fit(X, Y, validation_data=(X[:, :2], Y)), ValueError, r"^validation_data: Linear: .* got \(1, 2\)"),
     "fit: validation labels": (

@@ -21,7 +21,8 @@ PACKAGES = [
     "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
     "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",
-    "portnn.serialize", "portnn.testing", "portnn.tracing", "portnn.train", "portnn.tree",
+    "portnn.serialize", "portnn.testing", "portnn.tracing", "portnn.train",
+    "portnn.train.callbacks", "portnn.tree",
 ]  # fmt: skip
 # What people call: each has an example. The others are building blocks of portnn itself.
 DOCUMENTED = [

@@ -14,6 +14,7 @@ from portnn.optim import Optimizer
 from portnn.tracing import is_kind
 
 __all__ = [
+    "adapted",
     "bring_inputs",
     "bring_targets",
     "bring_weights",
@@ -21,6 +22,7 @@ __all__ = [
     "check_detached",
     "check_fit",
     "check_pair",
+    "option",
     "without_ignored",
 ]
 
@@ -33,6 +35,7 @@ def check_fit(
     progress: Any,
     compile: Any,
     threads: Any,
+    accumulate: Any = 1,
 ) -> tuple[int, int | None]:
     """The options of a training, before any work is done; the numbers as integers of Python."""
     for name, value in (("shuffle", shuffle), ("progress", progress), ("compile", compile)):
@@ -40,7 +43,8 @@ def check_fit(
             kinds = "True, False or None" if name == "progress" else "True or False"
             raise TypeError(f"fit: {name} must be {kinds}, got {type(value).__name__}")
     optional = {"batch_size": batch_size, "threads": threads}
-    for name, value in (("epochs", epochs), *((n, 1 if v is None else v) for n, v in optional.items())):
+    counts = (("epochs", epochs), ("accumulate", accumulate))
+    for name, value in (*counts, *((n, 1 if v is None else v) for n, v in optional.items())):
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
         if index(value) < 1:
@@ -66,17 +70,31 @@ def check_callbacks(callbacks: Any) -> list[Any]:
     return list(callbacks)
 
 
-def check_pair(pair: Any) -> tuple[ArrayLike, ArrayLike]:
-    """Validation data as inputs and targets.
+def adapted(optimizer: Optimizer, callbacks: Iterable[Any]) -> Optimizer:
+    """The optimiser as the callbacks need it.
 
     Raises:
-        TypeError: if they are no tuple of two.
+        TypeError: if a callback makes something else of it.
     """
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
+    for callback in callbacks:
+        if hasattr(callback, "adapt"):
+            optimizer = callback.adapt(optimizer)
+            if not isinstance(optimizer, Optimizer):
+                name, kind = type(callback).__name__, type(optimizer).__name__
+                raise TypeError(f"fit: {name}.adapt must return an optimiser, got {kind}")
+    return optimizer
+
+
+def check_pair(pair: Any) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
+    """Validation data as inputs, targets, and weights or None.
+
+    Raises:
+        TypeError: if they are no tuple of two or three.
+    """
+    if not isinstance(pair, tuple | list) or len(pair) not in (2, 3):
         what = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__
-        raise TypeError(f"fit: validation_data must be a pair (x, y), got {what}")
-    x, y = pair
-    return x, y
+        raise TypeError(f"fit: validation_data must be a pair (x, y) or (x, y, sample_weight), got {what}")
+    return pair[0], pair[1], pair[2] if len(pair) == 3 else None
 
 
 def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
@@ -158,7 +176,7 @@ def bring_targets(
         _check_finite("y", y)
     task = task_of(loss)
     if task is Task.CLASSES and len(y.shape) == 1:
-        y = _check_labels(y, predictions.shape[-1], _option(loss, "ignore_index"))
+        y = _check_labels(y, predictions.shape[-1], option(loss, "ignore_index"))
     else:
         y = _fit(y, predictions.dtype, "y")
         if tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
@@ -209,7 +227,7 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
     return y
 
 
-def _option(loss: Any, name: str) -> Any:
+def option(loss: Any, name: str) -> Any:
     """An option that was bound to a loss by functools.partial."""
     while hasattr(loss, "keywords"):
         if name in loss.keywords:
@@ -244,7 +262,7 @@ def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], 
     Raises:
         ValueError: if no sample is left.
     """
-    ignored = _option(loss, "ignore_index")
+    ignored = option(loss, "ignore_index")
     if ignored is None or len(y.shape) != 1:
         return weight
     kept = ops.astype(ops.not_equal(y, ignored), dtype)

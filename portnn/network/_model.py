@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from portnn import losses, ops, tree
 from portnn._typing import Array, ArrayLike, Tree
@@ -20,11 +20,26 @@ from portnn.network._inputs import (
 from portnn.network._measures import decide
 from portnn.network._summary import input_shape_of, summarize
 from portnn.nn import Layer, Sequential
-from portnn.optim import Optimizer
+from portnn.optim import Optimizer, ema_params
 from portnn.random import stream
-from portnn.train import Dataset
+from portnn.train import Dataset, Snapshot
 
-__all__ = ["Model"]
+__all__ = ["Fitted", "Model"]
+
+
+class Fitted(NamedTuple):
+    """What the last training left behind.
+
+    Attributes:
+        optimizer: its optimiser.
+        moments: the optimiser's state.
+        params: the parameters that steps go on from; not what the network shows if that is their average.
+    """
+
+    optimizer: Optimizer
+    moments: Tree
+    params: Tree
+
 
 _ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few enough to fit
 
@@ -53,7 +68,7 @@ class Model:
         self.epochs = 0
         self._sample_shape = input_shape_of(self.layer)
         self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
-        self._fitted: tuple[Optimizer, Tree] | None = None
+        self._fitted: Fitted | None = None
         self.steps = 0
         self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
 
@@ -87,13 +102,21 @@ class Model:
             ValueError: if it lacks the network's dtype; likewise.
         """
         there = get_backend(backend)
-        fitted = self._fitted
-        if fitted is not None:
-            optimizer, moments = fitted
-            fitted = (optimizer, tree.map(there.asarray, moments))
+        before = fitted = self._fitted
+        if before is not None:
+            moments, trained = tree.map(there.asarray, (before.moments, before.params))
+            fitted = Fitted(before.optimizer, moments, trained)
+        shown = before is not None and self.params is ema_params(before.moments)
         self._place(there, self.params, self.state)
+        if fitted is not None and shown:
+            self.params = ema_params(fitted.moments)
         self._fitted = fitted
         return self
+
+    def _present(self, fitted: Fitted) -> Snapshot:
+        """What a training goes on from: what the network shows, or what that is the average of."""
+        shown = self.params is ema_params(fitted.moments)
+        return Snapshot(fitted.params if shown else self.params, self.state, fitted.moments)
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
         """A table of the layers, the shapes of their outputs and their numbers of parameters.

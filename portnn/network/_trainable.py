@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
+from operator import index
 from typing import Any, Self
-from warnings import warn
 
-from portnn import optim
+from portnn import optim, tree
 from portnn._typing import ArrayLike, Tree
-from portnn.compile import Loop, PlanWarning, Precision, check_precision, has_loops
+from portnn.compile import Loop, Precision, check_precision
 from portnn.losses import Task, link_of
-from portnn.network._inputs import check_callbacks, check_fit, check_pair
+from portnn.network._inputs import adapted, check_callbacks, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
-from portnn.network._model import Model
+from portnn.network._model import Fitted, Model
+from portnn.network._planning import loop_or_reason
+from portnn.network._samples import check_split, split_off, weigh_classes
 from portnn.optim import Optimizer
 from portnn.train import (
     Callback,
@@ -28,7 +30,6 @@ from portnn.train import (
     Snapshot,
     count_steps,
     make_step,
-    plan_training,
     run_epochs,
     run_planned_epochs,
 )
@@ -51,7 +52,10 @@ class Trainable(Model):
         optimizer: Optimizer | None = None,
         shuffle: bool = True,
         sample_weight: ArrayLike | None = None,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
+        validation_split: float = 0.0,
+        accumulate: int = 1,
         callbacks: Iterable[Callback] = (),
         progress: bool | None = None,
         compile: bool = True,
@@ -69,9 +73,19 @@ class Trainable(Model):
             batch_size: samples a step; None for all of them.
             optimizer: one of `portnn.optim`; by default ``adam(0.001)``. Its state begins anew.
             shuffle: whether each epoch has an order of its own, drawn from the network's seed.
-            sample_weight: weights (n,) of the samples in the loss.
-            validation_data: ``(x, y)`` to evaluate after each epoch, as "val_loss" and "val_accuracy".
-            callbacks: functions of a `portnn.Epoch`, called after each; True stops the training.
+            sample_weight: weights (n,) of the samples in the loss, which is their weighted mean, and in the
+                accuracy.
+            class_weight: a weight for each class, ``{0: 1.0, 1: 5.0}``, by which those of its samples are
+                multiplied; 1 for a class that is not named. "balanced" weighs each class alike as a whole.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate after each epoch, as
+                "val_loss" and "val_accuracy".
+            validation_split: in place of them, the share of the samples to hold out: the last, so
+                shuffle data that are sorted.
+            accumulate: in how many parts to work through each batch, for batches that do not fit into
+                memory as a whole. Up to rounding, the numbers are those of the whole batch for losses that
+                are a mean over samples, save that layers with batch statistics see a part at a time.
+            callbacks: functions of a `portnn.Epoch`, called after each; True stops the training. See
+                `portnn.train.callbacks`.
             progress: True for a bar (tqdm), False for none, None for a bar if someone is looking.
             compile: whether the step is written down once and then carried out as a plan, which gives the
                 same bits sooner on NumPy and CuPy. What runs in a step, such as a print in a loss, then
@@ -84,30 +98,46 @@ class Trainable(Model):
 
         Returns:
             The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
-            entry for each epoch.
+            entry for each epoch. Its attribute ``plan`` says what a step was carried out as.
 
         Raises:
             TypeError: if data or options are of the wrong type.
             ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
-        epochs, batch_size = check_fit(epochs, batch_size, optimizer, shuffle, progress, compile, threads)
+        options = (epochs, batch_size, optimizer, shuffle, progress, compile, threads, accumulate)
+        epochs, batch_size = check_fit(*options)
         check_precision(precision, self.backend.xp)
+        split = check_split(validation_split, validation_data)
         told = check_callbacks(callbacks)
         data = self._dataset(x, y, sample_weight)
         held_out = None if validation_data is None else self._held_out(validation_data)
-        optimizer = optim.adam(0.001) if optimizer is None else optimizer
+        if split:
+            data, held_out = split_off(data, split)
+        if class_weight is not None:
+            classes = self._forward(data.x[:1, ...]).shape[-1]
+            data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
+        optimizer = adapted(optim.adam(0.001) if optimizer is None else optimizer, told)
         moments = optimizer.init(self.params)
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
         history = History()
         with ExitStack() as stack:
             stack.enter_context(self.backend.activate())
+            for callback in told:
+                if hasattr(type(callback), "__enter__"):
+                    stack.enter_context(callback)
             bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
-            loop = self._loop(data, plan, optimizer, moments, threads, precision) if compile else None
-            if loop is not None:
+            step = self._step(optimizer, moments, index(accumulate))
+            start = Snapshot(self.params, self.state, moments)
+            loop = (
+                loop_or_reason(step, start, data, plan, self._measure(), threads, precision)
+                if compile
+                else "eager: compile=False"
+            )
+            if not isinstance(loop, str):
                 stack.enter_context(loop.limits())
-            for number, logs in enumerate(self._train(data, plan, optimizer, moments, bar, loop), 1):
+            for number, logs in enumerate(self._train(step, start, data, plan, optimizer, bar, loop), 1):
                 if held_out is not None:
                     logs |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
                 history.record(logs)
@@ -115,6 +145,7 @@ class Trainable(Model):
                 epoch = Epoch(number, epochs, logs, self)
                 if True in [callback(epoch) for callback in told]:
                     break
+            history.plan = loop if isinstance(loop, str) else loop.explain()
         return history
 
     def partial_fit(
@@ -144,15 +175,17 @@ class Trainable(Model):
         """
         check_fit(1, None, optimizer, False, False, False, None)
         data = self._dataset(x, y, sample_weight)
-        before = fitted = self._fitted
-        if fitted is None or (optimizer is not None and optimizer is not fitted[0]):
+        before = self._fitted
+        if before is None or (optimizer is not None and optimizer is not before.optimizer):
             optimizer = optim.adam(0.001) if optimizer is None else optimizer
-            fitted = (optimizer, optimizer.init(self.params))
-        optimizer, moments = fitted
+            start = Snapshot(self.params, self.state, optimizer.init(self.params))
+        else:
+            optimizer, start = before.optimizer, self._present(before)
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
+        step = self._step(optimizer, start.moments, 1)
         with self.backend.activate(), Progress(1, False) as bar:
             try:
-                for _ in self._train(data, plan, optimizer, moments, bar, None):
+                for _ in self._train(step, start, data, plan, optimizer, bar, ""):
                     self.epochs -= 1  # a step on one batch is no epoch
             except DivergenceError:
                 self._fitted = before
@@ -161,25 +194,29 @@ class Trainable(Model):
 
     def _held_out(self, pair: Any) -> Dataset:
         """The validation data, checked before the first step."""
-        x, y = check_pair(pair)
+        x, y, weight = check_pair(pair)
         try:
-            return self._dataset(x, y)
+            return self._dataset(x, y, weight)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
     def _train(
-        self, data: Dataset, plan: Plan, optimizer: Optimizer, moments: Tree, bar: Progress, loop: Loop | None
-    ) -> Iterator[dict[str, float]]:
+        self, step: Any, start: Snapshot, data: Dataset, plan: Plan, optimizer: Optimizer, bar: Progress,
+        loop: Loop | str,
+    ) -> Iterator[dict[str, float]]:  # fmt: skip
         """Train, and after each epoch take over the parameters and yield its values."""
         guard = Guard(1 if self.backend.on_host else _LOOK)
         measure = self._measure()
-        start = Snapshot(self.params, self.state, moments)
-        if loop is None:
-            step = make_step(self.layer, self.loss, optimizer, self.seed)
-            epochs = run_epochs(step, start, data, plan, guard, measure=measure, progress=bar)
+
+        def resume(now: Snapshot) -> Snapshot:
+            """What callbacks left behind: nobody else has touched it."""
+            return now if self._fitted is None else self._present(self._fitted)
+
+        if isinstance(loop, str):
+            epochs = run_epochs(step, start, data, plan, guard, measure=measure, progress=bar, resume=resume)
         else:
             counted = measure is not None
-            epochs = run_planned_epochs(loop, start, data, plan, guard, counted=counted, progress=bar)
+            epochs = run_planned_epochs(loop, data, plan, guard, counted=counted, progress=bar, resume=resume)
         try:
             for now, logs in epochs:
                 self._adopt(now, optimizer)
@@ -195,37 +232,39 @@ class Trainable(Model):
         """What counts the right predictions of a batch; None where that has no meaning."""
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
 
-    def _loop(
-        self,
-        data: Dataset,
-        plan: Plan,
-        optimizer: Optimizer,
-        moments: Tree,
-        threads: int | None,
-        precision: Precision,
-    ) -> Loop | None:
-        """The training as a plan; None without plans for its library, or with a warning."""
-        if not has_loops(self.backend.xp):
-            return None
-        step = make_step(self.layer, self.loss, optimizer, self.seed)
-        start = Snapshot(self.params, self.state, moments)
-        try:
-            return plan_training(step, start, data, plan, self._measure(), threads, precision)
-        except (
-            TypeError,
-            AttributeError,
-        ) as error:  # what cannot be written down; if it is a mistake, it shows
-            warn(
-                f"fit: no plan, so training is slower, with the same numbers: {str(error)[:220]}",
-                PlanWarning,
-                stacklevel=3,
-            )
-            return None
+    def _step(self, optimizer: Optimizer, moments: Tree, parts: int) -> Any:
+        """A step of training."""
+        scaled = optim.loss_scale(moments) is not None
+        return make_step(self.layer, self.loss, optimizer, self.seed, parts=parts, scaled=scaled)
 
     def _adopt(self, now: Snapshot, optimizer: Optimizer) -> None:
-        """Take over what training made."""
-        self.params, self.state = now.params, now.state
-        self._fitted = (optimizer, now.moments)
+        """Take over what training made; of parameters that are averaged, show the averages."""
+        average = optim.ema_params(now.moments)
+        self.params, self.state = now.params if average is None else average, now.state
+        self._fitted = Fitted(optimizer, now.moments, now.params)
+
+    @property
+    def optimizer_state(self) -> Tree:
+        """The state of the optimiser after the last epoch or step, None before any.
+
+        A callback may set it, for instance by `portnn.optim.scale_learning_rate`.
+
+        Raises:
+            ValueError: if it is set before any training, or to a tree of another structure.
+        """
+        return None if self._fitted is None else self._fitted.moments
+
+    @optimizer_state.setter
+    def optimizer_state(self, state: Tree) -> None:
+        if self._fitted is None:
+            raise ValueError("optimizer_state: there is none before the first epoch; set it in a callback")
+        before = self._fitted.moments
+        if tree.structure(state) != tree.structure(before):
+            raise ValueError("optimizer_state: expected a tree of the same structure as the present state")
+        shown = self.params is optim.ema_params(before)
+        self._fitted = self._fitted._replace(moments=state)
+        if shown:
+            self.params = optim.ema_params(state)
 
     def _evaluate(self, data: Dataset) -> dict[str, float]:
         """The loss and, for classes and labels, the accuracy."""

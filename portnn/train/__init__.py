@@ -1,5 +1,6 @@
 """Training: steps, epochs, and what watches over them."""
 
+from portnn.train import callbacks
 from portnn.train._epoch import Callback, Epoch
 from portnn.train._epochs import Plan, count_steps, run_epochs
 from portnn.train._guard import DivergenceError, Guard
@@ -10,5 +11,5 @@ from portnn.train._progress import Progress
 
 __all__ = [
     "Batch", "Callback", "Dataset", "DivergenceError", "Epoch", "Guard", "History", "Plan", "Progress",
-    "Snapshot", "count_steps", "make_step", "plan_training", "run_epochs", "run_planned_epochs",
+    "Snapshot", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs", "run_planned_epochs",
 ]  # fmt: skip

@@ -28,4 +28,10 @@ class Epoch:
 
 
 Callback: TypeAlias = Callable[[Epoch], object]
-"""A function of an `Epoch`, called after each; training stops early if it returns True."""
+"""A function of an `Epoch`, called after each; training stops early if it returns True.
+
+What it sets on the model counts: training goes on from there. An object with a ``__call__`` may have two
+things besides. If it is a context manager, it is entered before the first epoch and left after the last, also
+when an error ends the training. If it has a method ``adapt``, that is given the optimiser before the
+training and returns the one to use, such as ``optim.adjustable(optimizer)``.
+"""

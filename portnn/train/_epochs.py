@@ -48,6 +48,7 @@ def run_epochs(
     *,
     measure: Callable[[Array, Array, Array | None], Array] | None,
     progress: Progress,
+    resume: Callable[[Snapshot], Snapshot],
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """Train, an epoch at a time.
 
@@ -60,6 +61,7 @@ def run_epochs(
         measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
             meaning.
         progress: is told of each step.
+        resume: is given what an epoch ended with, before the next, and returns what that begins with.
 
     Yields:
         After each epoch the snapshot and its values: "loss", the mean over the epoch's samples by their
@@ -89,6 +91,7 @@ def run_epochs(
         if right is not None:
             logs["accuracy"] = float(right) / sum(shares)
         yield now, logs
+        now = resume(now)
 
 
 def _guarded(

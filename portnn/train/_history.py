@@ -15,6 +15,10 @@ class History(Mapping[str, list[float]]):
     Args:
         **columns: the quantities to begin with.
 
+    Attributes:
+        plan: what a step of the training was carried out as, for people to read: the calls of its plan, or
+            why there was none.
+
     Example:
         >>> history = History()
         >>> history.record({"loss": 2.3, "accuracy": 0.1})
@@ -25,6 +29,7 @@ class History(Mapping[str, list[float]]):
 
     def __init__(self, **columns: list[float]) -> None:
         self._columns = {name: list(values) for name, values in columns.items()}
+        self.plan = ""
 
     def record(self, logs: Mapping[str, float]) -> None:
         """Add the values of an epoch."""

@@ -11,8 +11,9 @@ from portnn._typing import Array, Tree
 from portnn.autodiff import value_and_grad
 from portnn.backend import Backend
 from portnn.nn import Key, Layer
-from portnn.optim import Optimizer, apply_updates
+from portnn.optim import Optimizer, apply_updates, loss_scale
 from portnn.random import stream
+from portnn.train._parts import in_parts
 
 __all__ = ["Batch", "Dataset", "Snapshot", "make_step"]
 
@@ -95,7 +96,13 @@ def _part(a: Array, order: Array | None, start: int, stop: int) -> Array:
 
 
 def make_step(
-    layer: Layer, loss: Callable[..., Array], optimizer: Optimizer, seed: int
+    layer: Layer,
+    loss: Callable[..., Array],
+    optimizer: Optimizer,
+    seed: int,
+    *,
+    parts: int = 1,
+    scaled: bool = False,
 ) -> Callable[[Snapshot, Batch, int], tuple[Snapshot, Array, Array]]:
     """One step of training as a function: forward, backward, update.
 
@@ -104,22 +111,32 @@ def make_step(
         loss: a function of predictions and targets, and of ``sample_weight`` if batches have weights.
         optimizer: what turns gradients into updates.
         seed: the seed of the noise that layers use in training.
+        parts: in how many parts a batch is worked through.
+        scaled: whether the optimiser expects gradients of the loss times its `portnn.optim.loss_scale`.
 
     Returns:
         A function of a snapshot, a batch and the number of the step, which returns the next snapshot, the
         loss and the predictions.
     """
 
-    def objective(params: Tree, state: Tree, batch: Batch, key: Key) -> tuple[Array, tuple[Array, Tree]]:
+    def objective(
+        params: Tree, state: Tree, batch: Batch, key: Key, *scale: Array
+    ) -> tuple[Array, tuple[Array, Tree]]:
         predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
         options = {} if batch.weight is None else {"sample_weight": batch.weight}
-        return loss(predictions, batch.y, **options), (predictions, state)
+        value = loss(predictions, batch.y, **options)
+        return ops.multiply(value, *scale) if scale else value, (predictions, state)
 
     differentiate = value_and_grad(objective, has_aux=True)
+    if parts > 1:
+        differentiate = in_parts(differentiate, parts, lambda key, i: (*key, i))
 
     def step(now: Snapshot, batch: Batch, number: int) -> tuple[Snapshot, Array, Array]:
         key = (seed, _NOISE, number)
-        (value, (predictions, state)), grads = differentiate(now.params, now.state, batch, key)
+        scale = (loss_scale(now.moments),) if scaled else ()
+        (value, (predictions, state)), grads = differentiate(now.params, now.state, batch, key, *scale)
+        if scale:
+            value = ops.divide(value, *scale)  # by a power of two: exactly what it was
         updates, moments = optimizer.update(grads, now.moments, now.params)
         return Snapshot(apply_updates(now.params, updates), state, moments), value, predictions
 

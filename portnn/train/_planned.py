@@ -88,18 +88,25 @@ def _nothing(data: Dataset) -> Array:
 
 
 def run_planned_epochs(
-    loop: Loop, start: Snapshot, data: Dataset, plan: Plan, guard: Guard, *, counted: bool, progress: Progress
+    loop: Loop,
+    data: Dataset,
+    plan: Plan,
+    guard: Guard,
+    *,
+    counted: bool,
+    progress: Progress,
+    resume: Callable[[Snapshot], Snapshot],
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """Train with a loop, an epoch at a time.
 
     Args:
         loop: made by `plan_training`.
-        start: where it began.
         data: what to learn from.
         plan: how to go through it.
         guard: its `good` snapshot is what to keep after an error.
         counted: whether there is a measure.
         progress: is told of each step.
+        resume: as for `run_epochs`.
 
     Yields:
         As `run_epochs`, and the same numbers.
@@ -120,7 +127,7 @@ def run_planned_epochs(
         if counted:
             logs["accuracy"] = float(right) / sum(shares)
         yield now, logs
-        loop.write(_carry(now, data, counted))  # what a callback changed in place counts, as without a plan
+        loop.write(_carry(resume(now), data, counted))
 
 
 @final

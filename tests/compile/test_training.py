@@ -14,6 +14,7 @@ from portnn.compile import PlanWarning
 from portnn.network import Network
 from portnn.random import stream
 from portnn.train import DivergenceError
+from portnn.train.callbacks import EarlyStopping, ReduceLROnPlateau
 from tests.compile.test_jit_table import assert_same_bits
 
 X = np.random.default_rng(0).normal(size=(200, 12)).astype(np.float32)
@@ -31,6 +32,10 @@ OPTIMIZERS = {
     "rmsprop": optim.rmsprop(0.01),
     "adagrad": optim.adagrad(0.05),
     "lion": optim.lion(0.001),
+    "averaged": optim.ema(optim.adam(0.01), 0.9),
+    "accumulated": optim.accumulate(optim.adam(0.01), 3),
+    "adjustable": optim.adjustable(optim.adam(0.01)),
+    "loss scale": optim.dynamic_loss_scale(optim.adam(0.01), interval=4),
     "clipped": optim.chain(optim.clip_by_global_norm(0.5), optim.sgd(0.05)),
 }
 
@@ -87,6 +92,12 @@ def test_200_steps(network: str) -> None:
         {"shuffle": False},
         {"batch_size": 1000},
         {"sample_weight": WEIGHTS},
+        {"class_weight": "balanced", "sample_weight": WEIGHTS},
+        {"validation_split": 0.2},
+        {"accumulate": 3, "batch_size": 70},
+        {"accumulate": 3, "sample_weight": WEIGHTS},
+        {"callbacks": [ReduceLROnPlateau("loss", patience=1, min_delta=10.0)]},
+        {"callbacks": [EarlyStopping("loss", patience=1, min_delta=10.0)]},
         {"validation_data": (X[:20], LABELS[:20])},
     ],
     ids=lambda options: ", ".join(options),

@@ -1,0 +1,19 @@
+"""What watches over a training: stops it, keeps what was best, slows it down, writes it down.
+
+Give them to ``Network.fit(callbacks=[...])``. A function of a `portnn.Epoch` is a callback too, and stops the
+training when it returns True:
+
+    >>> stop_when_good = lambda epoch: epoch.logs["accuracy"] > 0.99
+
+Those that watch a quantity look it up in the values of the epoch, the columns of the history: "loss",
+"accuracy", and with validation data "val_loss" and "val_accuracy". One object may serve several trainings:
+each starts it anew.
+"""
+
+from portnn.train.callbacks._checkpoint import ModelCheckpoint
+from portnn.train.callbacks._csv_log import CSVLogger
+from portnn.train.callbacks._early_stopping import EarlyStopping
+from portnn.train.callbacks._plateau import ReduceLROnPlateau
+from portnn.train.callbacks._tensorboard import TensorBoard
+
+__all__ = ["CSVLogger", "EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]

@@ -1,0 +1,89 @@
+"""Saving the network as it is trained."""
+
+from __future__ import annotations
+
+import os
+from typing import Self, final
+
+from portnn.train._epoch import Epoch
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder
+
+__all__ = ["ModelCheckpoint"]
+
+
+@final
+class ModelCheckpoint:
+    """Save the network after epochs, by its own `save`, so that no file is ever half written.
+
+    Args:
+        path: the file, or a pattern with the epoch's number and values in it, such as
+            ``"digits-{epoch:03d}-{val_loss:.3f}.safetensors"``. Without a pattern the file is replaced.
+        monitor: the quantity that decides what is best, a column of the history.
+        save_best_only: whether to save only epochs that are better than all before.
+        mode: "min" or "max", which is better; "auto" takes less of a loss or an error, more of the rest.
+        every: how many epochs from one look to the next.
+
+    Attributes:
+        saved: the files written by the last training, in order.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a number is out of its range; in the training, if the pattern or `monitor` names a
+            quantity that is not there.
+        FileNotFoundError: at the start of the training, if the folder does not exist.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from portnn.network import Network
+        >>> from portnn.nn import Linear
+        >>> from portnn.train.callbacks import ModelCheckpoint
+        >>> x, y = np.eye(4, dtype=np.float32), np.asarray([0, 1, 0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save = ModelCheckpoint(folder + "/{epoch}.safetensors")
+        ...     _ = Network([Linear(4, 2)]).fit(x, y, epochs=2, callbacks=[save])
+        ...     later = Network.load(save.saved[-1])
+        >>> later.epochs
+        2
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: Mode = "auto",
+        every: int = 1,
+    ) -> None:
+        self._path = os.fspath(path)
+        self._monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
+        self._best_only = save_best_only
+        self._every = check_count("ModelCheckpoint", "every", every, 1)
+        self.saved: list[str] = []
+
+    def __enter__(self) -> Self:
+        check_folder("ModelCheckpoint", self._path)
+        self._monitor.reset()
+        self.saved = []
+        return self
+
+    def __call__(self, epoch: Epoch) -> None:
+        if epoch.number % self._every or (self._best_only and not self._monitor.better(epoch)):
+            return
+        path = self._path_of(epoch)
+        epoch.model.save(path)
+        if path not in self.saved:
+            self.saved.append(path)
+
+    def _path_of(self, epoch: Epoch) -> str:
+        """The path with the values of an epoch in it."""
+        try:
+            return self._path.format(epoch=epoch.number, **epoch.logs)
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(["epoch", *epoch.logs])
+            raise ValueError(
+                f"ModelCheckpoint: {self._path[-80:]!r} is no pattern of {known}: {error!r:.60}"
+            ) from None
+
+    def __exit__(self, *error: object) -> None:
+        pass

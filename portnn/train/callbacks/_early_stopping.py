@@ -1,0 +1,88 @@
+"""Stopping when nothing gets better any more."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, final
+
+from portnn.train._epoch import Epoch
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count
+
+__all__ = ["EarlyStopping"]
+
+
+@final
+class EarlyStopping:
+    """Stop when a quantity has not got better for some epochs, and go back to the best parameters.
+
+    However the training ends, by this, by another callback, by Ctrl-C or at its last epoch, the network
+    then has the parameters and the running state of the best epoch (Prechelt 1998, Early stopping, but
+    when?, section 1). The optimiser's state stays that of the last.
+
+    Args:
+        monitor: the quantity, a column of the history.
+        patience: after how many epochs in a row without a better value it stops, at least 1.
+        min_delta: by how much a value must beat the best, >= 0.
+        mode: "min" or "max", which is better; "auto" takes less of a loss or an error, more of the rest.
+        restore_best: whether to go back to the best parameters.
+
+    Attributes:
+        best_epoch: the number of the best epoch of the last training, counted from 1; 0 before any.
+        stopped_epoch: the number of the epoch after which it stopped the last training, 0 if it did not.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a number is out of its range; in the training, if there is no such quantity.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn.network import Network
+        >>> from portnn.nn import Linear
+        >>> from portnn.train.callbacks import EarlyStopping
+        >>> x, y = np.eye(4, dtype=np.float32), np.asarray([0, 1, 0, 1])
+        >>> net, stop = Network([Linear(4, 2)]), EarlyStopping("loss", patience=2, min_delta=10.0)
+        >>> history = net.fit(x, y, epochs=100, callbacks=[stop])
+        >>> len(history["loss"]), stop.best_epoch, stop.stopped_epoch
+        (3, 1, 3)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: Mode = "auto",
+        restore_best: bool = True,
+    ) -> None:
+        self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
+        self._patience = check_count("EarlyStopping", "patience", patience, 1)
+        self._restore = restore_best
+        self.best_epoch = 0
+        self.stopped_epoch = 0
+        self._best: tuple[Any, Any, Any] | None = None  # the model, its parameters and its state
+
+    def __enter__(self) -> Self:
+        self._monitor.reset()
+        self.best_epoch = self.stopped_epoch = 0
+        self._best = None
+        return self
+
+    def __call__(self, epoch: Epoch) -> bool:
+        if self._monitor.better(epoch):
+            self.best_epoch = epoch.number
+            if self._restore:
+                self._best = epoch.model, epoch.model.params, epoch.model.state
+            return False
+        if epoch.number - self.best_epoch >= self._patience:
+            self.stopped_epoch = epoch.number
+            return True
+        return False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._best is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
+            model, params, state = self._best
+            model.params, model.state = params, state
+        self._best = None

@@ -1,0 +1,79 @@
+"""Whether a quantity that is watched got better."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from operator import index
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from portnn.train._epoch import Epoch
+
+__all__ = ["Mode", "Monitor", "check_count", "check_folder"]
+
+Mode: TypeAlias = Literal["auto", "min", "max"]
+"""Which is better, less or more; "auto" takes less of a loss or an error, more of anything else."""
+
+_LESS = ("loss", "error", "mse", "mae", "rmse")
+
+
+class Monitor:
+    """The best value so far of a quantity.
+
+    Args:
+        who: the callback, for messages.
+        name: the quantity.
+        mode: which is better.
+        min_delta: by how much a value must beat the best to count as better, >= 0.
+    """
+
+    def __init__(self, who: str, name: str, mode: Mode, min_delta: float) -> None:
+        if mode not in get_args(Mode):
+            raise ValueError(f"{who}: mode must be 'auto', 'min' or 'max', got {mode!r:.40}")
+        if isinstance(min_delta, bool) or not isinstance(min_delta, int | float):
+            raise TypeError(f"{who}: min_delta must be a number, got {type(min_delta).__name__}")
+        if not 0.0 <= min_delta < inf:
+            raise ValueError(f"{who}: min_delta must be finite and >= 0, got {min_delta}")
+        self._who = who
+        self._name = name
+        self._less = mode == "min" or (mode == "auto" and name.endswith(_LESS))
+        self._min_delta = float(min_delta)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the best value."""
+        self.best = inf if self._less else -inf
+
+    def better(self, epoch: Epoch) -> bool:
+        """Whether the value of an epoch beats the best so far; it is then the best.
+
+        Raises:
+            ValueError: if the epoch has no such quantity.
+        """
+        if self._name not in epoch.logs:
+            known = ", ".join(epoch.logs)
+            hint = "; give fit validation_data" if self._name.startswith("val_") else ""
+            raise ValueError(f"{self._who}: there is no {self._name!r} to watch, only {known}{hint}")
+        value = epoch.logs[self._name]
+        margin = -self._min_delta if self._less else self._min_delta
+        beats = value < self.best + margin if self._less else value > self.best + margin
+        if isfinite(value) and beats:
+            self.best = value
+            return True
+        return False
+
+
+def check_count(who: str, name: str, value: Any, least: int) -> int:
+    """A number of epochs as an integer of Python."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{who}: {name} must be an integer, got {type(value).__name__}")
+    if index(value) < least:
+        raise ValueError(f"{who}: {name} must be at least {least}, got {value}")
+    return index(value)
+
+
+def check_folder(who: str, path: str) -> None:
+    """Refuse a file in a folder that is not there, before the training and not after its first epoch."""
+    folder = Path(path).parent
+    if "{" not in str(folder) and not folder.is_dir():
+        raise FileNotFoundError(f"{who}: there is no folder {str(folder)[-120:]!r}; make it first")

@@ -1,0 +1,100 @@
+"""A smaller learning rate when nothing gets better any more."""
+
+from __future__ import annotations
+
+from typing import Self, final
+
+from portnn.optim import Optimizer, adjustable, scale_learning_rate
+from portnn.train._epoch import Epoch
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count
+
+__all__ = ["ReduceLROnPlateau"]
+
+
+@final
+class ReduceLROnPlateau:
+    """Multiply the learning rate by a factor when a quantity has not got better for some epochs.
+
+    It makes the optimiser `portnn.optim.adjustable`, so the rate is an array in its state: a planned or
+    compiled step goes on as it is. A schedule is scaled as a whole.
+
+    Args:
+        monitor: the quantity, a column of the history.
+        factor: what to multiply by, between 0 and 1.
+        patience: after how many epochs in a row without a better value it reduces, at least 1.
+        min_delta: by how much a value must beat the best, >= 0.
+        mode: "min" or "max", which is better; "auto" takes less of a loss or an error, more of the rest.
+        cooldown: how many epochs after a reduction do not count.
+        min_scale: the product of all factors does not go below this, >= 0.
+
+    Attributes:
+        scale: the product of the factors of the last training, 1.0 before any reduction.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a number is out of its range; in the training, if there is no such quantity.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn.network import Network
+        >>> from portnn.nn import Linear
+        >>> from portnn.train.callbacks import ReduceLROnPlateau
+        >>> x, y = np.eye(4, dtype=np.float32), np.asarray([0, 1, 0, 1])
+        >>> slow = ReduceLROnPlateau("loss", factor=0.5, patience=2, min_delta=10.0)
+        >>> history = Network([Linear(4, 2)]).fit(x, y, epochs=5, callbacks=[slow])
+        >>> slow.scale
+        0.25
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        mode: Mode = "auto",
+        cooldown: int = 0,
+        min_scale: float = 0.0,
+    ) -> None:
+        for name, value in (("factor", factor), ("min_scale", min_scale)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"ReduceLROnPlateau: {name} must be a number, got {type(value).__name__}")
+        if not 0.0 < factor < 1.0:
+            raise ValueError(f"ReduceLROnPlateau: factor must be between 0 and 1, got {factor}; try 0.1")
+        if not 0.0 <= min_scale <= 1.0:
+            raise ValueError(f"ReduceLROnPlateau: min_scale must be from 0 to 1, got {min_scale}")
+        self._monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
+        self._factor, self._least = float(factor), float(min_scale)
+        self._patience = check_count("ReduceLROnPlateau", "patience", patience, 1)
+        self._cooldown = check_count("ReduceLROnPlateau", "cooldown", cooldown, 0)
+        self.scale = 1.0
+        self._waited = self._rest = 0
+
+    def adapt(self, optimizer: Optimizer) -> Optimizer:
+        """The same optimiser, with a rate that can be changed; `fit` calls this."""
+        return adjustable(optimizer)
+
+    def __enter__(self) -> Self:
+        self._monitor.reset()
+        self.scale = 1.0
+        self._waited = self._rest = 0
+        return self
+
+    def __call__(self, epoch: Epoch) -> None:
+        better = self._monitor.better(epoch)
+        resting, self._rest = self._rest > 0, max(self._rest - 1, 0)
+        self._waited = 0 if better or resting else self._waited + 1
+        if self._waited >= self._patience:
+            self._waited, self._rest = 0, self._cooldown
+            self._reduce(epoch)
+
+    def _reduce(self, epoch: Epoch) -> None:
+        scale = max(self.scale * self._factor, self._least)
+        if scale < self.scale:
+            model = epoch.model
+            model.optimizer_state = scale_learning_rate(model.optimizer_state, scale / self.scale)
+            self.scale = scale
+
+    def __exit__(self, *error: object) -> None:
+        pass

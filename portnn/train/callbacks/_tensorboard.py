@@ -1,0 +1,60 @@
+"""The course of a training for TensorBoard, by a package that writes its files."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any, Self, final
+
+from portnn.train._epoch import Epoch
+
+__all__ = ["TensorBoard"]
+
+_WRITERS = ("tensorboardX", "torch.utils.tensorboard")
+
+
+@final
+class TensorBoard:
+    """Write the values of each epoch to a folder that TensorBoard shows.
+
+    Values of the validation data stand in one chart with those of the training: "loss/train" and
+    "loss/val". The files are written by tensorboardX, or by torch's own writer where that is there.
+
+    Args:
+        folder: where the files go; one folder a training.
+
+    Raises:
+        ImportError: at the start of the training, if neither package is installed.
+
+    Example:
+        >>> from portnn.train.callbacks import TensorBoard
+        >>> log = TensorBoard("runs/first")  # fit(..., callbacks=[log]); then: tensorboard --logdir runs
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = os.fspath(folder)
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        self._writer = _writer_class()(self._folder)
+        return self
+
+    def __call__(self, epoch: Epoch) -> None:
+        for name, value in epoch.logs.items():
+            part = "val" if name.startswith("val_") else "train"
+            self._writer.add_scalar(f"{name.removeprefix('val_')}/{part}", float(value), epoch.number)
+        self._writer.flush()
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.close()
+        self._writer = None
+
+
+def _writer_class() -> Any:
+    """The first writer that is installed."""
+    for name in _WRITERS:
+        try:
+            return import_module(name).SummaryWriter
+        except ImportError:
+            continue
+    raise ImportError('TensorBoard needs a package that writes its files: pip install "portnn[tensorboard]"')

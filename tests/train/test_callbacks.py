@@ -1,0 +1,288 @@
+"""Callbacks: when they act, what they leave behind, on every backend, planned and eager."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from portnn import Network, optim, tree
+from portnn.nn import Linear, tanh
+from portnn.train import Epoch
+from portnn.train.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 4)).astype(np.float32)
+Y = np.argmax(X[:, :3], axis=1)
+
+
+def network(**options):
+    return Network([Linear(4, 6), tanh, Linear(6, 3)], **options)
+
+
+def leaves(net):
+    return [net.backend.to_numpy(p).copy() for p in tree.leaves(net.params)]
+
+
+class Told:
+    """A model that is told values, one epoch after the other."""
+
+    def __init__(self):
+        self.params, self.state = 0, 0
+        self.optimizer_state = optim.adjustable(optim.sgd(0.1)).init(np.zeros(2))
+
+    def go(self, callback, values, name="val_loss"):
+        """The numbers of the epochs after which the callback stops."""
+        stopped = []
+        with callback:
+            for i, value in enumerate(values, 1):
+                self.params = i
+                if callback(Epoch(i, len(values), {name: value}, self)) is True:
+                    stopped.append(i)
+                    break
+        return stopped
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "stopped", "best"),
+    [
+        ([3, 2, 1, 1, 0], {"patience": 1}, [4], 3),
+        ([3, 2, 2.5, 2.6, 1.9, 2, 2, 2], {"patience": 3}, [8], 5),
+        ([3, 2, 1, 0], {"patience": 1}, [], 4),
+        ([3, 2.9, 2.8, 2.7, 2.6], {"min_delta": 0.25, "patience": 3}, [], 4),
+        ([3, 2.9, 2.8, 2.7, 2.6], {"min_delta": 1.0, "patience": 2}, [3], 1),
+        ([3, np.nan, 2, np.inf], {"patience": 1}, [2], 1),
+        ([1, 2, 3, 1], {"mode": "max", "patience": 1}, [4], 3),
+    ],
+)
+def test_early_stopping(values, options, stopped, best):
+    model, callback = Told(), EarlyStopping(**options)
+    assert model.go(callback, values) == stopped
+    assert (callback.best_epoch, callback.stopped_epoch) == (best, (stopped or [0])[0])
+    assert model.params == best
+
+
+def test_early_stopping_watches_an_accuracy_upwards():
+    model, callback = Told(), EarlyStopping("val_accuracy", patience=1)
+    assert model.go(callback, [0.1, 0.5, 0.4], "val_accuracy") == [3]
+    assert model.go(callback, [0.1, 0.05], "val_accuracy") == [2], "a second training starts anew"
+
+
+def test_early_stopping_may_leave_the_last_parameters():
+    model = Told()
+    assert model.go(EarlyStopping(patience=1, restore_best=False), [1, 2]) == [2]
+    assert model.params == 2
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_the_best_parameters_are_restored(backend, compile):
+    net, seen = network(backend=backend.backend), []
+
+    def note(epoch):
+        seen.append((epoch.logs["val_loss"], leaves(epoch.model)))
+
+    stop = EarlyStopping(patience=2)
+    options = {"optimizer": optim.sgd(3.0), "compile": compile, "batch_size": 8, "epochs": 30}
+    history = net.fit(X, Y, validation_data=(X[:6], Y[::-1][:6]), callbacks=[note, stop], **options)
+    best = int(np.argmin(history["val_loss"]))
+    assert stop.best_epoch == best + 1 == stop.stopped_epoch - 2 == len(seen) - 2
+    for a, b in zip(leaves(net), seen[best][1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert net.evaluate(X[:6], Y[::-1][:6])["loss"] == pytest.approx(seen[best][0], rel=1e-6)
+
+
+def test_ctrl_c_restores_and_an_error_does_not():
+    for kind in (KeyboardInterrupt, OSError):
+        net, seen = network(), []
+
+        def act(epoch, kind=kind, seen=seen):
+            seen.append(leaves(epoch.model)[0])
+            if epoch.number == 3:
+                raise kind("now")
+
+        stop = EarlyStopping("loss", mode="max", patience=5)  # so that the first epoch is the best
+        with pytest.raises(kind, match="now"):
+            net.fit(X, Y, epochs=5, callbacks=[stop, act])
+        np.testing.assert_array_equal(leaves(net)[0], seen[0 if kind is KeyboardInterrupt else 2])
+
+
+def test_what_is_watched_must_be_there():
+    with pytest.raises(
+        ValueError, match=r"no 'val_loss' to watch, only loss, accuracy; give fit validation_"
+    ):
+        network().fit(X, Y, callbacks=[EarlyStopping()])
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_smaller_rate_without_a_new_plan(backend, compile):
+    """Adam's first steps are as long as its rate."""
+    net, moved = network(backend=backend.backend), []
+    before = [leaves(net)[0]]
+
+    def measure(epoch):
+        now = leaves(epoch.model)[0]
+        moved.append(float(np.abs(now - before.pop()).max()))
+        before.append(now)
+
+    slow = ReduceLROnPlateau("loss", factor=0.01, patience=1, min_delta=100.0)
+    options = {"batch_size": None, "optimizer": optim.adam(0.1), "compile": compile}
+    net.fit(X, Y, epochs=4, callbacks=[measure, slow], **options)
+    assert slow.scale == pytest.approx(1e-6)
+    np.testing.assert_allclose(moved, [0.1, 0.1, 0.001, 0.00001], rtol=0.2)
+
+
+def test_a_plateau_that_is_not_met_changes_no_bit():
+    nets = [network(), network()]
+    for net, callbacks in zip(nets, ([], [ReduceLROnPlateau("loss")]), strict=True):
+        net.fit(X, Y, epochs=3, batch_size=8, callbacks=callbacks)
+    for a, b in zip(*map(leaves, nets), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("options", "scales"),
+    [
+        ({"patience": 2}, [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]),
+        ({"patience": 1}, [1, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625]),
+        ({"patience": 1, "cooldown": 2}, [1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]),
+        ({"patience": 1, "min_scale": 0.3}, [1, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3]),
+    ],
+)
+def test_when_the_rate_is_reduced(options, scales):
+    model, callback, found = Told(), ReduceLROnPlateau(factor=0.5, **options), []
+    with callback:
+        for i in range(1, 8):
+            callback(Epoch(i, 7, {"val_loss": 1.0}, model))
+            found.append(callback.scale)
+            factor = model.optimizer_state["learning rate factor"]
+            assert (factor.shape, float(factor)) == ((), pytest.approx(callback.scale, rel=1e-6))
+    assert found == scales
+
+
+def test_checkpoints(tmp_path):
+    net = network()
+    all_of_them = ModelCheckpoint(tmp_path / "{epoch:02d}-{loss:.2f}.safetensors", every=2)
+    best = ModelCheckpoint(tmp_path / "best.safetensors", monitor="loss", mode="max", save_best_only=True)
+    seen = []
+    history = net.fit(X, Y, epochs=5, callbacks=[all_of_them, best, lambda e: seen.append(leaves(e.model))])
+    names = [Path(p).name for p in all_of_them.saved]
+    assert names == [f"{e:02d}-{history['loss'][e - 1]:.2f}.safetensors" for e in (2, 4)]
+    assert best.saved == [str(tmp_path / "best.safetensors")]
+    assert max(p.name for p in tmp_path.iterdir()) == "best.safetensors"
+    for path, epoch in ((all_of_them.saved[1], 4), (best.saved[0], 1)):
+        loaded = Network.load(path)
+        assert loaded.epochs == epoch
+        for a, b in zip(leaves(loaded), seen[epoch - 1], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoints_that_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="is no pattern of epoch, loss, accuracy"):
+        network().fit(X, Y, callbacks=[ModelCheckpoint(tmp_path / "{val_loss}.safetensors")])
+    for callback in (ModelCheckpoint(tmp_path / "no" / "a"), CSVLogger(tmp_path / "no" / "a")):
+        net = network()
+        with pytest.raises(FileNotFoundError, match="there is no folder"):
+            net.fit(X, Y, callbacks=[callback])
+        assert net.epochs == 0
+
+
+def test_the_log_holds_the_history(tmp_path):
+    path = tmp_path / "log.csv"
+    net = network()
+    first = net.fit(X, Y, epochs=2, validation_split=0.25, callbacks=[CSVLogger(path)])
+    second = net.fit(X, Y, epochs=2, validation_split=0.25, callbacks=[CSVLogger(path, append=True)])
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert [float(row[name]) for row in rows] == first[name] + second[name]
+    with pytest.raises(ValueError, match="has the columns epoch, loss, accuracy, val_loss"):
+        net.fit(X, Y, epochs=1, callbacks=[CSVLogger(path, append=True)])
+    net.fit(X, Y, epochs=1, callbacks=[CSVLogger(path)])
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_tensorboard(monkeypatch):
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            written.append(folder)
+
+        def add_scalar(self, name, value, step):
+            written.append((name, value, step))
+
+        def flush(self):
+            written.append("flush")
+
+        def close(self):
+            written.append("close")
+
+    module = ModuleType("tensorboardX")
+    module.SummaryWriter = SummaryWriter
+    monkeypatch.setitem(sys.modules, "tensorboardX", module)
+    history = network().fit(X, Y, epochs=1, validation_split=0.25, callbacks=[TensorBoard("runs/a")])
+    names = {"loss/train": "loss", "accuracy/train": "accuracy", "loss/val": "val_loss",
+             "accuracy/val": "val_accuracy"}  # fmt: skip
+    assert written == ["runs/a", *[(k, history[v][0], 1) for k, v in names.items()], "flush", "close"]
+
+
+def test_tensorboard_says_what_is_missing(monkeypatch):
+    for name in ("tensorboardX", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    net = network()
+    with pytest.raises(ImportError, match=r'pip install "portnn\[tensorboard\]"'):
+        net.fit(X, Y, callbacks=[TensorBoard("runs")])
+    assert net.epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "text"),
+    [
+        (lambda: EarlyStopping(patience=0), ValueError, "patience must be at least 1, got 0"),
+        (lambda: EarlyStopping(patience=1.5), TypeError, "patience must be an integer"),
+        (lambda: EarlyStopping(mode="less"), ValueError, "mode must be 'auto', 'min' or 'max'"),
+        (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta must be finite and >= 0"),
+        (lambda: EarlyStopping(min_delta="1"), TypeError, "min_delta must be a number"),
+        (lambda: ModelCheckpoint("a", every=0), ValueError, "every must be at least 1"),
+        (lambda: ReduceLROnPlateau(factor=1.0), ValueError, "factor must be between 0 and 1"),
+        (lambda: ReduceLROnPlateau(min_scale=2), ValueError, "min_scale must be from 0 to 1"),
+        (lambda: ReduceLROnPlateau(factor="a"), TypeError, "factor must be a number"),
+    ],
+)
+def test_options_are_checked(make, kind, text):
+    with pytest.raises(kind, match=text):
+        make()
+
+
+def test_what_adapts_must_return_an_optimiser():
+    class Odd:
+        def __call__(self, epoch):
+            return None
+
+        def adapt(self, optimizer):
+            return None
+
+    with pytest.raises(TypeError, match=r"Odd\.adapt must return an optimiser, got NoneType"):
+        network().fit(X, Y, callbacks=[Odd()])
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_what_a_callback_sets_is_what_training_goes_on_from(backend, compile):
+    """Parameters that are put back after each epoch end where one epoch without momentum ends."""
+    nets = [network(backend=backend.backend) for _ in range(2)]
+    first = nets[0].params
+
+    def put_back(epoch):
+        if epoch.number < 3:
+            epoch.model.params = first
+
+    options = {"optimizer": optim.sgd(0.1), "shuffle": False, "batch_size": 8, "compile": compile}
+    nets[0].fit(X, Y, epochs=3, callbacks=[put_back], **options)
+    nets[1].fit(X, Y, epochs=1, **options)
+    for a, b in zip(*map(leaves, nets), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -13,6 +13,7 @@ from portnn import ops, tree
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import get_backend
 from portnn.nn._activation import PReLU
+from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._containers import Sequential
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
@@ -123,11 +124,48 @@ def recurrent() -> Entry:
     return Entry(write, read)
 
 
+def _joined_projections(layer: MultiHeadAttention) -> bool:
+    """Whether PyTorch keeps the weights of queries, keys and values in one tensor."""
+    return layer.memory_features in (None, layer.features)
+
+
+def _write_attention(layer: MultiHeadAttention, p: Tree, s: Tree) -> Tensors:
+    turned = {name: ops.matrix_transpose(p[name]["weight"]) for name in p}
+    inner = ("query", "key", "value")
+    if _joined_projections(layer):
+        tensors = {"in_proj_weight": ops.concat([turned[name] for name in inner])}
+    else:
+        tensors = {f"{name[0]}_proj_weight": turned[name] for name in inner}
+    tensors["out_proj.weight"] = turned["output"]
+    if layer.bias:
+        tensors["in_proj_bias"] = ops.concat([p[name]["bias"] for name in inner])
+        tensors["out_proj.bias"] = p["output"]["bias"]
+    return tensors
+
+
+def _read_attention(layer: MultiHeadAttention, tensors: Tensors) -> tuple[Tree, Tree]:
+    n, params = layer.features, {}
+    for i, name in enumerate(("query", "key", "value", "output")):
+        part = slice(i * n, (i + 1) * n)
+        if name == "output":
+            weight = tensors["out_proj.weight"]
+        elif _joined_projections(layer):
+            weight = tensors["in_proj_weight"][part, :]
+        else:
+            weight = tensors[f"{name[0]}_proj_weight"]
+        params[name] = {"weight": ops.matrix_transpose(weight)}
+        if layer.bias:
+            bias = tensors["out_proj.bias"] if name == "output" else tensors["in_proj_bias"][part]
+            params[name]["bias"] = bias
+    return params, {}
+
+
 _NOTHING = renamed({})
 _ENTRIES: dict[type[Layer], Entry] = {
     Embedding: renamed({"weight": "weight"}),
     **dict.fromkeys((GRU, LSTM, RNN), recurrent()),
     Linear: renamed({"weight": "weight", "bias": "bias"}, turned=("weight",)),
+    MultiHeadAttention: Entry(_write_attention, _read_attention),
     PReLU: renamed({"alpha": "weight"}),
     Sequential: nested(indexed),
 }

@@ -21,6 +21,7 @@ from portnn.ops._arithmetic import (
     remainder,
     subtract,
 )  # fmt: skip
+from portnn.ops._attention import attention_weights, rotary, scaled_dot_product_attention
 from portnn.ops._broadcasting import astype, broadcast_to, reshape, sum, where
 from portnn.ops._comparison import equal, greater, greater_equal, less, less_equal, not_equal
 from portnn.ops._creation import arange, asarray, empty, eye, from_dlpack, full, linspace, ones, zeros
@@ -118,6 +119,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "attention_weights",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -214,7 +216,9 @@ __all__ = [
     "result_type",
     "rnn_step",
     "roll",
+    "rotary",
     "round",
+    "scaled_dot_product_attention",
     "searchsorted",
     "sigmoid",
     "sigmoid_cross_entropy",

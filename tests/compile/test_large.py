@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portnn import losses, nn, ops, optim
+from portnn import losses, nn, optim
 from portnn.autodiff import value_and_grad
 from portnn.compile import make_loop
 from portnn.compile._numpy._tall import _panels, by_panels, by_rows

@@ -66,3 +66,42 @@ def test_recurrent(rng):
         options={} if lengths is None else {"lengths": lengths},
         call=packed(lengths),
     )
+
+
+def attend(mask: Any, real: Any, causal: bool) -> Any:
+    """PyTorch's attention with portnn's masks, True for what is allowed; outputs and weights of each head."""
+
+    def call(module: Any, x: Any, memory: Any = None) -> Any:
+        memory = x if memory is None else memory
+        blocked = None if mask is None else ~torch.asarray(mask)
+        if causal:
+            past = torch.ones(x.shape[1], memory.shape[1], dtype=torch.bool).tril()
+            blocked = ~past if blocked is None else blocked | ~past
+        padding = None if real is None else ~torch.asarray(real)
+        options = {"attn_mask": blocked, "key_padding_mask": padding, "average_attn_weights": False}
+        return module(x, memory, memory, need_weights=True, **options)
+
+    return call
+
+
+@cases(8)
+def test_multi_head_attention(rng):
+    n, m, k, heads, size = rng.integers(1, 5, 5).tolist()
+    features, width = heads * size, int(rng.integers(1, 5))
+    bias, cross, causal, masked, padded = rng.integers(0, 2, 5).astype(bool).tolist()
+    x = rng.normal(size=(n, m, features))
+    inputs = (x, rng.normal(size=(n, k, width))) if cross else (x,)
+    k = k if cross else m
+    mask, real = rng.uniform(size=(m, k)) < 0.7, rng.uniform(size=(n, k)) < 0.8
+    mask[:, 0] = real[:, 0] = True  # PyTorch gives NaN where nothing may be attended
+    options: dict[str, Any] = {"causal": causal, "weights": True}
+    options |= {"mask": mask} if masked else {}
+    options |= {"key_mask": real} if padded else {}
+    widths = {"kdim": width, "vdim": width} if cross else {}
+    compare(
+        nn.MultiHeadAttention(features, heads, memory_features=width if cross else None, bias=bias),
+        torch.nn.MultiheadAttention(features, heads, bias=bias, batch_first=True, **widths),
+        *inputs,
+        options=options,
+        call=attend(options.get("mask"), options.get("key_mask"), causal),
+    )

@@ -58,6 +58,37 @@ STEPS = [
 ]  # fmt: skip
 
 
+def attention(
+    q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: Any = True, scale: float | None = None
+) -> np.ndarray:
+    """Softmax over the allowed keys, row by row."""
+    scores = q @ np.swapaxes(k, -1, -2) * (1 / np.sqrt(q.shape[-1]) if scale is None else scale)
+    p = np.exp(scores) * mask
+    return p / np.maximum(p.sum(-1, keepdims=True), 1e-30) @ v
+
+
+def rotate(x: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Pairs as complex numbers, turned by complex numbers."""
+    half = x.shape[-1] // 2
+    turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(
+        1j * positions[:, None] * 10000.0 ** (-np.arange(half) / half)
+    )
+    return np.concatenate([turned.real, turned.imag], -1)
+
+
+PAST = np.tri(3, 2, dtype=bool)
+ALLOWED = fixed([[[True, False], [False, False], [True, True]]], "bool")
+Q, K, V = normal(1, 3, 2), normal(1, 2, 2), normal(1, 2, 1)
+ATTENTION = [
+    Row("ops.scaled_dot_product_attention", ops.scaled_dot_product_attention, (Q, K, V), attention),
+    Row("ops.scaled_dot_product_attention", lambda q, k, v, m: ops.scaled_dot_product_attention(q, k, v, m, causal=True, scale=0.3),
+        (Q, normal(2, 2), V, ALLOWED), lambda q, k, v, m: attention(q, k, v, m & PAST, 0.3), case="masked"),
+    Row("ops.attention_weights", lambda q, k: ops.attention_weights(q, k, causal=True), (Q, K),
+        lambda q, k: attention(q, k, np.eye(2), PAST)),
+    Row("ops.rotary", ops.rotary, (normal(2, 2, 4), fixed([0, 3], "int64")), rotate),
+]  # fmt: skip
+
+
 def parameters(parts: int, *widths: int) -> Callable[[np.random.Generator], Any]:
     """Those of recurrent layers of one unit, each with inputs of a width."""
     shapes = [
@@ -95,6 +126,32 @@ def gru_oracle(p: Any, x: np.ndarray) -> Any:
     return np.concatenate([ahead, back], -1), (*h, *k)
 
 
+def heads(p: Any, x: np.ndarray, memory: np.ndarray, mask: Any = True) -> np.ndarray:
+    """Two heads of one feature each, one after the other."""
+    q, k, v = (
+        a @ p[name]["weight"] + p[name].get("bias", 0.0)
+        for name, a in zip(p, (x, memory, memory), strict=False)
+    )
+    y = [attention(q[..., i : i + 1], k[..., i : i + 1], v[..., i : i + 1], mask) for i in range(2)]
+    return np.concatenate(y, -1) @ p["output"]["weight"] + p["output"].get("bias", 0.0)
+
+
+def projections(n: int, width: int) -> Callable[[np.random.Generator], Any]:
+    """Parameters of multi-head attention; no biases, since that of the keys has a gradient of zero."""
+    makers = {name: tree_of(weight=normal(w, n)) for name, w in
+              {"query": n, "key": width, "value": width, "output": n}.items()}  # fmt: skip
+    return lambda rng: {name: make(rng) for name, make in makers.items()}
+
+
+REAL = fixed([[True, False, True]], "bool")
+
+
+def positions(x: np.ndarray) -> np.ndarray:
+    """Sines and cosines in turn."""
+    at = np.arange(x.shape[-2])[:, None] / 10000.0 ** (np.arange(0, x.shape[-1], 2) / x.shape[-1])
+    return x + np.stack([np.sin(at), np.cos(at)], -1).reshape(x.shape[-2:])
+
+
 def lengths_of(x: Any, *lengths: int) -> Any:
     """Integers beside an array that may be traced."""
     return ops.asarray(list(lengths), dtype="int64", like=getattr(x, "plain", x))
@@ -106,8 +163,14 @@ LAYERS = [
         lambda p, x: through(rnn_step, p[0], x, (2, 2))[1][0]),
     Row("nn.GRU", lambda p, x: nn.GRU(2, 1, bidirectional=True, returns="both").apply(p, x, lengths=lengths_of(x, 3, 1, 0)),
         (parameters(3, 2, 2), normal(3, 3, 2)), gru_oracle),
+    layer("MultiHeadAttention", nn.MultiHeadAttention(2, 2, bias=False), projections(2, 2), normal(1, 3, 2),
+          lambda p, x: heads(p, x, x)),
+    Row("nn.MultiHeadAttention", lambda p, x, m, real: nn.MultiHeadAttention(2, 2, memory_features=1, bias=False).apply(p, x, m, key_mask=real),
+        (projections(2, 1), normal(1, 2, 2), normal(1, 3, 1), REAL), lambda p, x, m, real: heads(p, x, m, real[:, None]),
+        case="cross"),
+    layer("SinusoidalPositions", nn.SinusoidalPositions(4), tree_of(), normal(1, 2, 4), lambda p, x: positions(x)),
     layer("LSTM", nn.LSTM(2, 1, num_layers=2), parameters(4, 2, 1), normal(1, 2, 2),
           lambda p, x: through(lstm_step, p[1], through(lstm_step, p[0], x, (2,))[0], (2,))[0]),
 ]  # fmt: skip
 
-ROWS = [*STEPS, *LAYERS]
+ROWS = [*STEPS, *ATTENTION, *LAYERS]

@@ -87,6 +87,26 @@ FUSED = [
     trap("logaddexp of large", ops.logaddexp, ([1e4], [0.0]), [1e4], ([1.0], [0.0])),
 ]  # fmt: skip
 
+
+def attend(*mask: list[bool]) -> Callable[..., Any]:
+    """Attention under a mask."""
+    return lambda q, k, v: ops.scaled_dot_product_attention(
+        q, k, v, ops.asarray(mask, dtype="bool", like=_plain(q))
+    )
+
+
+ATTENTION = [
+    trap("attention of nothing", attend([False, False], [False, True]), ([[1.0], [1.0]], [[2.0], [BIG]], [[3.0], [5.0]]),
+         [[0.0], [5.0]], ([[0.0], [0.0]], [[0.0], [0.0]], [[0.0], [1.0]])),
+    trap("attention at ±1e4", attend([True, True]), ([[BIG]], [[BIG], [-BIG]], [[3.0], [5.0]]),
+         [[3.0]], ([[0.0]], [[0.0], [0.0]], [[1.0], [0.0]])),
+    trap("GRU at ±1e4", lambda x, h: ops.gru_step(x, h, ops.zeros((1, 3), dtype=x.dtype, like=_plain(x))),
+         ([[BIG, BIG, BIG], [-BIG, -BIG, -BIG]], [[0.5], [0.5]]), [[0.5], [-1.0]],
+         ([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [[1.0], [0.0]])),
+    trap("LSTM at ±1e4", lambda x, h, c: ops.lstm_step(x, h, c, ops.zeros((1, 4), dtype=x.dtype, like=_plain(x)))[1],
+         ([[BIG, BIG, BIG, BIG]], [[0.5]], [[-1.0]]), [[0.0]], ([[0.0, 0.0, 0.0, 0.0]], [[0.0]], [[1.0]])),
+]  # fmt: skip
+
 ACTIVATIONS = [
     trap("log_sigmoid(-200)", nn.log_sigmoid, [-200.0, 200.0, -BIG], [-200.0, -exp(-200.0), -BIG], [1.0, exp(-200.0), 1.0]),
     trap("softplus(1000)", nn.softplus, [1000.0, -1000.0], [1000.0, 0.0], [1.0, 0.0]),
@@ -150,4 +170,4 @@ ELEMENTWISE = [
     trap("root of a sum of squares", lambda x: ops.sqrt(ops.sum(ops.square(x))), [3.0, 4.0], sqrt(25.0), [0.6, 0.8]),
 ]  # fmt: skip
 
-TRAPS = [*FUSED, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]
+TRAPS = [*FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]

@@ -1,0 +1,210 @@
+"""Attention: means of values, weighted by how well their keys fit a query; and positions as angles."""
+
+from __future__ import annotations
+
+from math import log, sqrt
+
+from portnn._typing import Array
+from portnn.ops._arithmetic import add, multiply, subtract
+from portnn.ops._broadcasting import astype, match, where
+from portnn.ops._broadcasting import sum as sum_
+from portnn.ops._comparison import greater_equal
+from portnn.ops._exponential import exp
+from portnn.ops._helpers import indices_at, plain
+from portnn.ops._joining import concat
+from portnn.ops._linear_algebra import matmul, matrix_transpose
+from portnn.ops._logical import logical_and
+from portnn.ops._manipulation import cut
+from portnn.ops._softmax import softmax
+from portnn.ops._trigonometric import cos, sin
+from portnn.tracing import check_floating, is_kind, primitive
+
+__all__ = ["attention_weights", "rotary", "scaled_dot_product_attention"]
+
+
+def _weights(q: Array, k: Array, *mask: Array, scale: float) -> Array:
+    """softmax(scale q kᵀ) over the keys that may be attended; a row without any is zeros."""
+    scores = matmul(q * scale, matrix_transpose(k))
+    if mask:
+        scores = where(mask[0], scores, -float("inf"))
+    return softmax(scores)
+
+
+@primitive
+def _attention(q: Array, k: Array, v: Array, /, *mask: Array, scale: float) -> Array:
+    return matmul(_weights(q, k, *mask, scale=scale), v)
+
+
+@_attention.saves
+def _attention_and_weights(
+    q: Array, k: Array, v: Array, /, *mask: Array, scale: float
+) -> tuple[Array, Array]:
+    p = _weights(q, k, *mask, scale=scale)
+    return matmul(p, v), p
+
+
+# Vaswani et al., Attention is all you need (2017), equation 1: y = p v with p = softmax(scale q kᵀ). The rule
+# of softmax needs the sum of p dp over the keys; that is the sum of g y over the features (Dao et al.,
+# FlashAttention, 2022, section B.2), which is shorter. Where p is zero, so is ds: no NaN arises.
+def _attention_rule(
+    g: Array, y: Array, q: Array, k: Array, v: Array, *mask: Array, scale: float, saved: Array | None = None
+) -> list[Array | None]:
+    """ds = scale p (g vᵀ - sum(g y)): by q it is ds k, by k dsᵀ q, by v pᵀ g."""
+    p = _weights(q, k, *mask, scale=scale) if saved is None else saved
+    inside = subtract(matmul(g, matrix_transpose(v)), sum_(multiply(g, y), axis=-1, keepdims=True))
+    ds = multiply(p, inside) * scale
+    by_k, by_v = matmul(matrix_transpose(ds), q), matmul(matrix_transpose(p), g)
+    return [match(matmul(ds, k), q), match(by_k, k), match(by_v, v), *[None] * len(mask)]
+
+
+_attention.vjp_joint(_attention_rule)
+
+
+def _mask_of(q: Array, k: Array, mask: Array | None, causal: bool) -> tuple[Array, ...]:
+    """The mask and the causal one as one; nothing if there is neither."""
+    if not causal:
+        return () if mask is None else (mask,)
+    rows, columns = indices_at(q, q.shape[-2]), indices_at(q, k.shape[-2])
+    past = greater_equal(rows[:, None], columns[None, :])
+    return (past if mask is None else logical_and(mask, past),)
+
+
+def _check(name: str, q: Array, k: Array, mask: Array | None) -> None:
+    for array in (q, k):
+        check_floating(name, array)
+    if len(q.shape) < 2 or len(k.shape) < 2 or q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"{name}: expected queries (..., m, features) and keys (..., n, features), "
+            f"got {tuple(q.shape)} and {tuple(k.shape)}"
+        )
+    if mask is not None and not is_kind(mask, "bool"):
+        raise TypeError(f"{name}: mask must be boolean, True where attention is allowed, got {mask.dtype}")
+
+
+def _scale_of(q: Array, scale: float | None) -> float:
+    return 1.0 / sqrt(q.shape[-1]) if scale is None else scale
+
+
+def attention_weights(
+    q: Array, k: Array, /, mask: Array | None = None, *, causal: bool = False, scale: float | None = None
+) -> Array:
+    """How much attention each query pays to each key, ``softmax(scale q kᵀ)``.
+
+    Args:
+        q: queries, floating-point array of shape (..., m, features).
+        k: keys, of shape (..., n, features).
+        mask: boolean array that broadcasts to (..., m, n), True where attention is allowed.
+        causal: whether query i may only attend keys 0 to i.
+        scale: the factor of the products; by default one over the root of the number of features.
+
+    Returns:
+        Weights of shape (..., m, n): rows of sum 1, or zeros for a query that may attend nothing.
+
+    Raises:
+        TypeError: if `q` or `k` is not floating-point, or `mask` not boolean.
+        ValueError: if the shapes do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> attention_weights(np.zeros((2, 3)), np.zeros((2, 3)), causal=True).tolist()
+        [[1.0, 0.0], [0.5, 0.5]]
+    """
+    _check("attention_weights", q, k, mask)
+    return _weights(q, k, *_mask_of(q, k, mask, causal), scale=_scale_of(q, scale))
+
+
+def scaled_dot_product_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    /,
+    mask: Array | None = None,
+    *,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Array:
+    """Attention: for each query the mean of the values, weighted by `attention_weights`.
+
+    Vaswani et al., Attention is all you need (2017), equation 1.
+
+    Args:
+        q: queries, floating-point array of shape (..., m, features).
+        k: keys, of shape (..., n, features).
+        v: values, of shape (..., n, width).
+        mask: boolean array that broadcasts to (..., m, n), True where attention is allowed.
+        causal: whether query i may only attend keys 0 to i.
+        scale: the factor of the products; by default one over the root of the number of features.
+
+    Returns:
+        An array of shape (..., m, width); zeros, with a gradient of zeros, for a query that may attend
+        nothing.
+
+    Raises:
+        TypeError: if an array is not floating-point, or `mask` not boolean.
+        ValueError: if the shapes do not fit together.
+
+    Example:
+        >>> import numpy as np
+        >>> q, v = np.zeros((2, 1)), np.asarray([[1.0], [3.0]])
+        >>> scaled_dot_product_attention(q, q, v).tolist()
+        [[2.0], [2.0]]
+        >>> scaled_dot_product_attention(q, q, v, np.asarray([[True, False], [False, False]])).tolist()
+        [[1.0], [0.0]]
+    """
+    name = "scaled_dot_product_attention"
+    _check(name, q, k, mask)
+    check_floating(name, v)
+    if len(v.shape) < 2 or v.shape[-2] != k.shape[-2]:
+        raise ValueError(
+            f"{name}: expected a value for each of {k.shape[-2]} keys, (..., {k.shape[-2]}, width), "
+            f"got {tuple(v.shape)}"
+        )
+    return _attention(q, k, v, *_mask_of(q, k, mask, causal), scale=_scale_of(q, scale))
+
+
+@primitive
+def _rotate(x: Array, c: Array, s: Array, /) -> Array:
+    half = x.shape[-1] // 2
+    last = len(x.shape) - 1
+    a, b = cut(x, axis=last, start=0, stop=half), cut(x, axis=last, start=half, stop=2 * half)
+    turned = [subtract(multiply(a, c), multiply(b, s)), add(multiply(b, c), multiply(a, s))]
+    return concat(turned, axis=last)
+
+
+# A rotation; its transpose turns back. The angles are made of integers and have no derivative.
+_rotate.vjp(lambda g, y, x, c, s: match(_rotate(g, c, -s), x), None, None)
+
+
+def rotary(x: Array, positions: Array, /, *, base: float = 10000.0) -> Array:
+    """Positions as rotations: products of rotated queries and keys depend on their distance alone.
+
+    Su et al., RoFormer: enhanced transformer with rotary position embedding (2021), equation 34. With
+    features in two halves, feature i and feature i + features / 2 are turned together, by the angle
+    ``position * base ** (-2 i / features)``; their paper pairs neighbours, which is the same but for
+    the order of the features.
+
+    Args:
+        x: floating-point array of shape (..., n, features), `features` even.
+        positions: integers or floating-point numbers of shape (n,), or one that broadcasts to (..., n).
+        base: the larger, the slower the last features turn.
+
+    Returns:
+        An array of the shape of `x`.
+
+    Raises:
+        TypeError: if `x` is not floating-point.
+        ValueError: if the number of features is odd.
+
+    Example:
+        >>> import numpy as np
+        >>> rotary(np.asarray([[1.0, 0.0], [1.0, 0.0]]), np.asarray([0, 1])).round(4).tolist()
+        [[1.0, 0.0], [0.5403, 0.8415]]
+    """
+    check_floating("rotary", x)
+    if not x.shape or x.shape[-1] % 2:
+        raise ValueError(f"rotary: expected an even number of features, got shape {tuple(x.shape)}")
+    here = plain(x)
+    steps = astype(indices_at(here, x.shape[-1] // 2), here.dtype)
+    speeds = exp(steps * (-2.0 * log(base) / max(x.shape[-1], 1)))
+    angles = multiply(astype(plain(positions), here.dtype)[..., None], speeds)
+    return _rotate(x, cos(angles), sin(angles))

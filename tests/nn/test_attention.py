@@ -1,0 +1,119 @@
+"""Attention: masks, weights, positions, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from portnn import nn, ops, tree
+from portnn.autodiff import grad
+from portnn.nn import MultiHeadAttention, SinusoidalPositions
+from portnn.random import stream
+
+X = np.random.default_rng(0).normal(size=(2, 5, 4))
+LAYER = MultiHeadAttention(4, 2)
+PARAMS = LAYER.init(stream(0), "float64")
+
+
+def test_a_wholly_masked_row_gives_the_bias_and_no_gradient():
+    real = np.asarray([[True] * 5, [False] * 5])
+
+    def loss(p, x):
+        return ops.sum(ops.square(LAYER.apply(p, x, key_mask=real)[1:]))
+
+    params = PARAMS | {"output": PARAMS["output"] | {"bias": np.arange(4.0)}}
+    y = LAYER.apply(params, X, key_mask=real)
+    assert y[1].tolist() == [[0.0, 1.0, 2.0, 3.0]] * 5
+    g = grad(loss, argnums=(0, 1))(params, X)
+    assert not any(leaf.any() for leaf in tree.leaves((g[0]["query"], g[0]["key"], g[0]["value"], g[1])))
+
+
+def test_causal_attention_does_not_see_the_future():
+    changed = X.copy()
+    changed[:, 3:] += 1.0
+    a, b = LAYER.apply(PARAMS, X, causal=True), LAYER.apply(PARAMS, changed, causal=True)
+    np.testing.assert_array_equal(a[:, :3], b[:, :3])
+    assert (a[:, 3:] != b[:, 3:]).all()
+
+
+def test_masks_of_every_shape_say_the_same():
+    allowed = np.tri(5, dtype=bool)
+    expected = LAYER.apply(PARAMS, X, causal=True)
+    for shape in ((5, 5), (2, 5, 5), (2, 2, 5, 5)):
+        found = LAYER.apply(PARAMS, X, mask=np.broadcast_to(allowed, shape))
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_weights_are_those_that_are_used():
+    y, weights = LAYER.apply(PARAMS, X, causal=True, weights=True)
+    np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-14)
+    assert not weights[..., 0, 1:].any()
+    np.testing.assert_allclose(y, LAYER.apply(PARAMS, X, causal=True), rtol=1e-14)
+
+
+def test_rotary_products_depend_on_the_distance():
+    q, k = X[:, :1], X[:, 1:2]
+    at = [ops.rotary(a, np.asarray([i])) for a, i in ((q, 7), (k, 4), (q, 103), (k, 100))]
+    np.testing.assert_allclose(at[0] @ at[1].mT, at[2] @ at[3].mT, rtol=1e-12)
+
+
+def test_rotary_attention_tells_orders_apart():
+    layer = MultiHeadAttention(4, 2, rotary=True)
+    y = layer.apply(PARAMS, X)
+    assert not np.allclose(layer.apply(PARAMS, X[:, ::-1])[:, ::-1], y)
+    np.testing.assert_allclose(LAYER.apply(PARAMS, X[:, ::-1])[:, ::-1], LAYER.apply(PARAMS, X), rtol=1e-12)
+
+
+def test_positions_of_a_single_step():
+    layer = SinusoidalPositions(4)
+    y = layer.apply({}, X)
+    for t in range(5):
+        step = layer.apply({}, X[:, t : t + 1], positions=np.asarray([t]))
+        np.testing.assert_array_equal(step, y[:, t : t + 1])
+
+
+def test_same_on_every_backend(backend):
+    params, x = LAYER.init(stream(0)), X.astype(np.float32)
+    real = np.asarray([[True] * 5, [False] * 5])
+    expected = LAYER.apply(params, x, key_mask=real, causal=True)
+    placed = tree.map(backend.asarray, params), backend.asarray(x)
+    found = LAYER.apply(*placed, key_mask=backend.asarray(real), causal=True)
+    np.testing.assert_allclose(backend.to_numpy(found), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [MultiHeadAttention(4, 2, memory_features=3, rotary=True), SinusoidalPositions(4, 100.0)],
+    ids=str,
+)
+def test_described(layer):
+    assert nn.from_description(json.loads(json.dumps(nn.describe(layer)))) == layer
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: MultiHeadAttention(4, 3), ValueError, "heads must divide features=4"),
+        (lambda: MultiHeadAttention(3, 3, rotary=True), ValueError, "even number of features"),
+        (lambda: MultiHeadAttention(4, 0), ValueError, "heads must be at least 1"),
+        (lambda: LAYER.apply({}, X), ValueError, "parameters named query"),
+        (lambda: LAYER.apply(PARAMS, X[0]), ValueError, r"\(n, length, features\)"),
+        (lambda: LAYER.apply(PARAMS, X, X[:1]), ValueError, "memory of as many"),
+        (lambda: LAYER.apply(PARAMS, X, mask=X), TypeError, "mask must be boolean"),
+        (lambda: LAYER.apply(PARAMS, X, mask=X > 0), ValueError, r"mask of shape \(5, 5\) or"),
+        (lambda: LAYER.apply(PARAMS, X, key_mask=X[0] > 0), ValueError, r"key_mask of shape \(2, 5\)"),
+        (lambda: MultiHeadAttention(4, 2, rotary=True).apply(PARAMS, X, X), ValueError, "to itself"),
+        (lambda: SinusoidalPositions(3), ValueError, "must be even"),
+        (lambda: SinusoidalPositions(4, 1.0), ValueError, "base must be above 1"),
+        (lambda: ops.rotary(X[..., :3], np.arange(5)), ValueError, "even number"),
+        (lambda: ops.scaled_dot_product_attention(X, X, X[:, :2]), ValueError, "a value for each of 5"),
+        (lambda: ops.scaled_dot_product_attention(X, X[..., :2], X), ValueError, "expected queries"),
+        (lambda: ops.attention_weights(X, X, np.ones((5, 5))), TypeError, "mask must be boolean"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert len(str(caught.value)) < 300

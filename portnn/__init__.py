@@ -17,7 +17,7 @@ from portnn import ops  # whatever is used first, traced arrays need their opera
 from portnn._version import __version__
 
 if TYPE_CHECKING:
-    from portnn import data, losses, metrics, nn, optim, plot, random, serialize, testing, train, tree
+    from portnn import data, decode, losses, metrics, nn, optim, plot, random, serialize, testing, train, tree
     from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
     from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
     from portnn.compile import Jitted, PlanError, PlanWarning, RetraceWarning, jit
@@ -103,6 +103,7 @@ __all__ = [
     "celu",
     "checkpoint",
     "data",
+    "decode",
     "differentiable",
     "elu",
     "gelu",
@@ -159,6 +160,7 @@ _MODULES = (
     "metrics",
     "serialize",
     "data",
+    "decode",
     "testing",
     "train",
     "plot",

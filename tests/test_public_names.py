@@ -17,7 +17,7 @@ import portnn
 
 PACKAGES = [
     "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data",
-    "portnn.data.augment", "portnn.losses",
+    "portnn.data.augment", "portnn.decode", "portnn.losses",
     "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
     "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",
@@ -31,10 +31,10 @@ DOCUMENTED = [
     if name not in ("portnn.compile", "portnn.program", "portnn.tracing", "portnn.train", "portnn.serialize")
 ]
 # Names of types, which have no docstring at run time.
-TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Schedule"}
+TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Schedule", "Step"}
 # Errors, what functions make and return, and what another docstring shows.
 WITHOUT_EXAMPLE = {
-    "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError",
+    "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError", "Decoded",
     "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "Jitted", "Layer",
     "NonFiniteGradientError", "PlanError", "PlanWarning", "Primitive", "RetraceWarning",
     "SlogdetResult", "Task",

@@ -10,7 +10,7 @@ of the gradient is measured at each step.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,6 @@ import portnn as pn
 from portnn.data import load_mnist
 
 DATA = Path(__file__).parent / "data" / "mnist"
-
-
-def batches(backend: pn.Backend, x: Any, y: Any, size: int, seed: int, epoch: int) -> Iterator[Any]:
-    """The samples in an order drawn for this epoch, `size` at a time."""
-    n = x.shape[0]
-    order = backend.asarray(pn.random.stream(seed, 1, epoch).permutation(n))
-    for start in range(0, n, size):
-        rows = order[start : min(start + size, n)]
-        yield pn.ops.take(x, rows, axis=0), pn.ops.take(y, rows, axis=0)
 
 
 def train(backend: pn.Backend, model: pn.Layer, x: Any, y: Any, args: argparse.Namespace) -> Any:
@@ -39,16 +30,19 @@ def train(backend: pn.Backend, model: pn.Layer, x: Any, y: Any, args: argparse.N
     def objective(params: Any, x: Any, y: Any) -> Any:
         return pn.losses.softmax_cross_entropy(model.apply(params, x), y)
 
-    step = pn.value_and_grad(objective)
+    @pn.jit  # written down once for each size of batch, then carried out as a plan
+    def step(params: Any, state: Any, x: Any, y: Any) -> Any:
+        loss, gradient = pn.value_and_grad(objective)(params, x, y)
+        updates, state = optimizer.update(gradient, state, params)
+        return pn.optim.apply_updates(params, updates), state, loss, pn.optim.global_norm(gradient)
+
     for epoch in range(1, args.epochs + 1):
         losses, sizes = [], []
-        for images, labels in batches(backend, x, y, args.batch_size, args.seed, epoch):
-            loss, gradient = step(params, images, labels)
-            updates, state = optimizer.update(gradient, state, params)
-            params = pn.optim.apply_updates(params, updates)
+        for images, labels in pn.train.batches((x, y), args.batch_size, seed=args.seed, epoch=epoch):
+            params, state, loss, size = step(params, state, images, labels)
             # Arrays, not numbers: reading a number would make a GPU wait at each step.
             losses.append(loss)
-            sizes.append(pn.optim.global_norm(gradient))
+            sizes.append(size)
         mean_loss, mean_size = (float(pn.ops.mean(pn.ops.stack(values))) for values in (losses, sizes))
         print(f"epoch {epoch}: loss {mean_loss:.4f}, size of the gradient {mean_size:.3f}", flush=True)
     return params

@@ -1,4 +1,4 @@
-"""Reading MNIST, and the two file formats in which it is passed around; images changed at random.
+"""Reading MNIST and the two file formats it is passed around in, changing images, batches of sequences.
 
 What is read are NumPy arrays of uint8: a network turns them into floats of its own backend. `augment` works
 on images of any backend.
@@ -10,7 +10,11 @@ from portnn.data import augment
 from portnn.data._csv import read_mnist_csv
 from portnn.data._errors import DataError, DownloadError
 from portnn.data._idx import read_idx
+from portnn.data._lengths import LengthBatch, Remainder, batches_by_length, pad
 from portnn.data._mnist import load_mnist
 from portnn.data._overlay import overlay
 
-__all__ = ["DataError", "DownloadError", "augment", "load_mnist", "overlay", "read_idx", "read_mnist_csv"]
+__all__ = [
+    "DataError", "DownloadError", "LengthBatch", "Remainder", "augment", "batches_by_length", "load_mnist",
+    "overlay", "pad", "read_idx", "read_mnist_csv",
+]  # fmt: skip

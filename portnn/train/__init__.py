@@ -1,6 +1,42 @@
-"""Training: steps, epochs, and what watches over them."""
+"""Training: steps, epochs, and what watches over them.
+
+`Network.fit` trains classifiers and regressors. A model with several inputs, outputs or losses is trained
+by a loop of one's own, which is a step that `jit` plans and two `for`. Here a network of two heads learns a
+class and a number at once:
+
+    >>> import numpy as np
+    >>> import portnn as pn
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(64, 4)).astype(np.float32)
+    >>> data = {"x": x, "class": np.argmax(x[:, :3], axis=1), "sum": np.sum(x, axis=1)}
+    >>> body, head = pn.MLP([4, 16, 16], activation=pn.tanh), pn.Linear(16, 4)
+    >>> stream = pn.random.stream(0)
+    >>> params = {"body": body.init(stream), "head": head.init(stream)}
+    >>> optimizer = pn.optim.ema(pn.optim.adam(0.02), 0.9)
+    >>> state = optimizer.init(params)
+    >>> def objective(params, batch):
+    ...     y = head.apply(params["head"], pn.tanh(body.apply(params["body"], batch["x"])))
+    ...     kind = pn.losses.softmax_cross_entropy(y[:, :3], batch["class"])
+    ...     return kind + pn.losses.squared_error(y[:, 3], batch["sum"])
+    >>> @pn.jit
+    ... def step(params, state, batch):
+    ...     loss, grads = pn.value_and_grad(objective)(params, batch)
+    ...     updates, state = optimizer.update(grads, state, params)
+    ...     return pn.optim.apply_updates(params, updates), state, loss
+    >>> for epoch in range(20):
+    ...     for batch in pn.train.batches(data, 16, seed=0, epoch=epoch):
+    ...         params, state, loss = step(params, state, batch)
+    >>> float(objective(pn.optim.ema_params(state), data)) < 0.3
+    True
+
+What such loops need besides: `batches` goes through data in the order that a seed decides,
+`portnn.data.batches_by_length` through sequences in few shapes; `portnn.random.fold_in` makes the key of a
+step for layers that draw (pass it as an argument); `Progress` is a bar; `portnn.optim.loss_scale` is what to
+multiply the loss by for half precision. On a GPU, collect losses and read them once an epoch.
+"""
 
 from portnn.train import callbacks
+from portnn.train._batches import batches
 from portnn.train._epoch import Callback, Epoch
 from portnn.train._epochs import Plan, count_steps, run_epochs
 from portnn.train._guard import DivergenceError, Guard
@@ -11,5 +47,6 @@ from portnn.train._progress import Progress
 
 __all__ = [
     "Batch", "Callback", "Dataset", "DivergenceError", "Epoch", "Guard", "History", "Plan", "Progress",
-    "Snapshot", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs", "run_planned_epochs",
+    "Snapshot", "batches", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs",
+    "run_planned_epochs",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from portnn.optim import Optimizer, apply_updates, loss_scale
 from portnn.random import stream
 from portnn.train._parts import in_parts
 
-__all__ = ["Batch", "Dataset", "Snapshot", "make_step"]
+__all__ = ["Batch", "Dataset", "Snapshot", "make_step", "order_of"]
 
 _ORDER, _NOISE = 1, 2  # purposes of the random streams of a seed; 0 draws the initial parameters
 
@@ -87,7 +87,12 @@ class Dataset:
 
     def host_order(self, seed: int, epoch: int) -> Any:
         """The order of an epoch as a NumPy array."""
-        return stream(seed, _ORDER, epoch).permutation(self.size)
+        return order_of(self.size, seed, epoch)
+
+
+def order_of(n: int, seed: int, epoch: int) -> Any:
+    """The order in which an epoch goes through `n` samples, as a NumPy array."""
+    return stream(seed, _ORDER, epoch).permutation(n)
 
 
 def _part(a: Array, order: Array | None, start: int, stop: int) -> Array:

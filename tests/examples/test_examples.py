@@ -152,12 +152,3 @@ def test_backprop_by_hand_notices_a_wrong_gradient(monkeypatch):
 def test_custom_loop(backend, capsys):
     custom_loop.main([*spec(backend), "--samples", "2000", "--epochs", "2"])
     assert last_figure(capsys) >= 0.75
-
-
-def test_custom_loop_sees_every_sample_once_an_epoch():
-    backend = pn.get_backend("cpu")
-    x = np.arange(10)
-    parts = list(custom_loop.batches(backend, x, x * 2, 4, seed=0, epoch=1))
-    assert [len(part) for part, _ in parts] == [4, 4, 2]
-    assert sorted(np.concatenate([part for part, _ in parts]).tolist()) == x.tolist()
-    assert all((labels == rows * 2).all() for rows, labels in parts)

@@ -9,10 +9,12 @@ from portnn.nn import _activations
 from portnn.nn import _initializers as initializers
 from portnn.nn._activation import Activation, PReLU
 from portnn.nn._attention import MultiHeadAttention
+from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
+from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from portnn.nn._positions import SinusoidalPositions
 from portnn.nn._recurrent import GRU, LSTM, RNN
 from portnn.nn._reshaping import Flatten, Rescale
@@ -22,8 +24,8 @@ __all__ = ["describe", "from_description"]
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        GRU, LSTM, RNN, Activation, Embedding, Flatten, Linear, MultiHeadAttention, PReLU, Rescale,
-        Sequential, SinusoidalPositions,
+        GRU, LSTM, RNN, Activation, BatchNorm, Embedding, Flatten, GroupNorm, InstanceNorm, LayerNorm,
+        Linear, MultiHeadAttention, PReLU, RMSNorm, Rescale, Sequential, SinusoidalPositions,
         initializers.Constant, initializers.Normal, initializers.Orthogonal, initializers.TruncatedNormal,
         initializers.Uniform, initializers.VarianceScaling,
     )

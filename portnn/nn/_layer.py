@@ -8,7 +8,9 @@ from functools import cache
 from inspect import Parameter, signature
 from typing import Any, TypeAlias, final
 
+from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.tracing import is_kind
 
 __all__ = ["Key", "Layer", "pair", "share"]
 
@@ -129,10 +131,20 @@ class Layer(ABC):
         """
         if more or options:
             _check_further(self, more, options)
-        before = self.init_state() if state is None else state
+        before = _first_state(self, x) if state is None else state
         result = self.forward(params, before, x, *more, training=training, key=key, **options)
         y, after = pair(self, result)
         return y if state is None else (y, after)
+
+
+def _first_state(layer: Layer, x: Array) -> Tree:
+    """The state before the first batch, on the library and device of `x` and in its precision."""
+
+    def place(a: Array) -> Array:
+        same = is_kind(a, "real floating") and is_kind(x, "real floating")
+        return ops.asarray(a, like=x, dtype=x.dtype if same else None)
+
+    return tree.map(place, layer.init_state())
 
 
 def pair(layer: Layer, result: Any) -> tuple[Array, Tree]:

@@ -14,10 +14,12 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import get_backend
 from portnn.nn._activation import PReLU
 from portnn.nn._attention import MultiHeadAttention
+from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
+from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from portnn.nn._recurrent import GRU, LSTM, RNN
 from portnn.random import stream
 from portnn.tracing import is_kind
@@ -161,9 +163,18 @@ def _read_attention(layer: MultiHeadAttention, tensors: Tensors) -> tuple[Tree, 
 
 
 _NOTHING = renamed({})
+_AS_HERE = renamed({"weight": "weight", "bias": "bias"})
 _ENTRIES: dict[type[Layer], Entry] = {
     Embedding: renamed({"weight": "weight"}),
     **dict.fromkeys((GRU, LSTM, RNN), recurrent()),
+    BatchNorm: renamed(
+        {"weight": "weight", "bias": "bias"},
+        {"mean": "running_mean", "var": "running_var", "count": "num_batches_tracked"},
+    ),
+    GroupNorm: _AS_HERE,
+    InstanceNorm: _AS_HERE,
+    LayerNorm: _AS_HERE,
+    RMSNorm: _AS_HERE,
     Linear: renamed({"weight": "weight", "bias": "bias"}, turned=("weight",)),
     MultiHeadAttention: Entry(_write_attention, _read_attention),
     PReLU: renamed({"alpha": "weight"}),
@@ -217,7 +228,7 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
     for name, tensor in tensors.items():
         _check(name, tensor, expected[name])
     params, state = tree.map(_copy, _entry(layer).read(layer, tensors))
-    return params, state
+    return params, _cast_integers(state, "int32")
 
 
 def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
@@ -243,7 +254,13 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
     to_numpy = get_backend("numpy").to_numpy
     state = layer.init_state() if state is None else state
     params, state = tree.map(to_numpy, (params, state))
+    state = _cast_integers(state, "int64")
     return {name: _copy(a) for name, a in _entry(layer).write(layer, params, state).items()}
+
+
+def _cast_integers(state: Tree, dtype: str) -> Tree:
+    """Counters, which are 32 bits wide here (JAX has no others by default) and 64 there."""
+    return tree.map(lambda a: ops.astype(a, dtype) if is_kind(a, "integral") else a, state)
 
 
 def _copy(a: Array) -> Array:

@@ -22,6 +22,7 @@ from portnn.ops._arithmetic import (
     subtract,
 )  # fmt: skip
 from portnn.ops._attention import attention_weights, rotary, scaled_dot_product_attention
+from portnn.ops._batch_norm import batch_norm
 from portnn.ops._broadcasting import astype, broadcast_to, reshape, sum, where
 from portnn.ops._comparison import equal, greater, greater_equal, less, less_equal, not_equal
 from portnn.ops._creation import arange, asarray, empty, eye, from_dlpack, full, linspace, ones, zeros
@@ -81,6 +82,7 @@ from portnn.ops._rounding import (
     sign,
     trunc,
 )  # fmt: skip
+from portnn.ops._row_norms import group_norm, layer_norm, rms_norm
 from portnn.ops._searching import (
     all,
     any,
@@ -120,6 +122,7 @@ __all__ = [
     "atan2",
     "atanh",
     "attention_weights",
+    "batch_norm",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -163,6 +166,7 @@ __all__ = [
     "getitem",
     "greater",
     "greater_equal",
+    "group_norm",
     "gru_step",
     "hypot",
     "iinfo",
@@ -171,6 +175,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "layer_norm",
     "less",
     "less_equal",
     "linalg",
@@ -214,6 +219,7 @@ __all__ = [
     "repeat",
     "reshape",
     "result_type",
+    "rms_norm",
     "rnn_step",
     "roll",
     "rotary",

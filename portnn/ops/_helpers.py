@@ -57,6 +57,12 @@ def zeros_at(x: Array, shape: tuple[int, ...]) -> Array:
     return namespace(x).zeros(shape, dtype=x.dtype, device=device(x))
 
 
+def ones_at(x: Array, shape: tuple[int, ...]) -> Array:
+    """Ones of another shape in the dtype, library and device of `x`."""
+    x = plain(x)
+    return namespace(x).ones(shape, dtype=x.dtype, device=device(x))
+
+
 def indices_at(x: Array, n: int) -> Array:
     """The integers 0 to n - 1 in the library's default integer dtype, on the device of `x`."""
     x = plain(x)

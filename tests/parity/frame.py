@@ -12,8 +12,8 @@ to, and hands both to `compare` with the inputs:
 
 `compare` draws the module's parameters and statistics anew, converts them by `portnn.nn.from_torch`, and
 compares the outputs, the gradients by all inputs and by all parameters, and the running state, eager and as a
-plan. Tests skip, visibly, where PyTorch is missing, so name `torch` inside them alone; the session `tests(torch)`
-has it.
+plan. Tests skip, visibly, where PyTorch is missing, so name `torch` inside them alone. The session
+`tests(torch)` has it.
 """
 
 from __future__ import annotations

@@ -171,3 +171,20 @@ ELEMENTWISE = [
 ]  # fmt: skip
 
 TRAPS = [*FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]
+FAR = [1e4, 1e4 + 1.0, 1e4 + 3.0]  # its mean, 4/3 more, is rounded by a thousandth of the deviation
+FAR_SLOPE = [6.0 / 14.0**1.5, -9.0 / 14.0**1.5, 3.0 / 14.0**1.5]
+NORMS = [
+    trap("batch norm far from zero", lambda x: ops.batch_norm(x, eps=1e-30)[0][2, 0], [[a] for a in FAR], 5.0 / sqrt(14.0),
+         [[c] for c in FAR_SLOPE], rtol=3e-6),
+    trap("batch norm of signals far from zero", lambda x: ops.batch_norm(x, eps=1e-30)[0][0, 0, 2], [[FAR]], 5.0 / sqrt(14.0),
+         [[FAR_SLOPE]], rtol=3e-6),
+    trap("layer norm far from zero", lambda x: ops.layer_norm(x, eps=1e-30)[..., 2], FAR, 5.0 / sqrt(14.0), FAR_SLOPE, rtol=3e-6),
+    trap("batch norm of equal values", lambda x: ops.batch_norm(x)[0], [[1e4 + 1.0]] * 3, [[0.0]] * 3, [[0.0]] * 3),
+    trap("layer norm of equal values", ops.layer_norm, [1e4 + 1.0] * 3, [0.0] * 3, [0.0] * 3),
+    trap("RMS norm of zeros", lambda x: ops.rms_norm(x, eps=1e-4), [0.0, 0.0], [0.0, 0.0], [100.0, 100.0]),
+    trap("batch norm of one large mean", lambda x: nn.BatchNorm(1).apply(
+        {"weight": ops.ones_like(x), "bias": ops.zeros_like(x)}, ops.reshape(x, (1, 1)),
+        state={"mean": ops.subtract(x, 1.0), "var": ops.ones_like(x)})[0], [1e6], [[1.0 / sqrt(1.00001)]], None),
+]  # fmt: skip
+
+TRAPS = [*NORMS, *FUSED, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]

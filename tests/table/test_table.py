@@ -23,6 +23,7 @@ from tests.table import (
     rows_linalg,
     rows_losses,
     rows_nn,
+    rows_norms,
     rows_reductions,
     rows_sequences,
     rows_shapes,
@@ -45,8 +46,8 @@ from tests.table.engine import (
 )
 
 MODULES = [
-    rows_elementwise, rows_constants, rows_shapes, rows_reductions,
-    rows_linalg, rows_fft, rows_nn, rows_losses, rows_sequences,
+    rows_elementwise, rows_constants, rows_shapes, rows_reductions, rows_linalg, rows_fft, rows_nn,
+    rows_losses, rows_sequences, rows_norms,
 ]  # fmt: skip
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 ELEMENTWISE = [row for row in ROWS if row.elementwise]

@@ -90,7 +90,8 @@ def from_description(data: Any) -> Any:
     cls = _CLASSES.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise ValueError(
-            f"description: expected one of {', '.join(sorted(_CLASSES))}, got {str(kind)[:60]!r}"
+            f"description: expected the name of a layer or initialiser of portnn, got {str(kind)[:60]!r}; "
+            "a file of a newer portnn needs that version"
         )
     known = {f.name for f in fields(cls)}
     given = {name: from_description(value) for name, value in data.items() if name != "is"}

@@ -153,7 +153,7 @@ CHANGES = {
     "epochs": ({"epochs": -1}, "lacks a valid 'epochs'"),
     "steps": ({"steps": None}, "lacks a valid 'steps'"),
     "layers": ({"layers": []}, "lacks a valid 'layers'"),
-    "unknown layer": ({"layers": {"is": "Conv9"}}, "description: expected one of .* got 'Conv9'"),
+    "unknown layer": ({"layers": {"is": "Conv9"}}, "expected the name of a layer .* got 'Conv9'"),
     "unknown loss": ({"loss": {"name": "eval", "options": {}}}, "'eval' is no loss"),
     "no loss at all": ({"loss": {"name": "Task", "options": {}}}, "'Task' is no loss"),
     "loss option": ({"loss": {"name": "huber", "options": {"evil": 1}}}, "loss huber has no option 'evil'"),

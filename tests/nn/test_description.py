@@ -88,7 +88,7 @@ def test_what_is_not_portnns_own_cannot_be_described(part):
 
 GOOD = describe(Linear(3, 2))
 REFUSED = {
-    "unknown": ({"is": "Conv9"}, "expected one of .*, got 'Conv9'"),
+    "unknown": ({"is": "Conv9"}, "name of a layer or initialiser of portnn, got 'Conv9'"),
     "code": ({"is": "os.system", "command": "true"}, "got 'os.system'"),
     "builtin": ({"is": "eval"}, "got 'eval'"),
     "dunder": ({"is": "__class__"}, "got '__class__'"),
@@ -96,7 +96,7 @@ REFUSED = {
     "function with more": ({"is": "function", "name": "relu", "x": 1}, "got 'function'"),
     "no name": ({}, "got 'None'"),
     "number": ({"is": 5}, "got '5'"),
-    "list": ({"is": ["Linear"]}, "expected one of"),
+    "list": ({"is": ["Linear"]}, "expected the name of a layer"),
     "missing": ({k: v for k, v in GOOD.items() if k != "bias"}, r"missing or unknown: \['bias'\]"),
     "too much": ({**GOOD, "evil": 1}, r"Linear: expected the fields .* unknown: \['evil'\]"),
     "size": ({**GOOD, "in_features": 0}, "description of Linear: Linear: in_features must be at least 1"),
@@ -106,7 +106,7 @@ REFUSED = {
     "options": ({**describe(Activation(nn.relu)), "options": 3}, "of Activation"),
     "infinite": ({**describe(Rescale()), "scale": float("inf")}, "Rescale: .* finite"),
     "huge": ({**describe(Rescale()), "scale": 10**400}, "description of Rescale: .* too large"),
-    "long": ({"is": "x" * 10**6}, "expected one of"),
+    "long": ({"is": "x" * 10**6}, "expected the name of a layer"),
 }  # fmt: skip
 
 

@@ -170,7 +170,6 @@ ELEMENTWISE = [
     trap("root of a sum of squares", lambda x: ops.sqrt(ops.sum(ops.square(x))), [3.0, 4.0], sqrt(25.0), [0.6, 0.8]),
 ]  # fmt: skip
 
-TRAPS = [*FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]
 FAR = [1e4, 1e4 + 1.0, 1e4 + 3.0]  # its mean, 4/3 more, is rounded by a thousandth of the deviation
 FAR_SLOPE = [6.0 / 14.0**1.5, -9.0 / 14.0**1.5, 3.0 / 14.0**1.5]
 NORMS = [
@@ -187,4 +186,4 @@ NORMS = [
         state={"mean": ops.subtract(x, 1.0), "var": ops.ones_like(x)})[0], [1e6], [[1.0 / sqrt(1.00001)]], None),
 ]  # fmt: skip
 
-TRAPS = [*NORMS, *FUSED, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]
+TRAPS = [*NORMS, *FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]

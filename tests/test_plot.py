@@ -198,6 +198,11 @@ def test_without_matplotlib_the_error_says_how_to_get_it(monkeypatch: pytest.Mon
 
 
 ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: plot.images(IMAGES, ["a"]), ValueError, "captions must be one for each of 5 images, got 1"),
+    (lambda: plot.images(IMAGES[:0]), ValueError, "images is empty"),
+    (lambda: plot.images("pictures"), TypeError, "images must be an array of real numbers"),
+    (lambda: plot.predictions([1.0, 2.0], [1.0]), ValueError, "they must be equal"),
+    (lambda: plot.predictions([1.0, float("nan")], [1.0, 2.0]), ValueError, "NaN or infinity"),
     (lambda: plot.history([1.0]), TypeError, "history must map names to values per epoch, got list"),
     (
         lambda: plot.history({"lr": [1.0]}),
@@ -245,3 +250,34 @@ def test_the_error_says_what_to_do(call: Callable[[], Any], error: type[Exceptio
         call()
     assert type(caught.value) is error
     assert len(str(caught.value)) < 300
+
+
+def test_images_stand_in_a_grid_under_their_captions(backend: Any) -> None:
+    figure = plot.images(backend.asarray(IMAGES), list("abcde"), marked=[False] * 4 + [True], columns=3)
+    assert titles(figure) == list("abcde")
+    assert [axes.get_subplotspec().get_gridspec().get_geometry() for axes in figure.axes] == [(2, 3)] * 6
+    colours = [axes.title.get_color() for axes in figure.axes[:5]]
+    assert len(set(colours)) == 2
+    assert colours.index(colours[4]) == 4
+    assert [axes.images[0].get_array().sum() for axes in figure.axes[:5]] == IMAGES.sum(axis=(1, 2)).tolist()
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_images_without_captions_are_drawn_as_light_as_each_other() -> None:
+    figure = plot.images(IMAGES[:4, None], title="digits")
+    assert figure.get_suptitle() == "digits"
+    assert titles(figure) == []
+    assert {axes.images[0].get_clim() for axes in figure.axes} == {(0.0, float(IMAGES[:4].max()))}
+
+
+def test_predictions_are_drawn_against_the_truth(backend: Any) -> None:
+    true = backend.asarray([[0.0], [1.0], [2.0]], "float32")
+    predicted = backend.asarray([[0.5], [1.0], [1.0]], "float32")
+    figure = plot.predictions(true, predicted, unit="cm", title="lengths")
+    scatter, errors = figure.axes
+    assert scatter.collections[0].get_offsets().tolist() == [[0.0, 0.5], [1.0, 1.0], [2.0, 1.0]]
+    assert (scatter.get_xlabel(), scatter.get_ylabel()) == ("true (cm)", "predicted (cm)")
+    assert titles(figure) == ["3 samples, R² 0.375", "root mean squared error 0.645 cm, dotted"]
+    assert sum(bar.get_height() for bar in errors.patches) == 3
+    assert [round(float(line.get_xdata()[0]), 3) for line in errors.lines] == [0.0, -0.645, 0.645]
+    assert png(figure).startswith(b"\x89PNG")

@@ -7,7 +7,9 @@ chosen so that lightness and line style tell what colour tells, whatever a reade
 
 from portnn.plot._confusion import confusion_matrix
 from portnn.plot._history import history
+from portnn.plot._images import images
 from portnn.plot._mistakes import mistakes
+from portnn.plot._predictions import predictions
 from portnn.plot._report import digits_report
 
-__all__ = ["confusion_matrix", "digits_report", "history", "mistakes"]
+__all__ = ["confusion_matrix", "digits_report", "history", "images", "mistakes", "predictions"]

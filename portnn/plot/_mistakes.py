@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_FRAME = "#c0c0c0"  # shows where an image ends
+FRAME = "#c0c0c0"  # shows where an image ends
 
 
 def mistakes(
@@ -53,7 +53,7 @@ def mistakes(
     """
     answers = check_answers(images, y_true, probabilities, labels)
     check_number(n)
-    columns, rows = _grid(min(n, len(answers.wrong)))
+    columns, rows = grid_of(min(n, len(answers.wrong)))
     figure = new_figure(max(1.1 * columns + 0.4, 4.0), 1.28 * rows + 0.4)
     draw_mistakes(figure, answers, n)
     return figure
@@ -126,7 +126,7 @@ def draw_mistakes(canvas: Canvas, answers: Answers, n: int) -> None:
     canvas.suptitle(_headline(len(shown), len(answers.wrong), len(answers.images)), fontsize="medium")
     if not shown:
         return
-    columns, rows = _grid(len(shown))
+    columns, rows = grid_of(len(shown))
     grid = canvas.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(shown) :]:
         axes.set_axis_off()
@@ -155,7 +155,7 @@ def _draw_one(axes: Any, answers: Answers, i: int, darkest: Any) -> None:
         axes.imshow(picture)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.spines[:].set_color(_FRAME)
+    axes.spines[:].set_color(FRAME)
     told = f"{names[int(answers.y_true[i])]} → {names[int(answers.y_pred[i])]}"
     axes.set_title(f"{told}   {_percent(float(answers.sureness[i]))}", fontsize=8, pad=3)
 
@@ -166,7 +166,7 @@ def _percent(p: float) -> str:
     return ">99 %" if rounded == 100 and p < 1 else f"{rounded} %"
 
 
-def _grid(count: int) -> tuple[int, int]:
-    """Columns and rows of a grid that is about as wide as high."""
-    columns = max(1, ceil(sqrt(count)))
+def grid_of(count: int, columns: int | None = None) -> tuple[int, int]:
+    """Columns and rows of a grid; by default it is about as wide as high."""
+    columns = columns or max(1, ceil(sqrt(count)))
     return columns, max(1, ceil(count / columns))

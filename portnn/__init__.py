@@ -177,8 +177,8 @@ _MODULES = (
 )
 # The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
 _HOMES = (
-    "tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "serialize", "compile", "train",
-    "network",
+    "tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "compile", "train", "network",
+    "serialize",
 )  # fmt: skip
 
 

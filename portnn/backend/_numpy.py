@@ -40,7 +40,7 @@ def to_host(x: Array) -> Any:
     import numpy as np
 
     # numpy.ma is imported on demand: whoever holds a masked array has imported it.
-    if "numpy.ma" in sys.modules and isinstance(x, np.ma.MaskedArray):
+    if "numpy.ma.core" in sys.modules and isinstance(x, np.ma.MaskedArray):
         raise TypeError("x is a masked array, whose mask would be lost: pass x.filled(value) instead")
     return np.asarray(x)
 

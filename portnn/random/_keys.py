@@ -7,10 +7,10 @@ from operator import index
 from typing import Any
 
 import array_api_compat
-import array_api_compat.numpy
 import numpy as np
 
 from portnn._typing import Array, Namespace
+from portnn.backend import get_backend
 from portnn.random._philox import MASK, encipher, encipher_host, integers, library, words
 from portnn.tracing import ControlFlowError, TracedArray, constant, is_array, is_kind, namespace
 
@@ -185,7 +185,7 @@ def _fold(key: Array, data: Array, /) -> Array:
 
 def _place(like: Any) -> tuple[Namespace, Any]:
     if like is None:
-        return array_api_compat.numpy, None
+        return get_backend("numpy").xp, None
     if hasattr(like, "xp"):
         return like.xp, like.device
     like = like.plain if type(like) is TracedArray else like

@@ -160,7 +160,7 @@ class NumpyLoop:
         self._blas = 1 if forms else self._threads
         return NumpyPlan(
             calls, rest, [loss], owned=arrays, carried=carried, packs=packs, trusted=trusted, ranges=ranges,
-            forms=forms, team=team if forms else None, kept=True,
+            forms=forms, team=team, kept=True,
         )  # fmt: skip
 
     def _carried(self, program: Program, owned: Sequence[Value]) -> tuple[list[Value], Value]:

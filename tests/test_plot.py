@@ -201,7 +201,7 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: plot.images(IMAGES, ["a"]), ValueError, "captions must be one for each of 5 images, got 1"),
     (lambda: plot.images(IMAGES[:0]), ValueError, "images is empty"),
     (lambda: plot.images("pictures"), TypeError, "images must be an array of real numbers"),
-    (lambda: plot.predictions([1.0, 2.0], [1.0]), ValueError, "they must be equal"),
+    (lambda: plot.predictions([1.0, 2.0], [1.0]), ValueError, "y_true has 2, y_pred has 1"),
     (lambda: plot.predictions([1.0, float("nan")], [1.0, 2.0]), ValueError, "NaN or infinity"),
     (lambda: plot.history([1.0]), TypeError, "history must map names to values per epoch, got list"),
     (

@@ -29,21 +29,37 @@ from portnn.nn._activations import (
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import MLP, Sequential
+from portnn.nn._convolution import Conv1d, Conv2d
+from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
 from portnn.nn._description import describe, from_description
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Key, Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from portnn.nn._pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)  # fmt: skip
 from portnn.nn._positions import SinusoidalPositions
 from portnn.nn._recurrent import GRU, LSTM, RNN
-from portnn.nn._reshaping import Flatten, Rescale
+from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
+from portnn.nn._reshaping import Flatten, Rescale, Reshape
 from portnn.nn._torch_names import from_torch, to_torch
 
 __all__ = [
-    "GRU", "LSTM", "MLP", "RNN", "Activation", "BatchNorm", "Embedding", "Flatten", "GroupNorm",
-    "InstanceNorm", "Key", "Layer", "LayerNorm", "Linear", "MultiHeadAttention", "PReLU", "RMSNorm",
-    "Rescale", "Sequential", "SinusoidalPositions", "celu", "describe", "elu", "from_description",
-    "from_torch", "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init",
-    "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu",
-    "softmax", "softmin", "softplus", "softsign", "tanh", "to_torch",
+    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d",
+    "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Embedding", "Flatten", "GlobalAvgPool1d",
+    "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm", "InstanceNorm", "Key",
+    "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d", "MultiHeadAttention", "PReLU", "RMSNorm",
+    "Rescale", "Reshape", "Sequential", "SinusoidalPositions", "Upsample", "ZeroPad1d", "ZeroPad2d",
+    "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu", "hard_sigmoid",
+    "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid", "log_softmax", "mish",
+    "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
+    "to_torch",
 ]  # fmt: skip

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from operator import index
-from typing import SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias
 
 from portnn._typing import Array, Tree
 from portnn.tracing import is_kind
 
-__all__ = ["check_features", "check_params", "check_size"]
+__all__ = [
+    "Padding", "PerAxis", "check_channels", "check_features", "check_padding", "check_params",
+    "check_per_axis", "check_size",
+]  # fmt: skip
+
+PerAxis: TypeAlias = int | tuple[int, ...]
+"""An integer, or one for each spatial axis."""
+
+Padding: TypeAlias = str | int | tuple[int | tuple[int, ...], ...]
+"""A word, an integer, one for each spatial axis, or a pair for each."""
 
 
 def check_size(layer: str, name: str, value: SupportsIndex) -> int:
@@ -37,6 +46,50 @@ def check_features(layer: str, x: Array, features: int) -> None:
         flatten = "; put portnn.Flatten() in front of images" if len(shape) > 2 else ""
         raise ValueError(
             f"{layer}: expected an input of shape (..., {features}), got {tuple(shape)}{flatten}"
+        )
+    if not is_kind(x, "real floating"):
+        raise TypeError(
+            f"{layer}: expected a real floating-point input, got {x.dtype}; "
+            "put portnn.Rescale() in front of pixels, or convert with astype"
+        )
+
+
+def check_per_axis(layer: str, name: str, value: Any, axes: int, least: int) -> tuple[int, ...]:
+    """A hyperparameter that each spatial axis has one of: an integer for all of them or a tuple."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+    odd = [type(v).__name__ for v in values if isinstance(v, bool) or not hasattr(v, "__index__")]
+    if odd:
+        raise TypeError(f"{layer}: {name} must be an integer or a tuple of {axes}, got {odd[0]}")
+    numbers = tuple([index(v) for v in values])
+    if len(numbers) != axes or min(numbers) < least:
+        raise ValueError(
+            f"{layer}: {name} must be an integer or a tuple of {axes}, at least {least}, got {value!r:.60}"
+        )
+    return numbers
+
+
+def check_padding(layer: str, value: Any, axes: int) -> Padding:
+    """Padding: "valid", "same", or for each axis a number or a pair of them, as a tuple."""
+    if isinstance(value, str):
+        if value not in ("valid", "same"):
+            raise ValueError(f"{layer}: padding must be integers, 'valid' or 'same', got {value!r:.40}")
+        return value
+    if isinstance(value, tuple | list) and any(isinstance(v, tuple | list) for v in value):
+        if len(value) != axes or not all(isinstance(v, tuple | list) for v in value):
+            raise ValueError(f"{layer}: padding must have a pair for each of {axes} axes, got {value!r:.60}")
+        return tuple([check_per_axis(layer, "padding", v, 2, 0) for v in value])
+    return check_per_axis(layer, "padding", value, axes, 0)
+
+
+def check_channels(layer: str, x: Array, channels: int | None, axes: int) -> None:
+    """The input is a floating-point array (n, channels, *spatial); None stands for any number of channels."""
+    shape = tuple(x.shape)
+    wanted = "channels" if channels is None else str(channels)
+    if len(shape) != axes + 2 or channels not in (None, shape[1]):
+        spatial = ("length",) if axes == 1 else ("height", "width")
+        hint = f"; put portnn.Reshape({(1, *shape[1:])}) in front" if len(shape) == axes + 1 else ""
+        raise ValueError(
+            f"{layer}: expected an input of shape (n, {wanted}, {', '.join(spatial)}), got {shape}{hint}"
         )
     if not is_kind(x, "real floating"):
         raise TypeError(

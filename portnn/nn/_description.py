@@ -11,21 +11,37 @@ from portnn.nn._activation import Activation, PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
+from portnn.nn._convolution import Conv1d, Conv2d
+from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from portnn.nn._pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)  # fmt: skip
 from portnn.nn._positions import SinusoidalPositions
 from portnn.nn._recurrent import GRU, LSTM, RNN
-from portnn.nn._reshaping import Flatten, Rescale
+from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
+from portnn.nn._reshaping import Flatten, Rescale, Reshape
 
 __all__ = ["describe", "from_description"]
 
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        GRU, LSTM, RNN, Activation, BatchNorm, Embedding, Flatten, GroupNorm, InstanceNorm, LayerNorm,
-        Linear, MultiHeadAttention, PReLU, RMSNorm, Rescale, Sequential, SinusoidalPositions,
+        GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d,
+        ConvTranspose2d, Embedding, Flatten, GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d,
+        GlobalMaxPool2d, GroupNorm, InstanceNorm, LayerNorm, Linear, MaxPool1d, MaxPool2d,
+        MultiHeadAttention, PReLU, RMSNorm, Rescale, Reshape, Sequential, SinusoidalPositions, Upsample,
+        ZeroPad1d, ZeroPad2d,
         initializers.Constant, initializers.Normal, initializers.Orthogonal, initializers.TruncatedNormal,
         initializers.Uniform, initializers.VarianceScaling,
     )
@@ -92,6 +108,7 @@ def from_description(data: Any) -> Any:
         raise ValueError(
             f"description: expected the name of a layer or initialiser of portnn, got {str(kind)[:60]!r}; "
             "a file of a newer portnn needs that version"
+            f"description: expected one of portnn's own parts, such as 'Linear', got {str(kind)[:60]!r}"
         )
     known = {f.name for f in fields(cls)}
     given = {name: from_description(value) for name, value in data.items() if name != "is"}

@@ -1,17 +1,18 @@
-"""Layers that prepare the input: flattening and rescaling."""
+"""Layers that prepare the input: other shapes, other scales."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, prod
-from typing import final
+from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
+from portnn.nn._checks import check_size
 from portnn.nn._layer import Key, Layer
 from portnn.tracing import is_kind
 
-__all__ = ["Flatten", "Rescale"]
+__all__ = ["Flatten", "Rescale", "Reshape"]
 
 
 @final
@@ -34,6 +35,50 @@ class Flatten(Layer):
         if len(x.shape) == 2:
             return x, state
         return ops.reshape(x, (x.shape[0], prod(x.shape[1:]))), state
+
+
+@final
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """Each sample under another shape: images without channels (n, 28, 28) become (n, 1, 28, 28), and back.
+
+    Args:
+        shape: the shape of one sample; one length may be -1 and is worked out.
+
+    Raises:
+        TypeError: if a length is no integer.
+        ValueError: if a length is neither positive nor -1, or several are -1.
+
+    Example:
+        >>> import numpy as np
+        >>> Reshape((1, 28, 28)).apply({}, np.zeros((5, 784))).shape
+        (5, 1, 28, 28)
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        given: Any = self.shape
+        lengths = given if isinstance(given, tuple | list) else (given,)
+        shape = tuple([n if n == -1 else check_size("Reshape", "a length", n) for n in lengths])
+        if shape.count(-1) > 1:
+            raise ValueError(f"Reshape: only one length may be -1, got {shape}")
+        object.__setattr__(self, "shape", shape)
+
+    def forward(
+        self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
+    ) -> tuple[Array, Tree]:
+        """Reshape (n, ...) to (n, *shape)."""
+        if not x.shape:
+            raise ValueError("Reshape: expected an input with a batch axis, got shape ()")
+        size, known = prod(x.shape[1:]), prod([n for n in self.shape if n != -1])
+        if size != known and (-1 not in self.shape or size % known):
+            raise ValueError(
+                f"Reshape: samples of shape {tuple(x.shape[1:])} do not fit into {self.shape}: "
+                f"{size} elements, not {known}"
+            )
+        shape = tuple([size // known if n == -1 else n for n in self.shape])
+        return ops.reshape(x, (x.shape[0], *shape)), state
 
 
 @final

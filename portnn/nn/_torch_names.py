@@ -16,6 +16,8 @@ from portnn.nn._activation import PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
+from portnn.nn._convolution import Conv1d, Conv2d
+from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
@@ -173,6 +175,7 @@ _ENTRIES: dict[type[Layer], Entry] = {
     ),
     GroupNorm: _AS_HERE,
     InstanceNorm: _AS_HERE,
+    **dict.fromkeys((Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d), _AS_HERE),
     LayerNorm: _AS_HERE,
     RMSNorm: _AS_HERE,
     Linear: renamed({"weight": "weight", "bias": "bias"}, turned=("weight",)),

@@ -22,9 +22,11 @@ from portnn.ops._arithmetic import (
     subtract,
 )  # fmt: skip
 from portnn.ops._attention import attention_weights, rotary, scaled_dot_product_attention
+from portnn.ops._avg_pooling import avg_pool1d, avg_pool2d, global_avg_pool
 from portnn.ops._batch_norm import batch_norm
 from portnn.ops._broadcasting import astype, broadcast_to, reshape, sum, where
 from portnn.ops._comparison import equal, greater, greater_equal, less, less_equal, not_equal
+from portnn.ops._convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from portnn.ops._creation import arange, asarray, empty, eye, from_dlpack, full, linspace, ones, zeros
 from portnn.ops._cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
 from portnn.ops._cumulative import cumulative_prod, cumulative_sum, diff, prod
@@ -66,8 +68,10 @@ from portnn.ops._logical import (
     signbit,
 )  # fmt: skip
 from portnn.ops._manipulation import expand_dims, flip, moveaxis, permute_dims, roll, squeeze
+from portnn.ops._max_pooling import global_max_pool, max_pool1d, max_pool2d
 from portnn.ops._power import pow
 from portnn.ops._recurrent import gru_step, lstm_step, rnn_step
+from portnn.ops._resampling import pad, upsample
 from portnn.ops._rounding import (
     abs,
     ceil,
@@ -122,6 +126,8 @@ __all__ = [
     "atan2",
     "atanh",
     "attention_weights",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "bitwise_and",
     "bitwise_invert",
@@ -136,6 +142,10 @@ __all__ = [
     "clip",
     "concat",
     "conj",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "copysign",
     "cos",
     "cosh",
@@ -164,6 +174,8 @@ __all__ = [
     "full",
     "full_like",
     "getitem",
+    "global_avg_pool",
+    "global_max_pool",
     "greater",
     "greater_equal",
     "group_norm",
@@ -196,6 +208,8 @@ __all__ = [
     "matmul",
     "matrix_transpose",
     "max",
+    "max_pool1d",
+    "max_pool2d",
     "maximum",
     "mean",
     "meshgrid",
@@ -209,6 +223,7 @@ __all__ = [
     "not_equal",
     "ones",
     "ones_like",
+    "pad",
     "permute_dims",
     "positive",
     "pow",
@@ -256,6 +271,7 @@ __all__ = [
     "unique_inverse",
     "unique_values",
     "unstack",
+    "upsample",
     "var",
     "vecdot",
     "where",

@@ -9,7 +9,7 @@ from portnn.ops._arithmetic import add
 from portnn.ops._broadcasting import reshape
 from portnn.ops._correlation import correlate, spread
 from portnn.ops._manipulation import expand_dims, squeeze
-from portnn.ops._windows import Span, Windows, count, per_axis, spans
+from portnn.ops._windows import Span, Windows, per_axis, spans
 from portnn.tracing import check_floating
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
@@ -29,7 +29,8 @@ def conv1d(
     dilation: int | tuple[int] = 1,
     groups: int = 1,
 ) -> Array:
-    """Slide a kernel along signals: ``y[n, o, i] = Σ weight[o, c, a] x[n, c, stride i + dilation a - padding] + bias[o]``.
+    """Slide a kernel along signals: ``y[n, o, i] = Σ weight[o, c, a] x[n, c, stride i + dilation a -
+    padding] + bias[o]``.
 
     The kernel is not turned around, as is the custom in neural networks.
 
@@ -38,8 +39,8 @@ def conv1d(
         weight: array of shape (out_channels, channels / groups, kernel).
         bias: array of shape (out_channels,), or None.
         stride: how far apart the windows are.
-        padding: how many zeros stand in front of the signal and behind it: an integer, a tuple with a pair, "valid"
-            (none) or "same" (as many windows as elements, divided by the stride and rounded up; an
+        padding: how many zeros stand in front of the signal and behind it: an integer, a tuple with a pair,
+            "valid" (none) or "same" (as many windows as elements, divided by the stride and rounded up; an
             odd zero comes last).
         dilation: how far apart the elements of a window are.
         groups: into how many parts the channels are divided, each with outputs of its own.
@@ -81,8 +82,8 @@ def conv2d(
         weight: array of shape (out_channels, channels / groups, kernel height, kernel width).
         bias: array of shape (out_channels,), or None.
         stride: how far apart the windows are; an integer or one for each axis.
-        padding: how many zeros surround the image: an integer, one for each axis, a pair for each axis, "valid"
-            or "same".
+        padding: how many zeros surround the image: an integer, one for each axis, a pair for each axis,
+            "valid" or "same".
         dilation: how far apart the elements of a window are.
         groups: into how many parts the channels are divided, each with outputs of its own.
 
@@ -116,7 +117,7 @@ def conv_transpose1d(
     dilation: int | tuple[int] = 1,
     groups: int = 1,
 ) -> Array:
-    """The transpose of `conv1d` as a linear map, with its options: each element puts a kernel into the result.
+    """The transpose of `conv1d` as a linear map: each element puts a kernel into the result.
 
     Args:
         x: floating-point array of shape (n, channels, length).
@@ -211,7 +212,7 @@ def _check(
     outputs = w.shape[1] * groups if transposed else w.shape[0]
     if channels != given or channels % groups or outputs % groups:
         raise ValueError(
-            f"{name}: x {tuple(x.shape)} and weight {tuple(w.shape)} do not fit together with groups={groups}; "
+            f"{name}: x {tuple(x.shape)} and weight {tuple(w.shape)} do not fit with groups={groups}; "
             f"expected {'(channels, out / groups' if transposed else '(out, channels / groups'}, *kernel)"
         )
     if 0 in w.shape:
@@ -232,7 +233,8 @@ def _transposed(
     for i, (n, k) in enumerate(zip(sizes, kernel, strict=True)):
         if e[i] >= max(s[i], d[i]):
             raise ValueError(
-                f"{name}: output_padding must be less than stride or dilation, got {e[i]} with {s[i]} and {d[i]}"
+                f"{name}: output_padding must be less than stride or dilation, "
+                f"got {e[i]} with {s[i]} and {d[i]}"
             )
         length = (n - 1) * s[i] - 2 * p[i] + d[i] * (k - 1) + e[i] + 1
         if length < 1:

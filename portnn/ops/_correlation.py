@@ -1,15 +1,15 @@
 """Convolution as three linear maps, each of which is a gradient of the others.
 
 A convolutional layer computes ``y[n, o, i] = Σ w[o, c, a] x[n, c, s i + d a - p]`` over c and a (Dumoulin and
-Visin, A guide to convolution arithmetic for deep learning, 2016). It is linear in x and in w, so with ``<y, g>``
-as a function of three arrays each of these is one derivative of it:
+Visin, A guide to convolution arithmetic for deep learning, 2016). It is linear in x and in w, so with ``<y,
+g>`` as a function of three arrays each of these is one derivative of it:
 
     correlate(x, w) = y        its derivative by g
     spread(g, w)    = x̄        by x: also called transposed convolution
     overlap(x, g)   = w̄        by w
 
-The rule of each consists of the other two, so they differentiate as often as one likes. All three are one matrix
-product with the windows as rows.
+The rule of each consists of the other two, so they differentiate as often as one likes. All three are one
+matrix product with the windows as rows.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from portnn.ops._affine import over_batch
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._manipulation import permute_dims
 from portnn.ops._windows import (
-    Span,
     Windows,
     channels_first,
     channels_last,
     count,
-    interleaved,
     padded,
     rows_of,
     spaced,
@@ -64,7 +62,7 @@ def _correlated(xp: Namespace, x: Array, w: Array, windows: Windows, groups: int
 
 @primitive
 def correlate(x: Array, w: Array, b: Array | None, /, *, windows: Windows, groups: int) -> Array:
-    """Images (n, c, h, w), weight (o, c / groups, kh, kw), bias (o,) or None: (n, o, windows down, across)."""
+    """Images (n, c, h, w), weight (o, c / groups, kh, kw), bias (o,) or None: (n, o, windows)."""
     return _correlate_and_rows(x, w, b, windows=windows, groups=groups)[0]
 
 
@@ -84,9 +82,9 @@ def spread(g: Array, w: Array, /, *, windows: Windows, groups: int, size: tuple[
     """The gradient by the images (n, c, *size), from that by what `correlate` returned.
 
     With stride one it is a correlation of `g` with the kernel turned around. With stride s the elements of an
-    image fall into s phases, to each of which every s-th element of the kernel contributes: s correlations with
-    smaller kernels, done as one with s times the channels (Shi et al., Is the deconvolution layer the same as
-    a convolutional layer?, 2016).
+    image fall into s phases, to each of which every s-th element of the kernel contributes: s correlations
+    with smaller kernels, done as one with s times the channels (Shi et al., Is the deconvolution layer the
+    same as a convolutional layer?, 2016).
     """
     xp = namespace(g, w)
     n, (out, c, kh, kw) = g.shape[0], w.shape
@@ -158,9 +156,7 @@ correlate.vjp(
     lambda g, y, x, w, b, **_: match(bias_gradient(g), b),
 )
 spread.vjp(
-    lambda h, y, g, w, windows, groups, size: match(
-        correlate(h, w, None, windows=windows, groups=groups), g
-    ),
+    lambda h, y, g, w, windows, groups, size: match(correlate(h, w, None, windows=windows, groups=groups), g),
     lambda h, y, g, w, windows, groups, size: match(overlap(h, g, windows=windows, groups=groups), w),
 )
 overlap.vjp(

@@ -61,8 +61,8 @@ def upsample(
         scale: how many times as many; an integer or one for each axis.
         mode: "nearest" repeats elements; "linear" (which may be called "bilinear" for images) lays straight
             lines between them.
-        align_corners: for lines: whether the first and the last elements keep their places at the ends. Else an
-            element is a cell of which the middle counts, and the outermost values go on to the edge.
+        align_corners: for lines: whether the first and the last elements keep their places at the ends.
+            Else an element is a cell of which the middle counts, and the outermost values go on to the edge.
 
     Returns:
         An array of the same number of axes.

@@ -1,12 +1,12 @@
 """Windows that slide over images: their geometry, and how their contents are laid out for a product.
 
-Along each axis windows are described by five integers, ``(kernel, stride, dilation, before, after)``: how many
-elements a window has, how far apart windows are, how far apart the elements of one are, and how many
+Along each axis windows are described by five integers, ``(kernel, stride, dilation, before, after)``: how
+many elements a window has, how far apart windows are, how far apart the elements of one are, and how many
 zeros are put in front of the axis and behind it. A one-dimensional signal is an image of height one.
 
 Inside the functions that use these, images lie with the channels last: a window is then made of runs of
-consecutive elements, and a matrix product takes it as a row. What comes out is a view with the channels in their
-place, so that from layer to layer nothing has to be laid out again.
+consecutive elements, and a matrix product takes it as a row. What comes out is a view with the channels in
+their place, so that from layer to layer nothing has to be laid out again.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def _named(
 def _given(function: str, padding: Any, axes: int) -> list[tuple[int, int]]:
     if isinstance(padding, tuple | list) and any(isinstance(p, tuple | list) for p in padding):
         if len(padding) != axes:
-            raise ValueError(f"{function}: padding must have a pair for each of {axes} axes, got {padding!r:.60}")
+            raise ValueError(
+                f"{function}: padding must have a pair for each of {axes} axes, got {padding!r:.60}"
+            )
         pairs = [per_axis(function, "padding", p, 2, 0) for p in padding]
         return [(pair[0], pair[1]) for pair in pairs]
     return [(p, p) for p in per_axis(function, "padding", padding, axes, 0)]
@@ -139,7 +141,7 @@ def channels_first(xp: Namespace, x: Array) -> Array:
 def padded(xp: Namespace, x: Array, axis: int, before: int, after: int, fill: float = 0.0) -> Array:
     """`fill` in front of an axis and behind it; negative numbers cut off."""
     if before < 0 or after < 0:
-        x = x[(*[slice(None)] * axis, slice(max(-before, 0), x.shape[axis] - max(-after, 0)))]
+        x = x[(*[slice(None)] * axis, slice(max(-before, 0), x.shape[axis] - max(-after, 0)), ...)]
 
     def part(n: int) -> list[Array]:
         shape = (*x.shape[:axis], n, *x.shape[axis + 1 :])
@@ -149,9 +151,9 @@ def padded(xp: Namespace, x: Array, axis: int, before: int, after: int, fill: fl
     return xp.concat(parts, axis=axis) if len(parts) > 1 else x
 
 
-def steps(axis: int, start: int, n: int, step: int) -> tuple[slice, ...]:
+def steps(axis: int, start: int, n: int, step: int) -> tuple[Any, ...]:
     """The index of `n` elements along an axis, `step` apart."""
-    return (*[slice(None)] * axis, slice(start, start + (n - 1) * step + 1, step))
+    return (*[slice(None)] * axis, slice(start, start + (n - 1) * step + 1, step), ...)
 
 
 def rows_of(xp: Namespace, x: Array, windows: Windows) -> Array:
@@ -162,7 +164,7 @@ def rows_of(xp: Namespace, x: Array, windows: Windows) -> Array:
     if windows == ((1, 1, 1, 0, 0), (1, 1, 1, 0, 0)):
         n, c, h, w = x.shape
         return xp.reshape(xp.permute_dims(x, (0, 2, 3, 1)), (n * h * w, c))
-    return (_columns(xp, x, windows) if x.shape[1] <= FEW else _rows(xp, x, windows))
+    return _columns(xp, x, windows) if x.shape[1] <= FEW else _rows(xp, x, windows)
 
 
 def _rows(xp: Namespace, x: Array, windows: Windows) -> Array:

@@ -185,5 +185,18 @@ NORMS = [
         {"weight": ops.ones_like(x), "bias": ops.zeros_like(x)}, ops.reshape(x, (1, 1)),
         state={"mean": ops.subtract(x, 1.0), "var": ops.ones_like(x)})[0], [1e6], [[1.0 / sqrt(1.00001)]], None),
 ]  # fmt: skip
+POOLS = [
+    trap("max pooling with ties", lambda x: ops.max_pool2d(x, 2), [[[[1.0, 3.0], [3.0, 3.0]]]], [[[[3.0]]]],
+         [[[[0.0, 1.0], [0.0, 0.0]]]]),
+    trap("max pooling of negative numbers at the edge", lambda x: ops.max_pool1d(x, 2, padding=1), [[[-5.0, -7.0]]],
+         [[[-5.0, -7.0]]], [[[1.0, 1.0]]]),
+    trap("global max pooling with ties", ops.global_max_pool, [[[2.0, 2.0, 1.0]]], [[2.0]], [[[1.0, 0.0, 0.0]]]),
+    trap("max pooling with infinity", lambda x: ops.max_pool1d(x, 2), [[[inf, 1.0, -inf, -inf]]], [[[inf, -inf]]],
+         [[[1.0, 0.0, 1.0, 0.0]]]),
+    trap("mean of what is inside", lambda x: ops.avg_pool1d(x, 2, padding=1, count_include_pad=False), [[[4.0, 8.0]]],
+         [[[4.0, 8.0]]], [[[1.0, 1.0]]]),
+    trap("repeating infinity", lambda x: ops.upsample(x, 2), [[[inf, 0.0]]], [[[inf, inf, 0.0, 0.0]]],
+         [[[2.0, 2.0]]]),
+]  # fmt: skip
 
-TRAPS = [*NORMS, *FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]
+TRAPS = [*POOLS, *NORMS, *FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]

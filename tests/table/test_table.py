@@ -20,6 +20,7 @@ from tests.table import (
     rows_constants,
     rows_elementwise,
     rows_fft,
+    rows_images,
     rows_linalg,
     rows_losses,
     rows_nn,
@@ -47,7 +48,7 @@ from tests.table.engine import (
 
 MODULES = [
     rows_elementwise, rows_constants, rows_shapes, rows_reductions, rows_linalg, rows_fft, rows_nn,
-    rows_losses, rows_sequences, rows_norms,
+    rows_losses, rows_sequences, rows_norms, rows_images,
 ]  # fmt: skip
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 ELEMENTWISE = [row for row in ROWS if row.elementwise]

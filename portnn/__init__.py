@@ -13,7 +13,7 @@ other library that follows the standard:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from portnn import ops  # whatever is used first, traced arrays need their operators
+from portnn import _late, ops  # whatever is used first, traced arrays need their operators
 from portnn._version import __version__
 
 if TYPE_CHECKING:
@@ -201,13 +201,7 @@ _HOMES = (
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"portnn.{name}")
-    if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"portnn.{home}")
-            if name in module.__all__:
-                globals()[name] = value = getattr(module, name)
-                return value
-    raise AttributeError(f"module 'portnn' has no attribute {name!r}")
+    return _late.look_up(__name__, name, __all__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -1,56 +1,62 @@
 """What networks are made of: layers, activations and initialisers."""
 
-from portnn.nn import init
-from portnn.nn._activation import Activation, PReLU
-from portnn.nn._activations import (
-    celu,
-    elu,
-    gelu,
-    glu,
-    hard_sigmoid,
-    hard_swish,
-    hard_tanh,
-    identity,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    mish,
-    prelu,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softmin,
-    softplus,
-    softsign,
-    tanh,
-)  # fmt: skip
-from portnn.nn._attention import MultiHeadAttention
-from portnn.nn._batch_norm import BatchNorm
-from portnn.nn._containers import MLP, Sequential
-from portnn.nn._convolution import Conv1d, Conv2d
-from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
-from portnn.nn._description import describe, from_description
-from portnn.nn._embedding import Embedding
-from portnn.nn._layer import Key, Layer
-from portnn.nn._linear import Linear
-from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from portnn.nn._pooling import (
-    AvgPool1d,
-    AvgPool2d,
-    GlobalAvgPool1d,
-    GlobalAvgPool2d,
-    GlobalMaxPool1d,
-    GlobalMaxPool2d,
-    MaxPool1d,
-    MaxPool2d,
-)  # fmt: skip
-from portnn.nn._positions import SinusoidalPositions
-from portnn.nn._recurrent import GRU, LSTM, RNN
-from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
-from portnn.nn._reshaping import Flatten, Rescale, Reshape
-from portnn.nn._torch_names import from_torch, to_torch
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from portnn import _late
+
+if TYPE_CHECKING:
+    from portnn.nn import init
+    from portnn.nn._activation import Activation, PReLU
+    from portnn.nn._activations import (
+        celu,
+        elu,
+        gelu,
+        glu,
+        hard_sigmoid,
+        hard_swish,
+        hard_tanh,
+        identity,
+        leaky_relu,
+        log_sigmoid,
+        log_softmax,
+        mish,
+        prelu,
+        relu,
+        selu,
+        sigmoid,
+        silu,
+        softmax,
+        softmin,
+        softplus,
+        softsign,
+        tanh,
+    )  # fmt: skip
+    from portnn.nn._attention import MultiHeadAttention
+    from portnn.nn._batch_norm import BatchNorm
+    from portnn.nn._containers import MLP, Sequential
+    from portnn.nn._convolution import Conv1d, Conv2d
+    from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
+    from portnn.nn._description import describe, from_description
+    from portnn.nn._embedding import Embedding
+    from portnn.nn._layer import Key, Layer
+    from portnn.nn._linear import Linear
+    from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+    from portnn.nn._pooling import (
+        AvgPool1d,
+        AvgPool2d,
+        GlobalAvgPool1d,
+        GlobalAvgPool2d,
+        GlobalMaxPool1d,
+        GlobalMaxPool2d,
+        MaxPool1d,
+        MaxPool2d,
+    )  # fmt: skip
+    from portnn.nn._positions import SinusoidalPositions
+    from portnn.nn._recurrent import GRU, LSTM, RNN
+    from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
+    from portnn.nn._reshaping import Flatten, Rescale, Reshape
+    from portnn.nn._torch_names import from_torch, to_torch
 
 __all__ = [
     "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d",
@@ -63,3 +69,20 @@ __all__ = [
     "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
     "to_torch",
 ]  # fmt: skip
+
+# A layer is imported when it is first used: few networks have them all.
+_HOMES = (
+    "_layer", "_linear", "_activations", "_activation", "_containers", "_reshaping", "_convolution",
+    "_pooling", "_resampling", "_batch_norm", "_normalization", "_embedding", "_recurrent", "_attention",
+    "_positions", "_convolution_transposed", "_description", "_torch_names",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "init":
+        return import_module("portnn.nn.init")
+    return _late.look_up(__name__, name, __all__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -35,7 +35,9 @@ step for layers that draw (pass it as an argument); `Progress` is a bar; `portnn
 multiply the loss by for half precision. On a GPU, collect losses and read them once an epoch.
 """
 
-from portnn.train import callbacks
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from portnn.train._batches import batches
 from portnn.train._epoch import Callback, Epoch
 from portnn.train._epochs import Plan, count_steps, run_epochs
@@ -45,8 +47,17 @@ from portnn.train._loop import Batch, Dataset, Snapshot, make_step
 from portnn.train._planned import plan_training, run_planned_epochs
 from portnn.train._progress import Progress
 
+if TYPE_CHECKING:
+    from portnn.train import callbacks
+
 __all__ = [
     "Batch", "Callback", "Dataset", "DivergenceError", "Epoch", "Guard", "History", "Plan", "Progress",
     "Snapshot", "batches", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs",
     "run_planned_epochs",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "callbacks":  # not every training has some
+        return import_module("portnn.train.callbacks")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -57,24 +57,30 @@ if TYPE_CHECKING:
     from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
     from portnn.nn._reshaping import Flatten, Rescale, Reshape
     from portnn.nn._torch_names import from_torch, to_torch
+    from portnn.nn._transformer import (
+        TransformerDecoder,
+        TransformerDecoderLayer,
+        TransformerEncoder,
+        TransformerEncoderLayer,
+    )
 
 __all__ = [
-    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d",
-    "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Embedding", "Flatten", "GlobalAvgPool1d",
-    "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm", "InstanceNorm", "Key",
-    "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d", "MultiHeadAttention", "PReLU", "RMSNorm",
-    "Rescale", "Reshape", "Sequential", "SinusoidalPositions", "Upsample", "ZeroPad1d", "ZeroPad2d",
-    "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu", "hard_sigmoid",
-    "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid", "log_softmax", "mish",
-    "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
-    "to_torch",
+    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d", "Conv2d",
+    "ConvTranspose1d", "ConvTranspose2d", "Embedding", "Flatten", "GlobalAvgPool1d", "GlobalAvgPool2d",
+    "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm", "InstanceNorm", "Key", "Layer", "LayerNorm",
+    "Linear", "MaxPool1d", "MaxPool2d", "MultiHeadAttention", "PReLU", "RMSNorm", "Rescale", "Reshape",
+    "Sequential", "SinusoidalPositions", "TransformerDecoder", "TransformerDecoderLayer",
+    "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "ZeroPad1d", "ZeroPad2d", "celu",
+    "describe", "elu", "from_description", "from_torch", "gelu", "glu", "hard_sigmoid", "hard_swish",
+    "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu",
+    "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh", "to_torch",
 ]  # fmt: skip
 
 # A layer is imported when it is first used: few networks have them all.
 _HOMES = (
     "_layer", "_linear", "_activations", "_activation", "_containers", "_reshaping", "_convolution",
     "_pooling", "_resampling", "_batch_norm", "_normalization", "_embedding", "_recurrent", "_attention",
-    "_positions", "_convolution_transposed", "_description", "_torch_names",
+    "_positions", "_transformer", "_convolution_transposed", "_description", "_torch_names",
 )  # fmt: skip
 
 

@@ -31,6 +31,12 @@ from portnn.nn._positions import SinusoidalPositions
 from portnn.nn._recurrent import GRU, LSTM, RNN
 from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
 from portnn.nn._reshaping import Flatten, Rescale, Reshape
+from portnn.nn._transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = ["describe", "from_description"]
 
@@ -40,8 +46,9 @@ _CLASSES: dict[str, type] = {
         GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d,
         ConvTranspose2d, Embedding, Flatten, GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d,
         GlobalMaxPool2d, GroupNorm, InstanceNorm, LayerNorm, Linear, MaxPool1d, MaxPool2d,
-        MultiHeadAttention, PReLU, RMSNorm, Rescale, Reshape, Sequential, SinusoidalPositions, Upsample,
-        ZeroPad1d, ZeroPad2d,
+        MultiHeadAttention, PReLU, RMSNorm, Rescale, Reshape, Sequential, SinusoidalPositions,
+        TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+        Upsample, ZeroPad1d, ZeroPad2d,
         initializers.Constant, initializers.Normal, initializers.Orthogonal, initializers.TruncatedNormal,
         initializers.Uniform, initializers.VarianceScaling,
     )

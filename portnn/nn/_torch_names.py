@@ -23,6 +23,12 @@ from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from portnn.nn._recurrent import GRU, LSTM, RNN
+from portnn.nn._transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from portnn.random import stream
 from portnn.tracing import is_kind
 
@@ -181,6 +187,10 @@ _ENTRIES: dict[type[Layer], Entry] = {
     Linear: renamed({"weight": "weight", "bias": "bias"}, turned=("weight",)),
     MultiHeadAttention: Entry(_write_attention, _read_attention),
     PReLU: renamed({"alpha": "weight"}),
+    **dict.fromkeys(
+        (TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer),
+        nested(lambda layer: layer.parts()),
+    ),
     Sequential: nested(indexed),
 }
 

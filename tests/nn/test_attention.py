@@ -9,7 +9,14 @@ import pytest
 
 from portnn import nn, ops, tree
 from portnn.autodiff import grad
-from portnn.nn import MultiHeadAttention, SinusoidalPositions
+from portnn.nn import (
+    MultiHeadAttention,
+    SinusoidalPositions,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from portnn.random import stream
 
 X = np.random.default_rng(0).normal(size=(2, 5, 4))
@@ -83,10 +90,34 @@ def test_same_on_every_backend(backend):
     np.testing.assert_allclose(backend.to_numpy(found), expected, rtol=1e-5, atol=1e-6)
 
 
+ENCODER = TransformerEncoder(TransformerEncoderLayer(4, 2, rotary=True), 2)
+DECODER = TransformerDecoder(TransformerDecoderLayer(4, 2, 3, activation=nn.gelu, norm_first=False), 2)
+
+
+def test_padding_plays_no_part_in_an_encoder():
+    params, real = ENCODER.init(stream(0), "float64"), np.arange(5) < np.asarray([[5], [3]])
+    y = ENCODER.apply(params, X, key_mask=real)
+    alone = ENCODER.apply(params, X[1:, :3])
+    np.testing.assert_allclose(y[1, :3], alone[0], rtol=1e-12)
+
+
+def test_a_decoder_does_not_see_the_future():
+    params = DECODER.init(stream(0), "float64")
+    y = DECODER.apply(params, X, X)
+    np.testing.assert_allclose(DECODER.apply(params, X[:, :3], X), y[:, :3], rtol=1e-12)
+
+
+def test_layers_of_a_stack_have_parameters_of_their_own():
+    first, second = ENCODER.init(stream(0))["layers"]
+    assert (first["linear1"]["weight"] != second["linear1"]["weight"]).all()
+    assert set(ENCODER.init(stream(0))) == {"layers", "norm"}
+    assert set(DECODER.init(stream(0))) == {"layers"}
+
+
 @pytest.mark.parametrize(
     "layer",
-    [MultiHeadAttention(4, 2, memory_features=3, rotary=True), SinusoidalPositions(4, 100.0)],
-    ids=str,
+    [MultiHeadAttention(4, 2, memory_features=3), SinusoidalPositions(4, 100.0), ENCODER, DECODER],
+    ids=lambda layer: type(layer).__name__,
 )
 def test_described(layer):
     assert nn.from_description(json.loads(json.dumps(nn.describe(layer)))) == layer
@@ -105,6 +136,16 @@ def test_described(layer):
         (lambda: LAYER.apply(PARAMS, X, mask=X > 0), ValueError, r"mask of shape \(5, 5\) or"),
         (lambda: LAYER.apply(PARAMS, X, key_mask=X[0] > 0), ValueError, r"key_mask of shape \(2, 5\)"),
         (lambda: MultiHeadAttention(4, 2, rotary=True).apply(PARAMS, X, X), ValueError, "to itself"),
+        (lambda: TransformerEncoderLayer(4, 3), ValueError, "heads must divide"),
+        (
+            lambda: TransformerEncoderLayer(4, 2, activation="relu"),
+            TypeError,
+            "activation must be a function",
+        ),
+        (lambda: TransformerEncoder(DECODER.layer, 2), TypeError, "must be a TransformerEncoderLayer"),
+        (lambda: TransformerDecoder(DECODER.layer, 0), ValueError, "num_layers must be at least 1"),
+        (lambda: ENCODER.apply({}, X), ValueError, "parameters named layers, norm"),
+        (lambda: ENCODER.apply(ENCODER.init(stream(0)), X, X), TypeError, "further input"),
         (lambda: SinusoidalPositions(3), ValueError, "must be even"),
         (lambda: SinusoidalPositions(4, 1.0), ValueError, "base must be above 1"),
         (lambda: ops.rotary(X[..., :3], np.arange(5)), ValueError, "even number"),

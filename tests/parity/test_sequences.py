@@ -105,3 +105,53 @@ def test_multi_head_attention(rng):
         options=options,
         call=attend(options.get("mask"), options.get("key_mask"), causal),
     )
+
+
+def blocks(rng: np.random.Generator) -> tuple[tuple[int, int, int], dict[str, Any], dict[str, Any]]:
+    """Sizes and options of a transformer's layers, here and there."""
+    heads, size, hidden = rng.integers(1, 4, 3).tolist()
+    first, bias, gelu = rng.integers(0, 2, 3).astype(bool).tolist()
+    mine = {"norm_first": first, "bias": bias, "activation": nn.gelu if gelu else nn.relu}
+    theirs = {"norm_first": first, "bias": bias, "activation": "gelu" if gelu else "relu"}
+    sizes = (heads * (size + 1), heads, hidden)
+    return sizes, mine, {"dropout": 0.0, "batch_first": True, "dim_feedforward": hidden, **theirs}
+
+
+@cases(4)
+def test_transformer_encoder(rng):
+    sizes, mine, theirs = blocks(rng)
+    n, time, layers = rng.integers(1, 4, 3).tolist()
+    x, real = rng.normal(size=(n, time, sizes[0])), rng.uniform(size=(n, time)) < 0.7
+    real[:, 0] = True
+    module = torch.nn.TransformerEncoderLayer(*sizes[:2], **theirs)
+
+    def call(module: Any, x: Any) -> Any:
+        return module(x, src_key_padding_mask=~torch.asarray(real))
+
+    layer = nn.TransformerEncoderLayer(*sizes, **mine)
+    options: dict[str, Any] = {"options": {"key_mask": real}, "call": call}
+    compare(layer, module, x, **options)
+    stack = torch.nn.TransformerEncoder(
+        module, layers, norm=torch.nn.LayerNorm(sizes[0], bias=mine["bias"]), enable_nested_tensor=False
+    )
+    compare(nn.TransformerEncoder(layer, layers, True), stack, x, **options)
+
+
+@cases(4)
+def test_transformer_decoder(rng):
+    sizes, mine, theirs = blocks(rng)
+    n, time, length, layers = rng.integers(1, 4, 4).tolist()
+    x, memory = (rng.normal(size=(n, t, sizes[0])) for t in (time, length))
+    real = rng.uniform(size=(n, length)) < 0.7
+    real[:, 0] = True
+
+    def call(module: Any, x: Any, memory: Any) -> Any:
+        past = torch.ones(time, time, dtype=torch.bool).tril()
+        return module(x, memory, tgt_mask=~past, memory_key_padding_mask=~torch.asarray(real))
+
+    layer = nn.TransformerDecoderLayer(*sizes, **mine)
+    module = torch.nn.TransformerDecoderLayer(*sizes[:2], **theirs)
+    options: dict[str, Any] = {"options": {"memory_mask": real}, "call": call}
+    compare(layer, module, x, memory, **options)
+    stack = torch.nn.TransformerDecoder(module, layers)
+    compare(nn.TransformerDecoder(layer, layers, False), stack, x, memory, **options)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from portnn import nn, ops
+from portnn import nn, ops, tree
 from tests.table.engine import Row, between, fixed, normal
 from tests.table.rows_nn import layer, tree_of
 
@@ -173,4 +173,51 @@ LAYERS = [
           lambda p, x: through(lstm_step, p[1], through(lstm_step, p[0], x, (2,))[0], (2,))[0]),
 ]  # fmt: skip
 
-ROWS = [*STEPS, *ATTENTION, *LAYERS]
+
+def norm(p: Any, x: np.ndarray) -> np.ndarray:
+    """Mean 0 and variance 1, scaled."""
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * p["weight"]
+
+
+def one_head(p: Any, x: np.ndarray, memory: np.ndarray, mask: Any = True) -> np.ndarray:
+    """Attention with weights and without biases."""
+    q, k, v = (a @ p[name]["weight"] for name, a in zip(p, (x, memory, memory), strict=False))
+    return attention(q, k, v, mask) @ p["output"]["weight"]
+
+
+def encoder(p: Any, x: np.ndarray, mask: Any = True) -> np.ndarray:
+    """A layer with its norms first."""
+    x = x + one_head(p["self_attn"], norm(p["norm1"], x), norm(p["norm1"], x), mask)
+    return x + np.tanh(norm(p["norm2"], x) @ p["linear1"]["weight"]) @ p["linear2"]["weight"]
+
+
+def decoder(p: Any, x: np.ndarray, memory: np.ndarray, real: Any = True) -> np.ndarray:
+    """A layer with its norms last; attention to the past only."""
+    x = norm(p["norm1"], x + one_head(p["self_attn"], x, x, np.tri(x.shape[1], dtype=bool)))
+    x = norm(p["norm2"], x + one_head(p["multihead_attn"], x, memory, real))
+    return norm(p["norm3"], x + np.tanh(x @ p["linear1"]["weight"]) @ p["linear2"]["weight"])
+
+
+def drawn(of: Any) -> Callable[[np.random.Generator], Any]:
+    """Parameters of a layer's own shapes."""
+    return lambda rng: tree.map(lambda a: rng.normal(size=a.shape) / 2, of.init(np.random.default_rng(0)))
+
+
+BLOCK = {"activation": nn.tanh, "bias": False}
+ENCODER = nn.TransformerEncoderLayer(3, 1, 2, **BLOCK)
+DECODER = nn.TransformerDecoderLayer(3, 1, 2, norm_first=False, **BLOCK)
+STACKS = nn.TransformerEncoder(ENCODER, 1), nn.TransformerDecoder(DECODER, 1)
+Y, MEMORY = normal(1, 2, 3), normal(1, 3, 3)
+BLOCKS = [
+    Row("nn.TransformerEncoderLayer", lambda p, x: ENCODER.apply(p, x, causal=True), (drawn(ENCODER), Y),
+        lambda p, x: encoder(p, x, np.tri(2, dtype=bool))),
+    Row("nn.TransformerDecoderLayer", lambda p, x, m, real: DECODER.apply(p, x, m, memory_mask=real),
+        (drawn(DECODER), Y, MEMORY, REAL), lambda p, x, m, real: decoder(p, x, m, real[:, None])),
+    Row("nn.TransformerEncoder", STACKS[0].apply, (drawn(STACKS[0]), Y),
+        lambda p, x: norm(p["norm"], encoder(p["layers"][0], x))),
+    Row("nn.TransformerDecoder", STACKS[1].apply, (drawn(STACKS[1]), Y, MEMORY),
+        lambda p, x, m: decoder(p["layers"][0], x, m)),
+]  # fmt: skip
+
+ROWS = [*STEPS, *ATTENTION, *LAYERS, *BLOCKS]

@@ -19,12 +19,14 @@ def loop_or_reason(
     measure: Any,
     threads: int | None,
     precision: Precision,
+    *,
+    numbered: bool,
 ) -> Loop | str:
     """The training as a plan, or why there is none: without plans for its library, or with a warning."""
     if not has_loops(data.backend.xp):
         return f"eager: there are no plans for {data.backend.name}"
     try:
-        return plan_training(step, start, data, plan, measure, threads, precision)
+        return plan_training(step, start, data, plan, measure, threads, precision, numbered=numbered)
     except (TypeError, AttributeError) as error:  # what cannot be written down; if it is a mistake, it shows
         why = str(error)[:220]
         warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=3)

@@ -130,11 +130,10 @@ class Trainable(Model):
             bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
             step = self._step(optimizer, moments, index(accumulate))
             start = Snapshot(self.params, self.state, moments)
-            loop = (
-                loop_or_reason(step, start, data, plan, self._measure(), threads, precision)
-                if compile
-                else "eager: compile=False"
-            )
+            loop: Loop | str = "eager: compile=False"
+            if compile:
+                measure, numbered = self._measure(), self.layer.draws
+                loop = loop_or_reason(step, start, data, plan, measure, threads, precision, numbered=numbered)
             if not isinstance(loop, str):
                 stack.enter_context(loop.limits())
             for number, logs in enumerate(self._train(step, start, data, plan, optimizer, bar, loop), 1):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from portnn.nn._convolution import Conv1d, Conv2d
     from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
     from portnn.nn._description import describe, from_description
+    from portnn.nn._dropout import Dropout, Dropout1d, Dropout2d
     from portnn.nn._embedding import Embedding
     from portnn.nn._layer import Key, Layer
     from portnn.nn._linear import Linear
@@ -65,22 +66,23 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d", "Conv2d",
-    "ConvTranspose1d", "ConvTranspose2d", "Embedding", "Flatten", "GlobalAvgPool1d", "GlobalAvgPool2d",
-    "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm", "InstanceNorm", "Key", "Layer", "LayerNorm",
-    "Linear", "MaxPool1d", "MaxPool2d", "MultiHeadAttention", "PReLU", "RMSNorm", "Rescale", "Reshape",
-    "Sequential", "SinusoidalPositions", "TransformerDecoder", "TransformerDecoderLayer",
-    "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "ZeroPad1d", "ZeroPad2d", "celu",
-    "describe", "elu", "from_description", "from_torch", "gelu", "glu", "hard_sigmoid", "hard_swish",
-    "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "prelu", "relu",
-    "selu", "sigmoid", "silu", "softmax", "softmin", "softplus", "softsign", "tanh", "to_torch",
+    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d",
+    "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Dropout1d", "Dropout2d", "Embedding",
+    "Flatten", "GlobalAvgPool1d", "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm",
+    "InstanceNorm", "Key", "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d",
+    "MultiHeadAttention", "PReLU", "RMSNorm", "Rescale", "Reshape", "Sequential", "SinusoidalPositions",
+    "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
+    "Upsample", "ZeroPad1d", "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch",
+    "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu",
+    "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax",
+    "softmin", "softplus", "softsign", "tanh", "to_torch",
 ]  # fmt: skip
 
 # A layer is imported when it is first used: few networks have them all.
 _HOMES = (
     "_layer", "_linear", "_activations", "_activation", "_containers", "_reshaping", "_convolution",
-    "_pooling", "_resampling", "_batch_norm", "_normalization", "_embedding", "_recurrent", "_attention",
-    "_positions", "_transformer", "_convolution_transposed", "_description", "_torch_names",
+    "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent",
+    "_attention", "_positions", "_transformer", "_convolution_transposed", "_description", "_torch_names",
 )  # fmt: skip
 
 

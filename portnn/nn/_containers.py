@@ -11,7 +11,7 @@ from typing import Any, final
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
-from portnn.nn._layer import Key, Layer, pair, share
+from portnn.nn._layer import Key, Layer, keys_of, pair, share
 from portnn.nn._linear import Linear
 
 __all__ = ["MLP", "Sequential", "as_layer"]
@@ -94,9 +94,8 @@ class Sequential(Layer):
                 f"Sequential: expected parameters for {len(self.layers)} layers, a tuple as init makes it, "
                 f"got {found}"
             )
-        states = []
-        for i, (layer, p, before) in enumerate(zip(self.layers, params, state, strict=True)):
-            own = None if key is None else (*key, i)
+        states, keys = [], keys_of(key, self.layers)
+        for layer, p, before, own in zip(self.layers, params, state, keys, strict=True):
             inputs, named = share(layer, more, options)
             x, after = pair(layer, layer.forward(p, before, x, *inputs, training=training, key=own, **named))
             states.append(after)

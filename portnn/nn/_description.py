@@ -13,6 +13,7 @@ from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
+from portnn.nn._dropout import Dropout, Dropout1d, Dropout2d
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
@@ -44,11 +45,11 @@ _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d,
-        ConvTranspose2d, Embedding, Flatten, GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d,
-        GlobalMaxPool2d, GroupNorm, InstanceNorm, LayerNorm, Linear, MaxPool1d, MaxPool2d,
-        MultiHeadAttention, PReLU, RMSNorm, Rescale, Reshape, Sequential, SinusoidalPositions,
-        TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
-        Upsample, ZeroPad1d, ZeroPad2d,
+        ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Embedding, Flatten, GlobalAvgPool1d,
+        GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d, GroupNorm, InstanceNorm, LayerNorm, Linear,
+        MaxPool1d, MaxPool2d, MultiHeadAttention, PReLU, RMSNorm, Rescale, Reshape, Sequential,
+        SinusoidalPositions, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
+        TransformerEncoderLayer, Upsample, ZeroPad1d, ZeroPad2d,
         initializers.Constant, initializers.Normal, initializers.Orthogonal, initializers.TruncatedNormal,
         initializers.Uniform, initializers.VarianceScaling,
     )

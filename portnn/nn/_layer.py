@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from inspect import Parameter, signature
 from typing import Any, TypeAlias, final
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.random import fold_in_each
 from portnn.tracing import is_kind
 
-__all__ = ["Key", "Layer", "pair", "share"]
+__all__ = ["Key", "Layer", "keys_of", "need_key", "pair", "share"]
 
-Key: TypeAlias = tuple[int, ...]
-"""The name of a random stream: ``portnn.random.stream(*key)``. Containers add a number for each layer."""
+Key: TypeAlias = Array
+"""A key of `portnn.random`. Containers fold in the place of each member that draws: ``fold_in(key, i)``."""
 
 _OWN = 4  # self, params, state and x
 _ANY = 1_000_000  # more inputs than anyone hands on: a layer with *more of its own
@@ -55,6 +56,14 @@ class Layer(ABC):
         """The layers that this one is made of; none unless it is a container."""
         return ()
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training, and so needs a key.
+
+        A layer that does says ``draws = True`` in its class; a container answers for its members.
+        """
+        return any(member.draws for member in self.members)
+
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Draw the parameters.
 
@@ -85,8 +94,8 @@ class Layer(ABC):
             x: the input (n, ...), batch first; traced while gradients are computed.
             *more: further inputs, for layers that take some.
             **options: ``training``, whether this is a step of training, for layers that behave differently
-                then; ``key``, the name of a stream of `portnn.random` or None, for layers that draw random
-                numbers in training; and the layer's own options.
+                then; ``key``, a key of `portnn.random` for layers that draw random numbers in
+                training; and the layer's own options.
 
         Returns:
             The output and the new running state.
@@ -111,7 +120,7 @@ class Layer(ABC):
             *more: further inputs, for layers that take some.
             state: the running state; if it is given, the new one is returned as well.
             training: whether this is a step of training.
-            key: the name of a stream of `portnn.random`, for layers that draw random numbers in training.
+            key: a key of `portnn.random`, for layers that draw random numbers in training.
             **options: the layer's own options, such as a mask.
 
         Returns:
@@ -145,6 +154,30 @@ def _first_state(layer: Layer, x: Array) -> Tree:
         return ops.asarray(a, like=x, dtype=x.dtype if same else None)
 
     return tree.map(place, layer.init_state())
+
+
+def keys_of(key: Key | None, members: Sequence[Layer]) -> list[Key | None]:
+    """What a container hands to its members: ``fold_in(key, i)`` to member i if it draws, else None."""
+    keys: list[Key | None] = [None] * len(members)
+    drawing = [i for i, member in enumerate(members) if member.draws] if key is not None else []
+    if drawing:
+        for i, own in zip(drawing, fold_in_each(key, drawing), strict=True):
+            keys[i] = own
+    return keys
+
+
+def need_key(layer: str, key: Key | None) -> Key:
+    """The key, which a layer that draws random numbers must have been given.
+
+    Raises:
+        TypeError: if there is none.
+    """
+    if key is None:
+        raise TypeError(
+            f"{layer} draws random numbers in training and got no key; pass key=portnn.random.key(0). A "
+            "layer of your own that holds others names them in members, and hands each that draws a key"
+        )
+    return key
 
 
 def pair(layer: Layer, result: Any) -> tuple[Array, Tree]:

@@ -12,7 +12,9 @@ from portnn.autodiff import value_and_grad
 from portnn.backend import Backend
 from portnn.nn import Key, Layer
 from portnn.optim import Optimizer, apply_updates, loss_scale
-from portnn.random import stream
+from portnn.random import fold_in, stream
+from portnn.random import key as make_key
+from portnn.tracing import is_array
 from portnn.train._parts import in_parts
 
 __all__ = ["Batch", "Dataset", "Snapshot", "make_step", "order_of"]
@@ -120,12 +122,13 @@ def make_step(
         scaled: whether the optimiser expects gradients of the loss times its `portnn.optim.loss_scale`.
 
     Returns:
-        A function of a snapshot, a batch and the number of the step, which returns the next snapshot, the
-        loss and the predictions.
+        A function of a snapshot, a batch and the number of the step (an integer, or an integer array without
+        axes; not looked at unless the layer draws), which returns the next snapshot, the loss and the
+        predictions.
     """
 
     def objective(
-        params: Tree, state: Tree, batch: Batch, key: Key, *scale: Array
+        params: Tree, state: Tree, batch: Batch, key: Key | None, *scale: Array
     ) -> tuple[Array, tuple[Array, Tree]]:
         predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
         options = {} if batch.weight is None else {"sample_weight": batch.weight}
@@ -134,10 +137,10 @@ def make_step(
 
     differentiate = value_and_grad(objective, has_aux=True)
     if parts > 1:
-        differentiate = in_parts(differentiate, parts, lambda key, i: (*key, i))
+        differentiate = in_parts(differentiate, parts, fold_in)
 
-    def step(now: Snapshot, batch: Batch, number: int) -> tuple[Snapshot, Array, Array]:
-        key = (seed, _NOISE, number)
+    def step(now: Snapshot, batch: Batch, number: Any) -> tuple[Snapshot, Array, Array]:
+        key = _noise_key(seed, number, batch.x) if layer.draws else None
         scale = (loss_scale(now.moments),) if scaled else ()
         (value, (predictions, state)), grads = differentiate(now.params, now.state, batch, key, *scale)
         if scale:
@@ -146,3 +149,10 @@ def make_step(
         return Snapshot(apply_updates(now.params, updates), state, moments), value, predictions
 
     return step
+
+
+def _noise_key(seed: int, number: Any, like: Array) -> Key:
+    """The key of a step, from its number as the host or the device knows it: the same."""
+    if is_array(number):
+        return fold_in(make_key(seed, _NOISE, like=like), number)
+    return make_key(seed, _NOISE, number, like=like)

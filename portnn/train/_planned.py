@@ -9,7 +9,6 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.compile import Loop, Precision, make_loop
-from portnn.tracing import ControlFlowError
 from portnn.train._epochs import Plan, check_finite, is_shuffled, shares_of
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._loop import Batch, Dataset, Snapshot
@@ -20,15 +19,6 @@ __all__ = ["plan_training", "run_planned_epochs"]
 _CHUNK = 32  # steps between snapshots on the host, where each costs a copy of the parameters
 
 
-class _StepNumber:
-    """Stands for the number of a step, which a plan does not know."""
-
-    def __index__(self) -> int:
-        raise ControlFlowError(
-            "a layer draws random numbers on the host by the number of the step, which a plan does not know"
-        )
-
-
 def plan_training(
     step: Callable[[Snapshot, Batch, Any], tuple[Snapshot, Array, Array]],
     start: Snapshot,
@@ -37,6 +27,8 @@ def plan_training(
     measure: Callable[[Array, Array, Array | None], Array] | None,
     threads: int | None = None,
     precision: Precision = "float32",
+    *,
+    numbered: bool = False,
 ) -> Loop:
     """Write a step of training down.
 
@@ -48,36 +40,40 @@ def plan_training(
         measure: as for `run_epochs`.
         threads: as for `portnn.compile.make_loop`.
         precision: likewise.
+        numbered: whether the step looks at its number.
 
     Returns:
-        The loop; what it carries are the parameters, the state, the optimiser's state, and a sum of what
-        the measure counted.
+        The loop; what it carries are the parameters, the state, the optimiser's state, a sum of what the
+        measure counted, and the number of the last step if steps are numbered.
 
     Raises:
         PlanError: if there are no plans for the library of the data.
-        ControlFlowError: if something in the step looks at the value of an array, or at the step's number.
+        ControlFlowError: if something in the step looks at the value of an array.
     """
     weighted = data.weight is not None
 
     def planned(carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
-        params, state, moments, right = carry
+        params, state, moments, right, number = carry
         batch = Batch(x, y, weight, x.shape[0])
-        number: Any = _StepNumber()
+        number = None if number is None else ops.add(number, 1)
         after, loss, predictions = step(Snapshot(params, state, moments), batch, number)
         if measure is not None:
             right = ops.add(right, measure(predictions, y, weight))
-        return (after.params, after.state, after.moments, right), loss
+        return (after.params, after.state, after.moments, right, number), loss
 
     arrays = (data.x, data.y, data.weight) if weighted else (data.x, data.y)
-    carry = _carry(start, data, measure is not None)
+    carry = _carry(start, data, measure is not None, plan.first_step if numbered else None)
     shuffled = is_shuffled(data, plan)
     return make_loop(
         planned, carry, arrays, plan.batch_size, shuffled=shuffled, threads=threads, precision=precision
     )
 
 
-def _carry(now: Snapshot, data: Dataset, counted: bool) -> Tree:
-    return now.params, now.state, now.moments, _nothing(data) if counted else None
+def _carry(now: Snapshot, data: Dataset, counted: bool, number: int | None) -> Tree:
+    """What a step changes, and the number of the step before it if steps are numbered."""
+    right = _nothing(data) if counted else None
+    last = None if number is None else ops.asarray(number, dtype="uint32", like=data.backend)
+    return now.params, now.state, now.moments, right, last
 
 
 def _nothing(data: Dataset) -> Array:
@@ -119,7 +115,7 @@ def run_planned_epochs(
     for epoch in range(plan.epochs):
         order = data.host_order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
         losses = watch.epoch(order, plan.first_step + epoch * steps, progress)
-        params, state, moments, right = loop.carry()
+        params, state, moments, right, number = loop.carry()
         now = Snapshot(params, state, moments)
         watch.check(now)
         shares = shares_of(data, plan.batch_size, order)
@@ -127,7 +123,8 @@ def run_planned_epochs(
         if counted:
             logs["accuracy"] = float(right) / sum(shares)
         yield now, logs
-        loop.write(_carry(resume(now), data, counted))
+        last = None if number is None else plan.first_step + (epoch + 1) * steps
+        loop.write(_carry(resume(now), data, counted, last))
 
 
 @final
@@ -174,7 +171,7 @@ class _Watch:
             self._loop.run(order, first, count - 1)
         else:
             return  # the very first loss: nothing is known to be good
-        params, state, moments, _ = self._loop.carry()
+        params, state, moments, *_ = self._loop.carry()
         self._guard.good = Snapshot(params, state, moments)
 
     def check(self, now: Snapshot) -> None:

@@ -39,6 +39,7 @@ LAYERS = {
     "sizes": Sequential([nn.Reshape((1, -1)), nn.Upsample(2, "linear"), nn.ZeroPad2d(1)]),
     "prelu": PReLU(7, init.constant(0.1)),
     "activation": Activation(nn.gelu, approximate=True),
+    "dropout": Sequential([nn.Dropout(0.25), nn.Dropout1d(0.0), nn.Dropout2d(1.0)]),
     "sequential": Sequential([nn.relu, [Flatten(), partial(nn.leaky_relu, negative_slope=0.2)]]),
 }
 INITIALIZERS = [

@@ -12,7 +12,7 @@ import pytest
 from portnn import nn, ops, tree
 from portnn.autodiff import grad
 from portnn.nn import MLP, Activation, Flatten, Layer, Linear, PReLU, Rescale, Sequential, relu, tanh
-from portnn.random import stream
+from portnn.random import key, stream
 from portnn.testing import check_gradients
 from tests.helpers import assert_close
 
@@ -116,6 +116,7 @@ class Noise(Layer):
     """A layer that uses everything a layer may use."""
 
     size: float = 1.0
+    draws = True
 
     def init_state(self, dtype="float32"):
         return {"calls": np.zeros((), np.int64)}
@@ -133,14 +134,15 @@ def test_state_training_and_randomness_are_handed_through():
     y, after = model.apply(params, X, state=state)
     assert (y == np.tanh(X)).all()
     assert after == state
-    y, after = model.apply(params, X, state=state, training=True, key=(7, 2, 1))
+    y, after = model.apply(params, X, state=state, training=True, key=key(7, 2, 1))
     assert [int(leaf) for leaf in tree.leaves(after)] == [1, 1, 1]
     assert [int(leaf) for leaf in tree.leaves(state)] == [0, 0, 0]
-    n = [stream(7, 2, 1, *path).standard_normal(X.shape).astype(np.float32) for path in ((0,), (1, 0), (2,))]
+    keys = [key(7, 2, 1, *path) for path in ((0,), (1, 0), (2,))]
+    n = [stream(*k).standard_normal(X.shape).astype(np.float32) for k in keys]
     np.testing.assert_allclose(y, np.tanh(X + n[0] + 0.5 * n[1]) + n[2], rtol=1e-6)
-    again, _ = model.apply(params, X, state=state, training=True, key=(7, 2, 1))
+    again, _ = model.apply(params, X, state=state, training=True, key=key(7, 2, 1))
     assert (again == y).all()
-    other, _ = model.apply(params, X, state=state, training=True, key=(7, 2, 2))
+    other, _ = model.apply(params, X, state=state, training=True, key=key(7, 2, 2))
     assert (other != y).all()
     assert (model.apply(params, X) == np.tanh(X)).all()  # without state, the initial one
 

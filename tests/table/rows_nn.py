@@ -8,7 +8,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from portnn import nn
+from portnn import nn, random
 from tests.table.engine import Maker, Row, apart, fixed, normal
 from tests.table.rows_elementwise import exact
 
@@ -128,12 +128,20 @@ def plain_linear(p: Any, x: np.ndarray) -> np.ndarray:
     return np.einsum("...i,io->...o", x, p["weight"]) + p.get("bias", 0.0)
 
 
+def dropping(of: Any) -> Callable[..., Any]:
+    """A layer in training, with a key on the library of its input."""
+    return lambda x: of.apply({}, x, training=True, key=random.key(3, like=x))
+
+
 LINEAR = tree_of(weight=normal(3, 2), bias=normal(2))
 LAYERS = [
     layer("Linear", nn.Linear(3, 2), LINEAR, normal(4, 3), plain_linear),
     layer("Linear", nn.Linear(3, 2), LINEAR, normal(2, 2, 3), plain_linear, "more axes"),
     layer("Linear", nn.Linear(3, 2), LINEAR, normal(0, 3), plain_linear, "empty batch"),
     layer("Linear", nn.Linear(3, 2, bias=False), tree_of(weight=normal(3, 2)), normal(4, 3), plain_linear, "no bias"),
+    Row("nn.Dropout", dropping(nn.Dropout(0.25)), (X,), lambda x: x * [[0, 1, 1], [0, 1, 1]] / 0.75),
+    Row("nn.Dropout1d", dropping(nn.Dropout1d(0.5)), (normal(2, 2, 2),), lambda x: x * [[[0], [0]], [[1], [0]]] * 2.0),
+    Row("nn.Dropout2d", dropping(nn.Dropout2d(0.5)), (normal(1, 3, 1, 2),), lambda x: x * [[[[0]], [[0]], [[1]]]] * 2.0),
     layer("Flatten", nn.Flatten(), tree_of(), normal(2, 3, 2), lambda p, x: x.reshape(2, 6)),
     layer("Rescale", nn.Rescale(0.5, -1.0), tree_of(), X, lambda p, x: x / 2.0 - 1.0),
     Row("nn.Rescale", lambda x: nn.Rescale().apply({}, x) * 255.0, (lambda rng: rng.integers(0, 256, (2, 3), dtype=np.uint8),),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from portnn import losses, nn, ops
+from tests.table.rows_nn import dropping
 
 BIG = 1e4
 
@@ -118,6 +119,8 @@ ACTIVATIONS = [
     trap("elu at ±1000", nn.elu, [-1000.0, 1000.0], [-1.0, 1000.0], [0.0, 1.0]),
     trap("selu at ±1000", nn.selu, [1000.0], [1050.7009873554805], [1.0507009873554805]),
     trap("celu at ±1000", lambda x: nn.celu(x, alpha=0.01), [-1000.0, 1000.0], [-0.01, 1000.0], [0.0, 1.0]),
+    trap("dropout of all", dropping(nn.Dropout(1.0)), [inf, 1.0], [0.0, 0.0], None),
+    trap("dropout of nearly all", dropping(nn.Dropout(1.0 - 2.0**-20)), [3.0, 1.0], [0.0, 0.0], [0.0, 0.0]),
     trap("tanh at ±1000", nn.tanh, [-1000.0, 1000.0], [-1.0, 1.0], [0.0, 0.0]),
     trap("softsign at 1e20", nn.softsign, [-1e20, 1e20], [-1.0, 1.0], [0.0, 0.0]),
     trap("relu at 0", nn.relu, [0.0], [0.0], [0.0]),

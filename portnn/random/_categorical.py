@@ -7,7 +7,7 @@ from typing import Any
 
 from portnn._typing import Array
 from portnn.random._checks import check_dtype, check_shape
-from portnn.random._draws import trimmed, unit_interval, word_rows
+from portnn.random._draws import drawn, trimmed, units
 from portnn.random._keys import check_key
 from portnn.tracing import check_floating, constant, namespace
 
@@ -71,15 +71,14 @@ def _categorical(key: Array, logits: Array, /, *, axis: int, shape: tuple[int, .
     xp = namespace(key, logits)
     choices = xp.moveaxis(logits, axis, -1)
     full = (*shape, choices.shape[-1])
-    n = prod(full)
     if dtype == "float32":
-        # A word and a half, of 2^32: in float32 that keeps the resolution near 0, where large g come from.
-        v = xp.concat(word_rows(xp, key, -(-n // 4)))
-        v = xp.multiply(xp.add(xp.astype(v, xp.float32), 0.5), 2.0**-32)
+        # Half more than a word, of 2^32: float32 resolves it best near 0, where large g come from.
+        v = xp.astype(trimmed(xp, drawn(xp, key, -(-prod(full) // 4)), full), xp.float32)
+        v = xp.multiply(xp.add(v, 0.5), 2.0**-32)
     else:
-        v = xp.add(unit_interval(xp, *word_rows(xp, key, -(-n // 2))), 2.0**-54)
+        v = xp.add(units(xp, key, full, dtype), 2.0**-54)
     # -log(1 - v) is exponentially distributed; v must not be rounded to 1.
     v = xp.minimum(v, 1.0 - (2.0**-24 if dtype == "float32" else 2.0**-53))
     exponential = xp.negative(xp.log1p(xp.negative(v)))
-    scores = xp.subtract(choices, xp.log(trimmed(xp, exponential, full)))
+    scores = xp.subtract(choices, xp.log(exponential))
     return xp.argmax(scores, axis=-1)

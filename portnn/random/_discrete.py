@@ -10,7 +10,7 @@ from array_api_compat import device
 
 from portnn._typing import Array
 from portnn.random._checks import check_shape
-from portnn.random._draws import trimmed, uniform, word_rows
+from portnn.random._draws import drawn, trimmed, uniform
 from portnn.random._keys import check_key
 from portnn.random._philox import MASK, high_product, integers, words
 from portnn.tracing import TracedArray, constant, is_array, namespace
@@ -66,12 +66,15 @@ def _bernoulli(key: Array, /, *, threshold: int, shape: tuple[int, ...]) -> Arra
     zeros = (threshold & -threshold).bit_length() - 1
     width = next(b for b in (1, 2, 4, 8, 16, 32) if b >= 32 - zeros)
     fields = 32 // width
-    found = xp.concat(word_rows(xp, key, -(-prod(shape) // (4 * fields))))
-    if fields > 1:
-        shifts = xp.asarray([[width * i] for i in range(fields)], dtype=found.dtype, device=where)
-        found = words(xp, xp.bitwise_left_shift(xp.reshape(found, (1, -1)), shifts))
-    limit = xp.asarray([threshold], dtype=found.dtype, device=where)
-    return trimmed(xp, xp.less(xp.reshape(found, (-1,)), limit), shape)
+
+    def finish(even: Array, odd: Array) -> Array:
+        found = xp.expand_dims(xp.concat([even, odd]), axis=0)
+        if fields > 1:
+            shifts = xp.asarray([[[width * i]] for i in range(fields)], dtype=found.dtype, device=where)
+            found = words(xp, xp.bitwise_left_shift(found, shifts))
+        return xp.less(found, xp.asarray([threshold], dtype=found.dtype, device=where))
+
+    return trimmed(xp, drawn(xp, key, -(-prod(shape) // (4 * fields)), finish), shape)
 
 
 @constant
@@ -122,7 +125,7 @@ def randint(key: Array, shape: int | tuple[int, ...], low: int, high: int) -> Ar
 def _randint(key: Array, /, *, shape: tuple[int, ...], low: int, high: int) -> Array:
     xp = namespace(key)
     kind = integers(xp)
-    found = xp.concat(word_rows(xp, key, -(-prod(shape) // 4)))
+    found = drawn(xp, key, -(-prod(shape) // 4))
     if kind == xp.uint32:
         if not -(1 << 31) <= low < high <= (1 << 31):
             raise ValueError(
@@ -180,7 +183,7 @@ def permutation(key: Array, x: Any) -> Array:
 def _permutation(key: Array, /, *, n: int) -> Array:
     xp = namespace(key)
     kind = integers(xp)
-    found = xp.bitwise_right_shift(xp.reshape(xp.concat(word_rows(xp, key, -(-n // 4))), (-1,))[:n], 1)
+    found = xp.bitwise_right_shift(xp.reshape(drawn(xp, key, -(-n // 4)), (-1,))[:n], 1)
     if kind == xp.uint32:
         return xp.argsort(found, stable=True)
     places = xp.arange(n, dtype=kind, device=device(key))

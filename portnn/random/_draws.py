@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -13,9 +14,12 @@ from portnn.random._keys import check_key
 from portnn.random._philox import encipher, integers, words
 from portnn.tracing import constant, namespace
 
-__all__ = ["bits", "trimmed", "uniform", "unit_interval", "word_rows"]
+__all__ = ["bits", "drawn", "trimmed", "uniform", "unit_interval", "units"]
 
 _BLOCKS = 1 << 32  # as many as the first word of the counter can tell apart
+# Eager on NumPy, so many blocks are made at a time: their arrays stay in a cache, and no memory is
+# asked of the system again and again. docs/benchmarks/random.md has the figures.
+_CHUNK = 32_768
 
 
 def bits(key: Array, shape: int | tuple[int, ...]) -> Array:
@@ -47,16 +51,30 @@ def bits(key: Array, shape: int | tuple[int, ...]) -> Array:
 @constant
 def _bits(key: Array, /, *, shape: tuple[int, ...]) -> Array:
     xp = namespace(key)
-    return trimmed(xp, xp.concat(word_rows(xp, key, -(-prod(shape) // 4))), shape)
+    return trimmed(xp, drawn(xp, key, -(-prod(shape) // 4)), shape)
 
 
-def word_rows(xp: Namespace, key: Array, n: int) -> tuple[Array, Array]:
-    """The words of `n` blocks, in two arrays of shape (2, n)."""
+def drawn(xp: Namespace, key: Array, n: int, finish: Callable[[Array, Array], Array] | None = None) -> Array:
+    """What is made of the words of `n` blocks.
+
+    Args:
+        xp: the namespace of the key.
+        key: the key.
+        n: the number of blocks.
+        finish: is given the words (x0, x2) and (x1, x3), two arrays of shape (2, n), and works on each block
+            alone: blocks lie along the last axis of its result. By default it puts them in one array (4, n).
+    """
     if n > _BLOCKS:
         raise ValueError("a key has 2^34 words; draw large arrays in parts, with a key for each from split")
     low = xp.arange(n, dtype=integers(xp), device=device(key))
-    even, odd = encipher(xp, key, low, ((0,), (0,)))
-    return words(xp, even), words(xp, odd)
+
+    def part(low: Array) -> Array:
+        both = [words(xp, x) for x in encipher(xp, key, low, ((0,), (0,)))]
+        return xp.concat(both) if finish is None else finish(*both)
+
+    if type(key) is not np.ndarray or n < 2 * _CHUNK:
+        return part(low)
+    return xp.concat([part(low[i : i + _CHUNK]) for i in range(0, n, _CHUNK)], axis=-1)
 
 
 def trimmed(xp: Namespace, x: Array, shape: tuple[int, ...]) -> Array:
@@ -102,11 +120,7 @@ def uniform(
 @constant
 def _uniform(key: Array, /, *, shape: tuple[int, ...], low: float, high: float, dtype: str) -> Array:
     xp = namespace(key)
-    if dtype == "float32":
-        found = unit_interval(xp, xp.concat(word_rows(xp, key, -(-prod(shape) // 4))))
-    else:
-        found = unit_interval(xp, *word_rows(xp, key, -(-prod(shape) // 2)))
-    found = trimmed(xp, found, shape)
+    found = units(xp, key, shape, dtype)
     if (low, high) == (0.0, 1.0):
         return found
     # Rounding must not reach `high`; and the first minimum, which changes nothing, keeps compilers from
@@ -114,6 +128,15 @@ def _uniform(key: Array, /, *, shape: tuple[int, ...], low: float, high: float, 
     last = float(np.nextafter(np.asarray(high, dtype), np.asarray(low, dtype)))
     scaled = xp.minimum(xp.multiply(found, high - low), float(np.asarray(high - low, dtype)))
     return xp.minimum(xp.add(scaled, low), last)
+
+
+def units(xp: Namespace, key: Array, shape: tuple[int, ...], dtype: str) -> Array:
+    """Uniform numbers in [0, 1)."""
+    if dtype == "float32":
+        found = drawn(xp, key, -(-prod(shape) // 4), lambda a, b: unit_interval(xp, xp.concat([a, b])))
+    else:
+        found = drawn(xp, key, -(-prod(shape) // 2), lambda a, b: unit_interval(xp, a, b))
+    return trimmed(xp, found, shape)
 
 
 def unit_interval(xp: Namespace, first: Array, second: Array | None = None) -> Array:

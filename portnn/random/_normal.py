@@ -6,7 +6,7 @@ from math import pi, prod
 
 from portnn._typing import Array, Namespace
 from portnn.random._checks import check_dtype, check_shape
-from portnn.random._draws import trimmed, unit_interval, word_rows
+from portnn.random._draws import drawn, trimmed, unit_interval
 from portnn.tracing import constant, namespace
 
 __all__ = ["normal"]
@@ -45,15 +45,18 @@ def normal(key: Array, shape: int | tuple[int, ...], *, dtype: str = "float32") 
 @constant
 def _normal(key: Array, /, *, shape: tuple[int, ...], dtype: str) -> Array:
     xp = namespace(key)
-    if dtype == "float32":
-        even, odd = word_rows(xp, key, -(-prod(shape) // 4))
-        u, v = unit_interval(xp, even), unit_interval(xp, odd)
-    else:
-        found = unit_interval(xp, *word_rows(xp, key, -(-prod(shape) // 2)))
-        u, v = found[:1, ...], found[1:, ...]
-    r, angle = _radius(xp, u), xp.multiply(v, 2.0 * pi)
-    pairs = [xp.multiply(r, xp.cos(angle)), xp.multiply(r, xp.sin(angle))]
-    return trimmed(xp, xp.concat(pairs), shape)
+
+    def finish(even: Array, odd: Array) -> Array:
+        if dtype == "float32":
+            u, v = unit_interval(xp, even), unit_interval(xp, odd)
+        else:
+            found = unit_interval(xp, even, odd)
+            u, v = found[:1, ...], found[1:, ...]
+        r, angle = _radius(xp, u), xp.multiply(v, 2.0 * pi)
+        return xp.concat([xp.multiply(r, xp.cos(angle)), xp.multiply(r, xp.sin(angle))])
+
+    blocks = -(-prod(shape) // (4 if dtype == "float32" else 2))
+    return trimmed(xp, drawn(xp, key, blocks, finish), shape)
 
 
 def _radius(xp: Namespace, u: Array) -> Array:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import erf, erfc, prod, sqrt
+from math import erf, erfc, sqrt
 
 from portnn._typing import Array, Namespace
 from portnn.random._checks import check_dtype, check_shape
-from portnn.random._draws import trimmed, unit_interval, word_rows
+from portnn.random._draws import units
 from portnn.tracing import constant, namespace
 
 __all__ = ["truncated_normal"]
@@ -87,15 +87,12 @@ def truncated_normal(
 @constant
 def _truncated(key: Array, /, *, shape: tuple[int, ...], ends: tuple[float, float], dtype: str) -> Array:
     xp = namespace(key)
-    if dtype == "float32":
-        u = unit_interval(xp, xp.concat(word_rows(xp, key, -(-prod(shape) // 4))))
-    else:
-        u = unit_interval(xp, *word_rows(xp, key, -(-prod(shape) // 2)))
+    u = units(xp, key, shape, dtype)
     lower, upper = ends
     flipped = lower > 0.0  # near 1 the distribution function has few bits, near 0 all of them
     if flipped:
         lower, upper = -upper, -lower
-    found = xp.clip(_between(xp, trimmed(xp, u, shape), lower, upper, dtype), lower, upper)
+    found = xp.clip(_between(xp, u, lower, upper, dtype), lower, upper)
     return xp.negative(found) if flipped else found
 
 

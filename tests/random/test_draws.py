@@ -92,6 +92,17 @@ def test_so_they_are_in_a_plan():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_numbers_are_made_in_chunks(dtype):
+    def draw(k):
+        many = 300_001
+        masks = [bernoulli(k, 0.1, many), bernoulli(k, 0.5, 32 * many)]
+        return [bits(k, many), uniform(k, many, dtype=dtype), normal(k, many, dtype=dtype), *masks]
+
+    made_at_once = jit(draw)(key(1))  # as plans do
+    assert [digest(x) for x in draw(key(1))] == [digest(x) for x in made_at_once]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ROUNDED)
 def test_normals_differ_by_last_places(backend, name, dtype):
     if dtype == "float64" and not backend.has_float64:

@@ -14,8 +14,8 @@ __all__ = ["summarize"]
 
 def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
     """The shape of one sample, if the first layer says it."""
-    if isinstance(layer, Sequential):
-        return input_shape_of(layer.layers[0])
+    if layer.members:
+        return None if layer.further_inputs else input_shape_of(layer.members[0])
     return (layer.in_features,) if isinstance(layer, Linear) else None
 
 

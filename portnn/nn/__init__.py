@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from portnn.nn._attention import MultiHeadAttention
     from portnn.nn._batch_norm import BatchNorm
+    from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
     from portnn.nn._containers import MLP, Sequential
     from portnn.nn._convolution import Conv1d, Conv2d
     from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from portnn.nn._recurrent import GRU, LSTM, RNN
     from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
     from portnn.nn._reshaping import Flatten, Rescale, Reshape
+    from portnn.nn._sharing import Repeat, Shared, Sharing
     from portnn.nn._torch_names import from_torch, to_torch
     from portnn.nn._transformer import (
         TransformerDecoder,
@@ -66,23 +68,25 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d",
-    "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Dropout1d", "Dropout2d", "Embedding",
-    "Flatten", "GlobalAvgPool1d", "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm",
-    "InstanceNorm", "Key", "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d",
-    "MultiHeadAttention", "PReLU", "RMSNorm", "Rescale", "Reshape", "Sequential", "SinusoidalPositions",
-    "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
-    "Upsample", "ZeroPad1d", "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch",
-    "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu",
-    "log_sigmoid", "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax",
-    "softmin", "softplus", "softsign", "tanh", "to_torch",
+    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Concatenate",
+    "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Dropout1d", "Dropout2d",
+    "Embedding", "Flatten", "GlobalAvgPool1d", "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d",
+    "GroupNorm", "InstanceNorm", "Key", "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d",
+    "MultiHeadAttention", "PReLU", "Parallel", "RMSNorm", "Repeat", "Rescale", "Reshape", "Residual",
+    "Sequential", "Shared", "Sharing", "SinusoidalPositions", "Sum", "TransformerDecoder",
+    "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "ZeroPad1d",
+    "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu",
+    "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid",
+    "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
+    "softsign", "tanh", "to_torch",
 ]  # fmt: skip
 
 # A layer is imported when it is first used: few networks have them all.
 _HOMES = (
     "_layer", "_linear", "_activations", "_activation", "_containers", "_reshaping", "_convolution",
     "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent",
-    "_attention", "_positions", "_transformer", "_convolution_transposed", "_description", "_torch_names",
+    "_attention", "_positions", "_transformer", "_convolution_transposed", "_branches",
+    "_sharing", "_description", "_torch_names",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from portnn.nn import _initializers as initializers
 from portnn.nn._activation import Activation, PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
+from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
@@ -32,6 +33,7 @@ from portnn.nn._positions import SinusoidalPositions
 from portnn.nn._recurrent import GRU, LSTM, RNN
 from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
 from portnn.nn._reshaping import Flatten, Rescale, Reshape
+from portnn.nn._sharing import Repeat, Shared, Sharing
 from portnn.nn._transformer import (
     TransformerDecoder,
     TransformerDecoderLayer,
@@ -44,12 +46,13 @@ __all__ = ["describe", "from_description"]
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Conv1d, Conv2d, ConvTranspose1d,
-        ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Embedding, Flatten, GlobalAvgPool1d,
-        GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d, GroupNorm, InstanceNorm, LayerNorm, Linear,
-        MaxPool1d, MaxPool2d, MultiHeadAttention, PReLU, RMSNorm, Rescale, Reshape, Sequential,
-        SinusoidalPositions, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
-        TransformerEncoderLayer, Upsample, ZeroPad1d, ZeroPad2d,
+        GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Concatenate, Conv1d, Conv2d,
+        ConvTranspose1d, ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Embedding, Flatten,
+        GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d, GroupNorm, InstanceNorm,
+        LayerNorm, Linear, MaxPool1d, MaxPool2d, MultiHeadAttention, PReLU, Parallel, RMSNorm, Repeat,
+        Rescale, Reshape, Residual, Sequential, Shared, Sharing, SinusoidalPositions, Sum,
+        TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+        Upsample, ZeroPad1d, ZeroPad2d,
         initializers.Constant, initializers.Normal, initializers.Orthogonal, initializers.TruncatedNormal,
         initializers.Uniform, initializers.VarianceScaling,
     )

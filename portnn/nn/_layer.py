@@ -64,6 +64,11 @@ class Layer(ABC):
         """
         return any(member.draws for member in self.members)
 
+    @property
+    def further_inputs(self) -> int | None:
+        """How many inputs it takes besides `x`; None if its `forward` says that, or its members do."""
+        return None
+
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Draw the parameters.
 
@@ -209,6 +214,8 @@ def _takes(layer: Layer) -> tuple[int, frozenset[str], bool]:
     """The same for a layer: a container takes what any of its members takes, and what it names itself."""
     inputs, names, open_ended = _declared(type(layer))
     members = [_takes(member) for member in layer.members]
+    if layer.further_inputs is not None:
+        inputs = layer.further_inputs
     if not members or (inputs < _ANY and not open_ended):
         return inputs, names, open_ended
     if inputs == _ANY:

@@ -1,13 +1,12 @@
 """Parameters from PyTorch and for PyTorch: what the tensors of each layer are called there, and how they lie.
 
-A layer whose parameters PyTorch has as well has one entry in `_ENTRIES`.
+A layer whose parameters PyTorch has as well has one entry in `_ENTRIES`; `_torch_entry` says what that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from collections.abc import Mapping
+from typing import Any
 
 from portnn import ops, tree
 from portnn._typing import Array, ArrayLike, Tree
@@ -15,6 +14,7 @@ from portnn.backend import get_backend
 from portnn.nn._activation import PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
+from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
@@ -23,6 +23,18 @@ from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from portnn.nn._recurrent import GRU, LSTM, RNN
+from portnn.nn._sharing import Repeat, Shared, Sharing
+from portnn.nn._torch_entry import (
+    ENTRIES,
+    Entry,
+    Tensors,
+    entry_of,
+    indexed,
+    inside,
+    named,
+    nested,
+    renamed,
+)
 from portnn.nn._transformer import (
     TransformerDecoder,
     TransformerDecoderLayer,
@@ -34,80 +46,28 @@ from portnn.tracing import is_kind
 
 __all__ = ["from_torch", "to_torch"]
 
-Tensors: TypeAlias = dict[str, Array]
+
+def _write_sharing(layer: Sharing, params: Tree, state: Tree) -> Tensors:
+    """The shared layers under "shared." and their names, and the network under "layer."."""
+    states = {name: part.init_state() for name, part in layer.shared.items()}
+    tensors = _shared(layer).write(layer, params["shared"], states)
+    own = entry_of(layer.layer).write(layer.layer, params["layer"], state)
+    return {f"shared.{n}": a for n, a in tensors.items()} | {f"layer.{n}": a for n, a in own.items()}
 
 
-@final
-@dataclass(frozen=True)
-class Entry:
-    """A layer's tensors under PyTorch's names, and back.
-
-    Attributes:
-        write: from a layer, its parameters and its state to the tensors; decides which there are and
-            their shapes.
-        read: from a layer and these tensors to its parameters and state.
-    """
-
-    write: Callable[[Any, Tree, Tree], Tensors]
-    read: Callable[[Any, Tensors], tuple[Tree, Tree]]
+def _read_sharing(layer: Sharing, tensors: Tensors) -> tuple[Tree, Tree]:
+    shared, _ = _shared(layer).read(layer, inside("shared", tensors))
+    params, state = entry_of(layer.layer).read(layer.layer, inside("layer", tensors))
+    return {"shared": shared, "layer": params}, state
 
 
-def renamed(
-    params: Mapping[str, str], state: Mapping[str, str] | None = None, turned: tuple[str, ...] = ()
-) -> Entry:
-    """The entry of a layer that differs in names alone, and in matrices that lie transposed.
-
-    Args:
-        params: from portnn's names of the parameters to PyTorch's; those that a layer lacks are left out.
-        state: the same for the running state.
-        turned: which of portnn's parameters are the transposed ones of PyTorch.
-    """
-    state = {} if state is None else state
-
-    def turn(own: str, a: Array) -> Array:
-        return ops.matrix_transpose(a) if own in turned else a
-
-    def write(layer: Layer, p: Tree, s: Tree) -> Tensors:
-        tensors = {theirs: turn(own, p[own]) for own, theirs in params.items() if own in p}
-        return tensors | {theirs: s[own] for own, theirs in state.items() if own in s}
-
-    def read(layer: Layer, tensors: Tensors) -> tuple[Tree, Tree]:
-        p = {own: turn(own, tensors[theirs]) for own, theirs in params.items() if theirs in tensors}
-        return p, {own: tensors[theirs] for own, theirs in state.items() if theirs in tensors}
-
-    return Entry(write, read)
-
-
-def nested(members: Callable[[Any], Mapping[Any, Layer]]) -> Entry:
-    """The entry of a container.
-
-    Args:
-        members: from a container to its members by their keys in the parameters and the state: names, or
-            indices if they are tuples. PyTorch's names begin with these keys.
-    """
-
-    def write(layer: Layer, params: Tree, state: Tree) -> Tensors:
-        return {
-            f"{key}.{name}": a
-            for key, member in members(layer).items()
-            for name, a in _entry(member).write(member, params[key], state[key]).items()
-        }
-
-    def read(layer: Layer, tensors: Tensors) -> tuple[Tree, Tree]:
-        parts = {}
-        for key, member in members(layer).items():
-            own = {n.removeprefix(f"{key}."): a for n, a in tensors.items() if n.startswith(f"{key}.")}
-            parts[key] = _entry(member).read(member, own)
-        params, state = ({key: part[i] for key, part in parts.items()} for i in (0, 1))
-        indexed = all(isinstance(key, int) for key in parts)
-        return (tuple(params.values()), tuple(state.values())) if indexed else (params, state)
-
-    return Entry(write, read)
-
-
-def indexed(layer: Layer) -> dict[Any, Layer]:
-    """The members of a container whose parameters are a tuple."""
-    return dict(enumerate(layer.members))
+def _shared(layer: Sharing) -> Entry:
+    for name, part in layer.shared.items():
+        if tree.leaves(part.init_state()):
+            raise TypeError(
+                f"PyTorch shares the running state too, which is not so in portnn.Shared({name!r:.60}, ...)"
+            )
+    return nested(lambda sharing: sharing.shared)
 
 
 _RECURRENT = {
@@ -170,7 +130,6 @@ def _read_attention(layer: MultiHeadAttention, tensors: Tensors) -> tuple[Tree, 
     return params, {}
 
 
-_NOTHING = renamed({})
 _AS_HERE = renamed({"weight": "weight", "bias": "bias"})
 _ENTRIES: dict[type[Layer], Entry] = {
     Embedding: renamed({"weight": "weight"}),
@@ -191,17 +150,12 @@ _ENTRIES: dict[type[Layer], Entry] = {
         (TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer),
         nested(lambda layer: layer.parts()),
     ),
-    Sequential: nested(indexed),
+    **dict.fromkeys((Concatenate, Parallel, Sequential, Sum), nested(indexed)),
+    **dict.fromkeys((Repeat, Residual), nested(named)),
+    Shared: Entry(lambda layer, params, state: {}, lambda layer, tensors: ({}, layer.init_state())),
+    Sharing: Entry(_write_sharing, _read_sharing),
 }
-
-
-def _entry(layer: Layer) -> Entry:
-    found = _ENTRIES.get(type(layer))
-    if found is not None:
-        return found
-    if layer.members or tree.leaves((layer.init(stream(0)), layer.init_state())):
-        raise TypeError(f"{type(layer).__name__}: PyTorch has no names for the parameters of this layer")
-    return _NOTHING
+ENTRIES.update(_ENTRIES)
 
 
 def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree, Tree]:
@@ -229,7 +183,7 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
         >>> params["weight"].shape
         (3, 2)
     """
-    expected = _entry(layer).write(layer, layer.init(stream(0)), layer.init_state())
+    expected = entry_of(layer).write(layer, layer.init(stream(0)), layer.init_state())
     if missing := [name for name in expected if name not in state_dict]:
         raise ValueError(f"from_torch: {_names(missing)} missing in the state_dict of {_names(state_dict)}")
     if odd := [name for name in state_dict if name not in expected]:
@@ -240,7 +194,7 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
     tensors = {name: to_numpy(state_dict[name]) for name in expected}
     for name, tensor in tensors.items():
         _check(name, tensor, expected[name])
-    params, state = tree.map(_copy, _entry(layer).read(layer, tensors))
+    params, state = tree.map(_copy, entry_of(layer).read(layer, tensors))
     return params, _cast_integers(state, "int32")
 
 
@@ -268,7 +222,7 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
     state = layer.init_state() if state is None else state
     params, state = tree.map(to_numpy, (params, state))
     state = _cast_integers(state, "int64")
-    return {name: _copy(a) for name, a in _entry(layer).write(layer, params, state).items()}
+    return {name: _copy(a) for name, a in entry_of(layer).write(layer, params, state).items()}
 
 
 def _cast_integers(state: Tree, dtype: str) -> Tree:

@@ -136,6 +136,7 @@ def _of_torch(
     tensors = [
         torch.tensor(x, requires_grad=_floating(x)) if isinstance(x, np.ndarray) else x for x in inputs
     ]
+    module.zero_grad()
     out = module(*tensors) if call is None else call(module, *tensors)
     seeds = tree.map(lambda y: rng.normal(size=tuple(y.shape)), out)
     torch.autograd.backward(tree.leaves(out), [torch.asarray(s) for s in tree.leaves(seeds)])

@@ -18,6 +18,7 @@ from portnn.tracing import Primitive
 from tests.backends import BackendUnderTest, Matrix, in_use, open_member
 from tests.table import (
     rows_constants,
+    rows_containers,
     rows_elementwise,
     rows_fft,
     rows_images,
@@ -48,7 +49,7 @@ from tests.table.engine import (
 
 MODULES = [
     rows_elementwise, rows_constants, rows_shapes, rows_reductions, rows_linalg, rows_fft, rows_nn,
-    rows_losses, rows_sequences, rows_norms, rows_images,
+    rows_losses, rows_sequences, rows_norms, rows_images, rows_containers,
 ]  # fmt: skip
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 ELEMENTWISE = [row for row in ROWS if row.elementwise]

@@ -8,7 +8,8 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_features, check_params, check_size
+from portnn.nn._checks import check_features, check_params, check_share, check_size
+from portnn.nn._dropout import Dropout
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 from portnn.nn._linear import Linear
@@ -32,6 +33,7 @@ class MultiHeadAttention(Layer):
         features: the length of the vectors in the sequence, and in the result.
         heads: the number of heads, which share the features among them.
         memory_features: the length of the vectors in the memory; by default `features`.
+        dropout: the share of the weights that is set to zero in training.
         bias: whether there are biases.
         rotary: whether queries and keys are rotated by their positions (`portnn.ops.rotary`), for attention
             of a sequence to itself.
@@ -59,6 +61,7 @@ class MultiHeadAttention(Layer):
     heads: int
     _: KW_ONLY
     memory_features: int | None = None
+    dropout: float = 0.0
     bias: bool = True
     rotary: bool = False
     weight_init: Initializer = field(default_factory=initializers.glorot_uniform)
@@ -68,6 +71,7 @@ class MultiHeadAttention(Layer):
         for name in ("features", "heads", "memory_features"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_size("MultiHeadAttention", name, getattr(self, name)))
+        object.__setattr__(self, "dropout", check_share("MultiHeadAttention", "dropout", self.dropout))
         if self.features % self.heads:
             raise ValueError(
                 f"MultiHeadAttention: heads must divide features={self.features}, got {self.heads}"
@@ -77,6 +81,11 @@ class MultiHeadAttention(Layer):
                 f"MultiHeadAttention: rotary positions need an even number of features in a head, "
                 f"got {self.features} // {self.heads}"
             )
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training: for dropout."""
+        return self.dropout > 0.0
 
     def projections(self) -> dict[str, Linear]:
         """The linear layers, by the names of their parameters."""
@@ -116,9 +125,9 @@ class MultiHeadAttention(Layer):
             key_mask: boolean of shape (n, k), True where an element of the memory is real. A query that may
                 attend nothing gets zeros from the heads.
             causal: whether element i may only attend elements 0 to i.
-            weights: whether to return the weights as well, to draw them for instance.
+            weights: whether to return the weights as well, those before dropout, to draw them for instance.
             training: whether this is a step of training.
-            key: unused.
+            key: a key of `portnn.random`, needed for dropout in training.
 
         Returns:
             The result, of shape (n, m, features), or a pair of it and the weights (n, heads, m, k); and the
@@ -134,9 +143,10 @@ class MultiHeadAttention(Layer):
             q, k = ops.rotary(q, positions), ops.rotary(k, positions)
         allowed = self._mask(x, memory, mask, key_mask)
         shares = None
-        if weights:
+        if weights or (training and self.dropout):
             shares = ops.attention_weights(q, k, allowed, causal=causal)
-            y = ops.matmul(shares, v)
+            kept, _ = Dropout(self.dropout).forward({}, {}, shares, training=training, key=key)
+            y = ops.matmul(kept, v)
         else:
             y = ops.scaled_dot_product_attention(q, k, v, allowed, causal=causal)
         y = ops.reshape(ops.permute_dims(y, (0, 2, 1, 3)), tuple(x.shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any, SupportsIndex, TypeAlias
+from typing import Any, SupportsFloat, SupportsIndex, TypeAlias
 
 from portnn._typing import Array, Tree
 from portnn.tracing import is_kind
@@ -96,3 +96,13 @@ def check_channels(layer: str, x: Array, channels: int | None, axes: int) -> Non
             f"{layer}: expected a real floating-point input, got {x.dtype}; "
             "put portnn.Rescale() in front of pixels, or convert with astype"
         )
+
+
+def check_share(layer: str, name: str, value: SupportsFloat) -> float:
+    """A hyperparameter that is a share or a probability lies between 0 and 1; as a number of Python."""
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"{layer}: {name} must be a number, got {type(value).__name__}")
+    share = float(value)
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{layer}: {name} must be from 0 to 1, got {share}")
+    return share

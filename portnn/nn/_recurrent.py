@@ -11,9 +11,10 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._activations import relu, tanh
-from portnn.nn._checks import check_features, check_params, check_size
+from portnn.nn._checks import check_features, check_params, check_share, check_size
+from portnn.nn._dropout import Dropout
 from portnn.nn._initializers import Initializer
-from portnn.nn._layer import Key, Layer
+from portnn.nn._layer import Key, Layer, keys_of
 from portnn.tracing import is_kind
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -32,6 +33,7 @@ class Recurrent(Layer):
     _: KW_ONLY
     num_layers: int = 1
     bidirectional: bool = False
+    dropout: float = 0.0
     returns: Literal["sequence", "last", "both"] = "sequence"
     bias: bool = True
     input_init: Initializer = field(default_factory=initializers.glorot_uniform)
@@ -44,10 +46,16 @@ class Recurrent(Layer):
         name = type(self).__name__
         for size in ("in_features", "hidden_features", "num_layers"):
             object.__setattr__(self, size, check_size(name, size, getattr(self, size)))
+        object.__setattr__(self, "dropout", check_share(name, "dropout", self.dropout))
         if self.returns not in ("sequence", "last", "both"):
             raise ValueError(
                 f"{name}: returns must be 'sequence', 'last' or 'both', got {self.returns!r:.60}"
             )
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training: for dropout between its layers."""
+        return self.dropout > 0.0 and self.num_layers > 1
 
     @property
     def directions(self) -> int:
@@ -131,7 +139,7 @@ class Recurrent(Layer):
                 state, their outputs are zero, and what stands in them plays no part. Backwards, each
                 sequence begins at its own end.
             training: whether this is a step of training.
-            key: unused.
+            key: a key of `portnn.random`, needed for dropout in training.
 
         Returns:
             The outputs of the last layer (n, time, directions * hidden_features), or the last of each
@@ -148,7 +156,12 @@ class Recurrent(Layer):
             x = ops.where(keep, x, 0.0)  # NaN times a gradient of zero would be NaN
         after: list[Tree] = []
         parts = self._checked(params)
+        between = [Dropout(self.dropout)] * (self.num_layers - 1)
+        keys = keys_of(key, between)
         for layer in range(self.num_layers):
+            if layer:
+                drop, own = between[layer - 1], keys[layer - 1]
+                x, _ = drop.forward({}, {}, x, training=training, key=own)
             both = []
             for i in range(layer * self.directions, (layer + 1) * self.directions):
                 outputs, last = self._through(parts[i], x, start[i], keep, i % self.directions == 1)
@@ -265,6 +278,7 @@ class RNN(Recurrent):
         hidden_features: the number of units in each layer and direction.
         num_layers: how many layers stand on one another.
         bidirectional: whether each layer reads the sequences backwards as well, with parameters of its own.
+        dropout: the share of the outputs of each layer but the last that is set to zero in training.
         returns: "sequence" for the outputs of all steps (n, time, directions * hidden), "last" for those at
             each direction's end (n, directions * hidden), "both" for a pair: all outputs, and the state.
         bias: whether there are biases.
@@ -315,6 +329,7 @@ class GRU(Recurrent):
         hidden_features: the number of units in each layer and direction.
         num_layers: how many layers stand on one another.
         bidirectional: whether each layer reads the sequences backwards as well, with parameters of its own.
+        dropout: the share of the outputs of each layer but the last that is set to zero in training.
         returns: "sequence" for the outputs of all steps (n, time, directions * hidden), "last" for those at
             each direction's end (n, directions * hidden), "both" for a pair: all outputs, and the state.
         bias: whether there are biases.
@@ -365,6 +380,7 @@ class LSTM(Recurrent):
         hidden_features: the number of units in each layer and direction.
         num_layers: how many layers stand on one another.
         bidirectional: whether each layer reads the sequences backwards as well, with parameters of its own.
+        dropout: the share of the outputs of each layer but the last that is set to zero in training.
         returns: "sequence" for the outputs of all steps (n, time, directions * hidden), "last" for those at
             each direction's end (n, directions * hidden), "both" for a pair: all outputs, and the state.
         bias: whether there are biases.

@@ -12,9 +12,10 @@ from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._activations import relu
 from portnn.nn._attention import MultiHeadAttention
-from portnn.nn._checks import check_params, check_size
+from portnn.nn._checks import check_params, check_share, check_size
 from portnn.nn._containers import Sequential
-from portnn.nn._layer import Key, Layer
+from portnn.nn._dropout import Dropout
+from portnn.nn._layer import Key, Layer, keys_of, share
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import LayerNorm
 
@@ -52,6 +53,7 @@ class Block(Named):
     heads: int
     hidden_features: int | None = None
     _: KW_ONLY
+    dropout: float = 0.0
     activation: Callable[..., Array] = relu
     norm_first: bool = True
     rotary: bool = False
@@ -66,6 +68,7 @@ class Block(Named):
             object.__setattr__(self, "hidden_features", 4 * self.features)
         for size in ("features", "heads", "hidden_features"):
             object.__setattr__(self, size, check_size(name, size, getattr(self, size)))
+        object.__setattr__(self, "dropout", check_share(name, "dropout", self.dropout))
         if not callable(self.activation):
             raise TypeError(
                 f"{name}: activation must be a function such as portnn.relu, "
@@ -73,13 +76,20 @@ class Block(Named):
             )
         self.parts()
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training: for dropout."""
+        return self.dropout > 0.0
+
     def parts(self) -> dict[str, Layer]:
         """The layers by their names."""
         glorot, wide = initializers.glorot_uniform(), self.hidden_features or 0
         parts: dict[str, Layer] = {}
         for name in self.attentions:
             turned = self.rotary and name == "self_attn"
-            parts[name] = MultiHeadAttention(self.features, self.heads, bias=self.bias, rotary=turned)
+            parts[name] = MultiHeadAttention(
+                self.features, self.heads, dropout=self.dropout, bias=self.bias, rotary=turned
+            )
         parts["linear1"] = Linear(self.features, wide, bias=self.bias, weight_init=glorot)
         parts["linear2"] = Linear(wide, self.features, bias=self.bias, weight_init=glorot)
         for i in range(len(self.attentions) + 1):
@@ -90,17 +100,36 @@ class Block(Named):
         """A part with a shortcut around it, and a norm before the part or after the sum."""
         return ops.add(x, part(norm(x))) if self.norm_first else norm(ops.add(x, part(x)))
 
-    def _appliers(self, params: Tree, training: bool) -> dict[str, Callable[..., Array]]:
-        """Each part as a function of its inputs."""
+    def _appliers(self, params: Tree, training: bool, key: Key | None) -> dict[str, Callable[..., Array]]:
+        """Each part as a function of its inputs, with dropout after it; the network is one part."""
         parts = self.parts()
         check_params(type(self).__name__, params, tuple(parts))
+        drop = Dropout(self.dropout)
+        keys = keys_of(key, [drop] * (2 * len(self.attentions) + 2))  # of the weights and of the results
 
-        def applier(name: str) -> Callable[..., Array]:
-            return lambda *inputs, **options: parts[name].apply(
-                params[name], *inputs, training=training, **options
-            )
+        def dropped(x: Array, i: int) -> Array:
+            y, _ = drop.forward({}, {}, x, training=training, key=keys[i])
+            return y
 
-        return {name: applier(name) for name in parts}
+        def applier(name: str, i: int) -> Callable[..., Array]:
+            def apply(*inputs: Array, **options: Any) -> Array:
+                own = keys[2 * i]
+                y = parts[name].apply(params[name], *inputs, training=training, key=own, **options)
+                return dropped(y, 2 * i + 1)
+
+            return apply
+
+        def network(x: Array) -> Array:
+            hidden = self.activation(parts["linear1"].apply(params["linear1"], x))
+            return dropped(parts["linear2"].apply(params["linear2"], dropped(hidden, -2)), -1)
+
+        def norm(name: str) -> Callable[..., Array]:
+            return lambda x: parts[name].apply(params[name], x)
+
+        functions = {name: applier(name, i) for i, name in enumerate(self.attentions)}
+        return (
+            functions | {name: norm(name) for name in parts if name.startswith("norm")} | {"network": network}
+        )
 
 
 @final
@@ -117,6 +146,8 @@ class TransformerEncoderLayer(Block):
         features: the length of the vectors in the sequence.
         heads: the number of heads of attention.
         hidden_features: the width of the network; by default four times `features`.
+        dropout: the share that is set to zero in training: of the attention's weights, of the network's
+            hidden layer, and of what each part gives.
         activation: the function between its layers.
         norm_first: whether the norms stand before the parts, or after the sums as in the first paper.
         rotary: whether attention rotates by positions (`portnn.ops.rotary`).
@@ -151,11 +182,11 @@ class TransformerEncoderLayer(Block):
         key: Key | None,
     ) -> tuple[Array, Tree]:
         """Encode `x` of shape (n, length, features); the masks are those of `MultiHeadAttention`."""
-        f = self._appliers(params, training)
+        f = self._appliers(params, training, key)
         x = self._around(
             x, f["norm1"], lambda x: f["self_attn"](x, mask=mask, key_mask=key_mask, causal=causal)
         )
-        return self._around(x, f["norm2"], lambda x: f["linear2"](self.activation(f["linear1"](x)))), state
+        return self._around(x, f["norm2"], f["network"]), state
 
 
 @final
@@ -173,6 +204,8 @@ class TransformerDecoderLayer(Block):
         features: the length of the vectors in the sequence and in the memory.
         heads: the number of heads of attention.
         hidden_features: the width of the network; by default four times `features`.
+        dropout: the share that is set to zero in training: of the attention's weights, of the network's
+            hidden layer, and of what each part gives.
         activation: the function between its layers.
         norm_first: whether the norms stand before the parts, or after the sums as in the first paper.
         rotary: whether attention to the past rotates by positions (`portnn.ops.rotary`).
@@ -213,12 +246,12 @@ class TransformerDecoderLayer(Block):
         itself; `memory_mask`, boolean of shape (n, memory length), says which elements of the memory are
         real.
         """
-        f = self._appliers(params, training)
+        f = self._appliers(params, training, key)
         x = self._around(
             x, f["norm1"], lambda x: f["self_attn"](x, mask=mask, key_mask=key_mask, causal=causal)
         )
         x = self._around(x, f["norm2"], lambda x: f["multihead_attn"](x, memory, key_mask=memory_mask))
-        return self._around(x, f["norm3"], lambda x: f["linear2"](self.activation(f["linear1"](x)))), state
+        return self._around(x, f["norm3"], f["network"]), state
 
 
 @dataclass(frozen=True)
@@ -253,10 +286,10 @@ class Stack(Named):
         parts = self.parts()
         check_params(type(self).__name__, params, tuple(parts))
         after = dict(state)
-        for name, part in parts.items():
-            given = (more, options) if name == "layers" else ((), {})
+        for (name, part), own in zip(parts.items(), keys_of(key, self.members), strict=True):
+            inputs, named = share(part, more, options)
             x, after[name] = part.forward(
-                params[name], state[name], x, *given[0], training=training, key=key, **given[1]
+                params[name], state[name], x, *inputs, training=training, key=own, **named
             )
         return x, after
 

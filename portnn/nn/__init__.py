@@ -55,17 +55,13 @@ if TYPE_CHECKING:
         MaxPool2d,
     )  # fmt: skip
     from portnn.nn._positions import SinusoidalPositions
-    from portnn.nn._recurrent import GRU, LSTM, RNN
+    from portnn.nn._recurrent_layers import GRU, LSTM, RNN
     from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
     from portnn.nn._reshaping import Flatten, Rescale, Reshape
     from portnn.nn._sharing import Repeat, Shared, Sharing
     from portnn.nn._torch_names import from_torch, to_torch
-    from portnn.nn._transformer import (
-        TransformerDecoder,
-        TransformerDecoderLayer,
-        TransformerEncoder,
-        TransformerEncoderLayer,
-    )
+    from portnn.nn._transformer import TransformerDecoderLayer, TransformerEncoderLayer
+    from portnn.nn._transformer_stacks import TransformerDecoder, TransformerEncoder
 
 __all__ = [
     "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Concatenate",
@@ -84,8 +80,8 @@ __all__ = [
 # A layer is imported when it is first used: few networks have them all.
 _HOMES = (
     "_layer", "_linear", "_activations", "_activation", "_containers", "_reshaping", "_convolution",
-    "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent",
-    "_attention", "_positions", "_transformer", "_convolution_transposed", "_branches",
+    "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent_layers",
+    "_attention", "_positions", "_transformer", "_transformer_stacks", "_convolution_transposed", "_branches",
     "_sharing", "_description", "_torch_names",
 )  # fmt: skip
 

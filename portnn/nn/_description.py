@@ -30,16 +30,12 @@ from portnn.nn._pooling import (
     MaxPool2d,
 )  # fmt: skip
 from portnn.nn._positions import SinusoidalPositions
-from portnn.nn._recurrent import GRU, LSTM, RNN
+from portnn.nn._recurrent_layers import GRU, LSTM, RNN
 from portnn.nn._resampling import Upsample, ZeroPad1d, ZeroPad2d
 from portnn.nn._reshaping import Flatten, Rescale, Reshape
 from portnn.nn._sharing import Repeat, Shared, Sharing
-from portnn.nn._transformer import (
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
+from portnn.nn._transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from portnn.nn._transformer_stacks import TransformerDecoder, TransformerEncoder
 
 __all__ = ["describe", "from_description"]
 

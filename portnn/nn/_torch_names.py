@@ -22,7 +22,7 @@ from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from portnn.nn._recurrent import GRU, LSTM, RNN
+from portnn.nn._recurrent_layers import GRU, LSTM, RNN
 from portnn.nn._sharing import Repeat, Shared, Sharing
 from portnn.nn._torch_entry import (
     ENTRIES,
@@ -35,12 +35,8 @@ from portnn.nn._torch_entry import (
     nested,
     renamed,
 )
-from portnn.nn._transformer import (
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
+from portnn.nn._transformer import TransformerDecoderLayer, TransformerEncoderLayer
+from portnn.nn._transformer_stacks import TransformerDecoder, TransformerEncoder
 from portnn.random import stream
 from portnn.tracing import is_kind
 

@@ -51,7 +51,7 @@ _WHOLE = {
     "negative": "(-{0})", "positive": "({0})", "abs": "({0} > 0 ? {0} : -{0})",
     "maximum": "({0} > {1} ? {0} : {1})", "minimum": "({0} < {1} ? {0} : {1})",
     "bitwise_and": "({0} & {1})", "bitwise_or": "({0} | {1})", "bitwise_xor": "({0} ^ {1})",
-    "bitwise_invert": "(~{0})",
+    "bitwise_invert": "(~{0})", "bitwise_left_shift": "({0} << {1})", "bitwise_right_shift": "({0} >> {1})",
 }  # fmt: skip
 _TRUTH = {
     "logical_and": "({0} && {1})", "logical_or": "({0} || {1})", "logical_xor": "({0} != {1})",

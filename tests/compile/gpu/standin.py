@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from portnn.tracing import map_nested
 from tests.compile.gpu.clocks import Clocks
 from tests.compile.gpu.host import act_out, alias, alias_of, compile_on_host, flat
 
@@ -161,7 +162,8 @@ class StandIn(Clocks):
         self._do("kernel", self._watched(lambda: function(*addresses), operands), operands)
 
     def call(self, function, args, options):
-        arrays = [x for x in args if isinstance(x, np.ndarray)]
+        arrays = []
+        map_nested(lambda x: arrays.append(x) if isinstance(x, np.ndarray) else None, args)
         if self.graph is None:
             with np.errstate(all="ignore"):
                 result = np.asarray(function(*args, **options))
@@ -173,7 +175,7 @@ class StandIn(Clocks):
         made = self.empty(tuple(result.shape[d] for d in order), str(result.dtype))
         made = made.transpose([order.index(d) for d in range(len(order))]) if order else made
         target = alias_of(made)
-        replaced = [alias_of(x) if isinstance(x, np.ndarray) else x for x in args]
+        replaced = map_nested(lambda x: alias_of(x) if isinstance(x, np.ndarray) else x, args)
 
         def work():
             with np.errstate(all="ignore"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from portnn import ops
 from portnn.compile._cupy._elementwise import _FLOATING, _TRUTH, _WHOLE, lower
 from portnn.compile._cupy._steps import Kernel
 from tests.compile.gpu.helpers import needs_compiler, plan_of, program_of
@@ -78,8 +79,17 @@ def test_floating(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
+def test_shifts(dtype):
+    check(
+        lambda x: {"left": ops.bitwise_left_shift(x, 3), "right": ops.bitwise_right_shift(x, 7)},
+        numbers(dtype),
+    )
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
 def test_integers(dtype):
-    names = [n for n in _WHOLE if n != "negative" or not dtype.startswith("u")]
+    left = {"bitwise_left_shift", "bitwise_right_shift", *(["negative"] if dtype.startswith("u") else [])}
+    names = [n for n in _WHOLE if n not in left]
     check(each(names), numbers(dtype, 0), numbers(dtype, 1))
 
 

@@ -83,7 +83,8 @@ class Trainable(Model):
                 shuffle data that are sorted.
             accumulate: in how many parts to work through each batch, for batches that do not fit into
                 memory as a whole. Up to rounding, the numbers are those of the whole batch for losses that
-                are a mean over samples, save that layers with batch statistics see a part at a time.
+                are a mean over samples; layers with batch statistics see a part at a time, and those that
+                draw random numbers draw others.
             callbacks: functions of a `portnn.Epoch`, called after each; True stops the training. See
                 `portnn.train.callbacks`.
             progress: True for a bar (tqdm), False for none, None for a bar if someone is looking.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from portnn.nn._attention import MultiHeadAttention
     from portnn.nn._batch_norm import BatchNorm
     from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
+    from portnn.nn._cast import Cast
     from portnn.nn._containers import MLP, Sequential
     from portnn.nn._convolution import Conv1d, Conv2d
     from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
@@ -64,7 +65,8 @@ if TYPE_CHECKING:
     from portnn.nn._transformer_stacks import TransformerDecoder, TransformerEncoder
 
 __all__ = [
-    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Concatenate",
+    "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Cast",
+    "Concatenate",
     "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Dropout1d", "Dropout2d",
     "Embedding", "Flatten", "GlobalAvgPool1d", "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d",
     "GroupNorm", "InstanceNorm", "Key", "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d",
@@ -82,6 +84,7 @@ _HOMES = (
     "_layer", "_linear", "_activations", "_activation", "_containers", "_reshaping", "_convolution",
     "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent_layers",
     "_attention", "_positions", "_transformer", "_transformer_stacks", "_convolution_transposed", "_branches",
+    "_cast",
     "_sharing", "_description", "_torch_names",
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from portnn.nn._activation import Activation, PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
+from portnn.nn._cast import Cast
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
@@ -42,7 +43,8 @@ __all__ = ["describe", "from_description"]
 _CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
-        GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Concatenate, Conv1d, Conv2d,
+        GRU, LSTM, RNN, Activation, AvgPool1d, AvgPool2d, BatchNorm, Cast,
+        Concatenate, Conv1d, Conv2d,
         ConvTranspose1d, ConvTranspose2d, Dropout, Dropout1d, Dropout2d, Embedding, Flatten,
         GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d, GroupNorm, InstanceNorm,
         LayerNorm, Linear, MaxPool1d, MaxPool2d, MultiHeadAttention, PReLU, Parallel, RMSNorm, Repeat,

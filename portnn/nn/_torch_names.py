@@ -15,6 +15,7 @@ from portnn.nn._activation import PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
+from portnn.nn._cast import Cast
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
@@ -128,6 +129,10 @@ def _read_attention(layer: MultiHeadAttention, tensors: Tensors) -> tuple[Tree, 
 
 _AS_HERE = renamed({"weight": "weight", "bias": "bias"})
 _ENTRIES: dict[type[Layer], Entry] = {
+    Cast: Entry(
+        lambda layer, p, s: entry_of(layer.layer).write(layer.layer, p, s),
+        lambda layer, tensors: entry_of(layer.layer).read(layer.layer, tensors),
+    ),
     Embedding: renamed({"weight": "weight"}),
     **dict.fromkeys((GRU, LSTM, RNN), recurrent()),
     BatchNorm: renamed(

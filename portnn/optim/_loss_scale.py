@@ -25,7 +25,8 @@ def dynamic_loss_scale(optimizer: Optimizer, *, initial: float = 2.0**15, interv
     the step they are scaled back in the parameters' dtype, which is to be float32. If one is not
     finite the scale was too large: the step is left out and the scale halved. After `interval` good steps
     in a row it is doubled (Micikevicius et al. 2018, Mixed precision training, section 3.2). Nothing
-    is read from the device. bfloat16 has the range of float32 and needs none of this.
+    is read from the device; NumPy itself warns of what overflows. bfloat16 has the range of float32 and
+    needs none of this.
 
     `Network.fit` multiplies the loss by itself; in a loop of your own, differentiate
     ``ops.multiply(loss, optim.loss_scale(state))``.

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from portnn import Network, losses, optim, tree
-from portnn.nn import Linear, tanh
+from portnn.network._samples import weigh_classes
+from portnn.nn import Dropout, Linear, tanh
+from portnn.train import Dataset
 from tests.compile.test_jit_table import assert_same_bits
 
 RNG = np.random.default_rng(0)
@@ -74,6 +76,9 @@ def test_ignored_labels_balance_nothing():
     nets[0].fit(X, some, epochs=2, class_weight="balanced")
     nets[1].fit(X, some, epochs=2, sample_weight=weight)
     assert_close(*nets)
+    labels, x = np.asarray([-1, -1, 0, 0, 0, 1]), X[:6]
+    data = weigh_classes(Dataset(x, labels, None, nets[0].backend), "balanced", 3, ignoring, "float32")
+    np.testing.assert_allclose(data.weight[2:], [2 / 3, 2 / 3, 2 / 3, 2.0], rtol=1e-6)
 
 
 def test_yes_and_no_are_classes():
@@ -111,6 +116,13 @@ def test_a_batch_in_parts_is_the_batch(backend, compile, weight):
     np.testing.assert_allclose(parts["loss"], whole["loss"], rtol=1e-5)
     np.testing.assert_allclose(parts["accuracy"], whole["accuracy"], rtol=1e-6)
     assert nets[0].steps == nets[1].steps == 6
+
+
+def test_parts_draw_the_same_in_a_plan():
+    nets = [Network([Linear(4, 6), tanh, Dropout(0.5), Linear(6, 3)]) for _ in range(2)]
+    for net, compile in zip(nets, (True, False), strict=True):
+        net.fit(X, LABELS, epochs=2, batch_size=15, accumulate=4, compile=compile)
+    assert_same_bits(nets[0].params, nets[1].params)
 
 
 def test_more_parts_than_samples():
@@ -164,6 +176,11 @@ def test_a_scaled_loss_is_reported_and_learned_as_it_is(backend):
         net.history = net.fit(X, LABELS, epochs=2, batch_size=16, optimizer=optimizer)
     np.testing.assert_allclose(nets[1].history["loss"], nets[0].history["loss"], rtol=1e-5)
     assert_close(*nets, rtol=1e-4)
+
+
+def test_a_scaled_loss_in_parts():
+    scaled = optim.dynamic_loss_scale(optim.adam(0.1))
+    assert_close(trained(optimizer=scaled, accumulate=3)[0], trained(optimizer=optim.adam(0.1))[0], rtol=1e-3)
 
 
 def test_the_history_says_what_was_carried_out():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from portnn import nn
 from portnn.nn import (
     Activation,
+    Cast,
     Flatten,
     Linear,
     PReLU,
@@ -40,6 +41,7 @@ LAYERS = {
     "prelu": PReLU(7, init.constant(0.1)),
     "activation": Activation(nn.gelu, approximate=True),
     "dropout": Sequential([nn.Dropout(0.25), nn.Dropout1d(0.0), nn.Dropout2d(1.0)]),
+    "cast": Cast([Linear(3, 2), nn.relu], "float16"),
     "sequential": Sequential([nn.relu, [Flatten(), partial(nn.leaky_relu, negative_slope=0.2)]]),
 }
 INITIALIZERS = [

@@ -152,6 +152,8 @@ LAYERS = [
     layer("Activation", nn.Activation(nn.leaky_relu, negative_slope=0.25), tree_of(), CORNERS,
           lambda p, x: np.where(x > 0, x, x / 4.0)),
     layer("MLP", nn.MLP([4, 3, 2], activation=nn.tanh), lambda rng: network_params(rng)[1:], normal(3, 4), plain_network),
+    Row("nn.Cast", lambda p, x: nn.Cast(NETWORK, "float64").apply(p, x), (network_params, normal(3, 2, 2)), plain_network,
+        not_on=("array_api_strict:no_float64",)),
     layer("Sequential", NETWORK, network_params, normal(3, 2, 2), plain_network),
 ]  # fmt: skip
 

@@ -82,6 +82,8 @@ def examples(session: nox.Session) -> None:
     session.run(*digits, "--recipe", "best", "--epochs", "1", "--samples", "2000")
     session.run("python", "examples/backprop_by_hand.py")
     session.run("python", "examples/custom_loop.py")
+    for name in ("multilabel_digits", "regression_rotation", "deep_big_simple"):
+        session.run("python", f"examples/{name}.py", "--quick", "--plot", str(tmp / f"{name}.png"))
 
 
 @nox.session

@@ -98,7 +98,8 @@ class JaxLoop:
             return whole(carry, [ops.take(x, rows, axis=0) for x in data])
 
         self._whole, self._gathered = jax.jit(whole), jax.jit(gathered)
-        jax.eval_shape(whole, self._carry, tuple([x[:1] for x in data]))  # what cannot be compiled shows here
+        batch = [jax.ShapeDtypeStruct((self._size, *x.shape[1:]), x.dtype) for x in data]
+        jax.eval_shape(whole, self._carry, batch)  # what cannot be compiled shows here
 
     def run(self, order: Any, first: int, count: int) -> Any:
         """Carry out steps; `Loop.run` says how."""

@@ -1,0 +1,148 @@
+"""Say which digits a picture shows when two lie over each other: several labels for one picture.
+
+    python examples/multilabel_digits.py                          # minutes on two cores
+    python examples/multilabel_digits.py --plot multilabel.png    # pictures with the network's answers
+    python examples/multilabel_digits.py --backend gpu --epochs 8
+
+Two digits of MNIST are laid at random places on a canvas of 36 x 36 pixels; where they meet, the darker ink
+is seen. Pictures for training are made of MNIST's training images, those for the test of its test images.
+Ten sigmoids answer ten questions: is there a 0, is there a 1, ... Where both digits are the same, one answer
+is yes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.util import find_spec
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import portnn as pn
+from portnn.data import load_mnist, overlay
+
+DATA = Path(__file__).parent / "data" / "mnist"
+SIDE = 36
+
+
+def convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> list[Any]:
+    """A convolution with what usually follows."""
+    return [pn.Conv2d(n_in, n_out, kernel, stride=stride, bias=False), pn.BatchNorm(n_out), pn.relu]
+
+
+def make_network(args: argparse.Namespace) -> pn.Network:
+    """Three convolutions and two linear layers; the loss makes ten yes-or-no questions of the outputs."""
+    layers = [
+        pn.Reshape((1, SIDE, SIDE)),
+        pn.Rescale(),
+        *convolution(1, 24, 5, stride=2),  # 16 x 16
+        *convolution(24, 48, 3),  # 14 x 14
+        pn.MaxPool2d(2),  # 7 x 7
+        *convolution(48, 96, 3),  # 5 x 5
+        pn.Flatten(),
+        pn.Linear(96 * 25, 256),
+        pn.relu,
+        pn.Linear(256, 10),
+    ]
+    loss = pn.losses.sigmoid_cross_entropy
+    return pn.Network(layers, loss=loss, backend=args.backend, seed=args.seed)
+
+
+def tell(epoch: pn.Epoch) -> None:
+    """Print how an epoch went."""
+    values = ", ".join(f"{name} {value:.4f}" for name, value in epoch.logs.items())
+    print(f"epoch {epoch.number}/{epoch.total}: {values}", flush=True)
+
+
+def train(network: pn.Network, pictures: Any, shown: Any, args: argparse.Namespace) -> None:
+    """One cycle of the learning rate: up from little, then down to nearly nothing."""
+    steps = args.epochs * ceil(len(pictures) / args.batch_size)
+    optimizer = pn.optim.adamw(pn.optim.schedules.one_cycle(args.rate, max(2, steps)))
+    network.fit(
+        pictures,
+        shown,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        optimizer=optimizer,
+        callbacks=[tell],
+    )
+
+
+def digits(row: Any) -> str:
+    """The digits that a row of yes and no names."""
+    return " ".join(str(digit) for digit in np.flatnonzero(row)) or "none"
+
+
+def draw(file: Path, pictures: Any, shown: Any, answers: Any) -> None:
+    """Two rows of pictures as they come, and two of mistakes."""
+    wrong = np.flatnonzero((shown != answers).any(axis=1))[:24]
+    rows = [*range(min(24, len(pictures))), *wrong.tolist()]
+    captions = [
+        digits(shown[i]) if i not in wrong else f"{digits(shown[i])} → {digits(answers[i])}" for i in rows
+    ]
+    figure = pn.plot.images(
+        pictures[rows],
+        captions,
+        marked=[i in wrong for i in rows],
+        columns=12,
+        title="What the network sees in test pictures; below, mistakes: truth → answer",
+    )
+    figure.savefig(file, dpi=80)
+    print(f"the picture is in {file}")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
+    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
+    parser.add_argument("--pictures", type=int, default=180_000, metavar="N", help="how many to train on")
+    parser.add_argument("--epochs", type=int, default=2, metavar="N")
+    parser.add_argument("--batch-size", type=int, default=128, metavar="N")
+    parser.add_argument("--rate", type=float, default=4e-3, help="the largest learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="a few pictures only, to see that it runs")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw pictures and answers, to .png or .pdf"
+    )
+    args = parser.parse_args(argv)
+    try:
+        pn.get_backend(args.backend)
+    except (pn.BackendUnavailableError, ValueError) as error:
+        parser.error(str(error))
+    if args.plot and not (find_spec("matplotlib") and args.plot.resolve().parent.is_dir()):
+        parser.error('--plot needs a folder that is there, and matplotlib: pip install -e ".[plot]"')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train, and print how many test pictures are wholly right last."""
+    args = parse(argv)
+    if args.quick:
+        args.pictures, args.epochs = 768, 1
+    network = make_network(args)
+    print(network.summary((SIDE, SIDE)), end="\n\n")
+    stream = pn.random.stream
+    pictures, shown = overlay(*load_mnist(args.data, "train"), args.pictures, rng=stream(args.seed, 1))
+    test_pictures, test_shown = overlay(
+        *load_mnist(args.data, "test"), 500 if args.quick else 10_000, rng=stream(0, 2)
+    )
+    train(network, pictures, shown, args)
+
+    probabilities = network.predict_proba(test_pictures)
+    answers = (probabilities > 0.5).astype(np.uint8)
+    each = pn.metrics.average_precision(test_shown, probabilities, average=None)
+    print("average precision of 0 to 9:", " ".join(f"{p:.4f}" for p in each.tolist()))
+    if args.plot:
+        draw(args.plot, test_pictures, test_shown, answers)
+    print(f"mean average precision: {float(each.mean()):.4f}")
+    print(f"exact match: {float(pn.metrics.accuracy(test_shown, answers)):.4f}")
+
+
+if __name__ == "__main__":
+    main()

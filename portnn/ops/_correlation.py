@@ -35,29 +35,22 @@ __all__: list[str] = []
 
 
 def _product(xp: Namespace, rows: Array, w: Array, groups: int) -> Array:
-    """Windows (m, kernel * c) times a weight (o, c / groups, kh, kw): (m, o)."""
+    """Windows (n, m, kernel * c) times a weight (o, c / groups, kh, kw): (n, m, o)."""
     out, c, kh, kw = w.shape
     if groups == 1:
         return rows @ xp.reshape(xp.permute_dims(w, (2, 3, 1, 0)), (kh * kw * c, out))
-    m, each = rows.shape[0], out // groups
+    n, m, _ = rows.shape
+    each = out // groups
     w = xp.permute_dims(xp.reshape(w, (groups, each, c, kh, kw)), (0, 3, 4, 2, 1))
     y = _by_group(xp, rows, kh * kw, groups) @ xp.reshape(w, (groups, kh * kw * c, each))
-    return xp.reshape(xp.permute_dims(y, (1, 0, 2)), (m, out))
+    return xp.reshape(xp.permute_dims(y, (1, 0, 2)), (n, m, out))
 
 
 def _by_group(xp: Namespace, rows: Array, places: int, groups: int) -> Array:
-    """Windows (m, places * c) as (groups, m, places * c / groups)."""
-    m, c = rows.shape[0], rows.shape[1] // places
-    parts = xp.permute_dims(xp.reshape(rows, (m, places, groups, c // groups)), (2, 0, 1, 3))
-    return xp.reshape(parts, (groups, m, places * (c // groups)))
-
-
-def _correlated(xp: Namespace, x: Array, w: Array, windows: Windows, groups: int, rows: Array) -> Array:
-    n, _, h, width = x.shape
-    return xp.reshape(
-        _product(xp, rows, w, groups),
-        (n, count(h, windows[0]), count(width, windows[1]), w.shape[0]),
-    )
+    """Windows (n, m, places * c) as (groups, n * m, places * c / groups)."""
+    m, c = rows.shape[0] * rows.shape[1], rows.shape[2] // places // groups
+    parts = xp.permute_dims(xp.reshape(rows, (m, places, groups, c)), (2, 0, 1, 3))
+    return xp.reshape(parts, (groups, m, places * c))
 
 
 @primitive
@@ -72,9 +65,11 @@ def _correlate_and_rows(
 ) -> tuple[Array, Array]:
     """The windows laid out as rows serve the gradient by the weight as well."""
     xp = namespace(x, w, b)
-    rows = rows_of(xp, x, windows)
-    y = _correlated(xp, x, w, windows, groups, rows)
-    return channels_first(xp, y if b is None else y + b), rows
+    rows = rows_of(xp, x, windows, w.shape[0])
+    y = _product(xp, rows, w, groups)
+    down, across = (count(n, span) for n, span in zip(x.shape[2:], windows, strict=True))
+    y = xp.reshape(y if b is None else y + b, (x.shape[0], down, across, w.shape[0]))
+    return channels_first(xp, y), rows
 
 
 @primitive
@@ -107,7 +102,7 @@ def spread(g: Array, w: Array, /, *, windows: Windows, groups: int, size: tuple[
     kernel = xp.flip(xp.permute_dims(kernel, (0, 4, 6, 2, 1, 3, 5)), axis=(5, 6))
     kernel = xp.reshape(kernel, (groups * sh * sw * c, out // groups, mh, mw))
     turned: Windows = ((mh, 1, dh, 0, 0), (mw, 1, dw, 0, 0))
-    rows = rows_of(xp, channels_first(xp, gs), turned)
+    rows = rows_of(xp, channels_first(xp, gs), turned, kernel.shape[0])
     z = xp.reshape(_product(xp, rows, kernel, groups), (n, *lengths, groups, sh, sw, c))
     z = xp.permute_dims(z, (0, 1, 4, 2, 5, 3, 6))
     x = xp.reshape(z, (n, lengths[0] * sh, lengths[1] * sw, groups * c))
@@ -120,17 +115,30 @@ def spread(g: Array, w: Array, /, *, windows: Windows, groups: int, size: tuple[
 def overlap(x: Array, g: Array, /, *, windows: Windows, groups: int, rows: Array | None = None) -> Array:
     """The gradient by the weight; `rows`, the windows of `x`, if they are there already."""
     xp = namespace(x, g)
-    rows = rows_of(xp, x, windows) if rows is None else rows
+    rows = rows_of(xp, x, windows, g.shape[1]) if rows is None else rows
     n, out, oh, ow = g.shape
     (kh, *_), (kw, *_) = windows
     c = x.shape[1] // groups
-    gs = xp.reshape(xp.permute_dims(g, (0, 2, 3, 1)), (n * oh * ow, out))
+    gs = xp.reshape(xp.permute_dims(g, (0, 2, 3, 1)), (n, oh * ow, out))
     if groups == 1:
-        w = gs.T @ rows
+        w = _summed_products(xp, gs, rows)
     else:
         parts = xp.permute_dims(xp.reshape(gs, (n * oh * ow, groups, out // groups)), (1, 2, 0))
         w = parts @ _by_group(xp, rows, kh * kw, groups)
     return channels_first(xp, xp.reshape(w, (out, kh, kw, c)))
+
+
+_TOGETHER = 256
+"""Windows from which on a product of its own pays for an image: its result is as large as the weight."""
+
+
+def _summed_products(xp: Namespace, gs: Array, rows: Array) -> Array:
+    """``Σ gᵀ rows`` over the images, by products of one or more images: (o, kernel * c)."""
+    n, m, out = gs.shape
+    images = next((b for b in range(1, n + 1) if n % b == 0 and b * m >= _TOGETHER), max(n, 1))
+    shape = (n // images, images * m)
+    gs, rows = xp.reshape(gs, (*shape, out)), xp.reshape(rows, (*shape, rows.shape[2]))
+    return xp.sum(xp.matrix_transpose(gs) @ rows, axis=0)
 
 
 def bias_gradient(g: Array) -> Array:

@@ -156,31 +156,51 @@ def steps(axis: int, start: int, n: int, step: int) -> tuple[Any, ...]:
     return (*[slice(None)] * axis, slice(start, start + (n - 1) * step + 1, step), ...)
 
 
-def rows_of(xp: Namespace, x: Array, windows: Windows) -> Array:
-    """The contents of each window as a row: (n, c, h, w) becomes (n * windows, kernel * c).
+def rows_of(xp: Namespace, x: Array, windows: Windows, outputs: int) -> Array:
+    """The contents of each window as a row of one of several matrices, (matrices, windows, kernel * c).
 
     Along a row come the vertical places of the window, in each the horizontal ones, in each the channels.
+    There are as many matrices as make products with `outputs` columns fast.
     """
+    n, c, h, w = x.shape
+    (kh, *_), (kw, *_) = windows
+    down, across = count(h, windows[0]), count(w, windows[1])
+    if c <= FEW and (kh, kw) != (1, 1):
+        return _columns(xp, x, windows)
+    together = _windows_of_a_product(n, down, across, kh * kw * c * outputs)
+    shape = (n * down * across // together, together, kh * kw * c)
     if windows == ((1, 1, 1, 0, 0), (1, 1, 1, 0, 0)):
-        n, c, h, w = x.shape
-        return xp.reshape(xp.permute_dims(x, (0, 2, 3, 1)), (n * h * w, c))
-    return _columns(xp, x, windows) if x.shape[1] <= FEW else _rows(xp, x, windows)
+        return xp.reshape(xp.permute_dims(x, (0, 2, 3, 1)), shape)
+    return xp.reshape(_rows(xp, x, windows), shape)
+
+
+_SMALL, _LEAST = 1_000_000, 16
+"""Multiplications up to which OpenBLAS carries a product out without copying its factors first: a third
+faster (docs/benchmarks/convolution.md); and windows below which a product is too small to pay."""
+
+
+def _windows_of_a_product(n: int, down: int, across: int, each: int) -> int:
+    """How many windows one product takes: some rows of an image, some images, or all."""
+    limit = _SMALL // max(1, each)
+    rows = [r * across for r in range(1, down + 1) if down % r == 0]
+    images = [b * down * across for b in range(2, n + 1) if n % b == 0]
+    fitting = [m for m in [*rows, *images] if _LEAST <= m <= limit]
+    return max(fitting, default=max(1, n * down * across))
 
 
 def _rows(xp: Namespace, x: Array, windows: Windows) -> Array:
     """First along the width, then along the height, so that the second time the runs are longer."""
-    n, c, h, w = x.shape
+    h, w = x.shape[2:]
     (kh, sh, dh, _, _), (kw, sw, dw, _, _) = windows
     oh, ow = count(h, windows[0]), count(w, windows[1])
     x = channels_last(xp, x)
     x = padded(xp, padded(xp, x, 1, *reach(h, windows[0])), 2, *reach(w, windows[1]))
-    x = _joined(xp, [x[steps(2, j * dw, ow, sw)] for j in range(kw)])
-    x = _joined(xp, [x[steps(1, i * dh, oh, sh)] for i in range(kh)])
-    return xp.reshape(x, (n * oh * ow, kh * kw * c))
+    x = _joined(xp, [x[steps(2, j * dw, ow, sw)] for j in range(kw)], 3)
+    return _joined(xp, [x[steps(1, i * dh, oh, sh)] for i in range(kh)], 3)
 
 
-def _joined(xp: Namespace, parts: list[Array]) -> Array:
-    return xp.concat(parts, axis=3) if len(parts) > 1 else parts[0]
+def _joined(xp: Namespace, parts: list[Array], axis: int) -> Array:
+    return xp.concat(parts, axis=axis) if len(parts) > 1 else parts[0]
 
 
 def _columns(xp: Namespace, x: Array, windows: Windows) -> Array:
@@ -188,11 +208,12 @@ def _columns(xp: Namespace, x: Array, windows: Windows) -> Array:
     n, c, h, w = x.shape
     (kh, sh, dh, _, _), (kw, sw, dw, _, _) = windows
     oh, ow = count(h, windows[0]), count(w, windows[1])
-    x = xp.reshape(xp.reshape(xp.permute_dims(x, (1, 0, 2, 3)), (c, n * h * w)), (c, n, h, w))
+    x = xp.reshape(xp.reshape(x, (n, c * h * w)), (n, c, h, w))
     x = padded(xp, padded(xp, x, 2, *reach(h, windows[0])), 3, *reach(w, windows[1]))
     rows = [x[steps(2, i * dh, oh, sh)] for i in range(kh)]
     parts = [row[steps(3, j * dw, ow, sw)] for row in rows for j in range(kw)]
-    return xp.reshape(xp.concat(parts, axis=0), (kh * kw * c, n * oh * ow)).T
+    columns = xp.reshape(_joined(xp, parts, 1), (n, kh * kw * c, oh * ow))
+    return xp.matrix_transpose(columns)
 
 
 def interleaved(xp: Namespace, phases: list[Array], axis: int) -> Array:

@@ -18,6 +18,7 @@ from portnn.compile._numpy._plan import NumpyPlan
 from portnn.compile._numpy._ranges import Range
 from portnn.compile._numpy._tall import tall_products
 from portnn.compile._numpy._team import Team
+from portnn.compile._numpy._unfolded import NAME as UNFOLDED
 from portnn.compile._threads import blas_threads, products_in, threads_allowed, threads_for
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
@@ -158,10 +159,13 @@ class NumpyLoop:
         team = Team(self._threads)
         forms = tall_products(calls, given, team)
         self._blas = 1 if forms else self._threads
-        return NumpyPlan(
+        plan = NumpyPlan(
             calls, rest, [loss], owned=arrays, carried=carried, packs=packs, trusted=trusted, ranges=ranges,
             forms=forms, team=team, kept=True,
         )  # fmt: skip
+        if any(call.name == UNFOLDED for call in plan.calls):
+            self._blas = 1  # the team shares these products out already
+        return plan
 
     def _carried(self, program: Program, owned: Sequence[Value]) -> tuple[list[Value], Value]:
         """The values that a step hands on, and its loss; they must be like those that it was given."""

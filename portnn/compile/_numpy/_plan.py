@@ -16,6 +16,7 @@ from portnn.compile._numpy._packs import Pack
 from portnn.compile._numpy._ranges import Range, surely_within
 from portnn.compile._numpy._source import Source
 from portnn.compile._numpy._team import Team
+from portnn.compile._numpy._unfolded import with_unfolded_products
 from portnn.compile._numpy._writers import writer_of
 from portnn.tracing import Call, Value
 
@@ -60,9 +61,10 @@ class NumpyPlan:
         team: Team | None = None,
         kept: bool = False,
     ) -> None:
-        self.calls = calls
-        self._source = Source(surely_within(calls, trusted, ranges or {}), forms)
         self._team = team or Team(1)
+        calls = with_unfolded_products(calls, {*outputs, *(carried or {}).values()}, self._team)
+        self.calls: Sequence[Call] = calls
+        self._source = Source(surely_within(calls, trusted, ranges or {}), forms)
         self._inputs = set(inputs)
         self._owned = dict(owned or {})
         self._carried = dict(carried or {})

@@ -11,6 +11,7 @@ import numpy as np
 from portnn.compile._numpy._kinds import ufunc_of
 from portnn.compile._numpy._selection import select_writer
 from portnn.compile._numpy._source import Source, Writer
+from portnn.compile._numpy._unfolded import NAME as UNFOLDED
 from portnn.tracing import Call, Value
 
 __all__ = ["writer_of"]
@@ -168,8 +169,29 @@ def _join(call: Call) -> Writer | None:
     return write
 
 
+def _reshape(call: Call) -> Writer | None:
+    """A copy; what reshapes in place is a view, for which nothing is written."""
+    x = call.args[0]
+    if type(x) is not Value or x.dtype != call.result.dtype or not call.result.shape:
+        return None
+
+    def write(source: Source, call: Call, out: str) -> None:
+        shape = source.bind(x.shape, "k")
+        source.add(f"{source.bind(np.copyto, 'f')}({out}.reshape({shape}), {source.operand(x)})")
+
+    return write
+
+
+def _unfolded(call: Call) -> Writer:
+    def write(source: Source, call: Call, out: str) -> None:
+        x, other = (source.operand(a) for a in call.args)
+        source.add(f"{source.bind(call.function, 'f')}({x}, {other}, {out})")
+
+    return write
+
+
 _FINDERS: dict[str, Callable[[Call], Writer | None]] = {
     **dict.fromkeys(_REDUCTIONS, _reduction), **dict.fromkeys(_POSITIONS, _position),
     **dict.fromkeys(_JOINS, _join), "astype": _cast, "count_nonzero": _count, "mean": _mean,
-    "take": _take, "where": select_writer,
+    "reshape": _reshape, "take": _take, "where": select_writer, UNFOLDED: _unfolded,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields, is_dataclass
 from math import prod
 from typing import Any
 
@@ -61,4 +62,14 @@ def _name(layer: Layer) -> str:
     if isinstance(layer, Linear):
         return f"Linear({layer.in_features}, {layer.out_features}{'' if layer.bias else ', bias=False'})"
     text = repr(layer)
+    if len(text) > 40 and is_dataclass(layer):
+        text = _short(layer)
     return text if len(text) <= 40 else f"{type(layer).__name__}(...)"
+
+
+def _short(layer: Any) -> str:
+    """A layer by what it has to be told, such as ``Conv2d(1, 16, 5)``; a tuple of one number as that."""
+    needed = [f.name for f in fields(layer) if f.default is MISSING and f.default_factory is MISSING]
+    values = [getattr(layer, name) for name in needed]
+    once = [v[0] if isinstance(v, tuple) and v and set(v) == {v[0]} else v for v in values]
+    return f"{type(layer).__name__}({', '.join(map(repr, once))})"

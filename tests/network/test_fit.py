@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from portnn import Network, losses, optim, tree
+from portnn import Network, losses, nn, optim, tree
 from portnn.nn import Flatten, Linear, Rescale, relu, tanh
 from portnn.random import stream
 from tests.helpers import assert_close
@@ -353,6 +353,15 @@ def test_networks_can_be_pickled_and_copied():
         assert (again.predict_proba(X) == net.predict_proba(X)).all()
         again.fit(X, LABELS, epochs=1)
     assert same(bits(net), bits(Network([Linear(4, 8), relu, Linear(8, 3)])))
+
+
+def test_summary_of_images():
+    layers = [nn.Conv2d(1, 4, (3, 3)), nn.MaxPool2d(2), nn.Conv2d(4, 2, (1, 3)), nn.GlobalAvgPool2d()]
+    lines = Network(layers).summary((1, 8, 8)).splitlines()[2:6]
+    assert [line.split("  ")[0] for line in lines] == [
+        "Conv2d(1, 4, 3)", "MaxPool2d(2)", "Conv2d(4, 2, (1, 3))", "GlobalAvgPool2d()",
+    ]  # fmt: skip
+    assert "(2, 3, 1)" in lines[2]
 
 
 def test_summary():

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from portnn import ops
+from portnn import ops, tree
 from portnn.autodiff import value_and_grad
-from portnn.compile import jit
+from portnn.compile import jit, make_loop
 from portnn.compile._numpy import _unfolded
 from portnn.compile._numpy._team import Team
 
@@ -90,6 +90,29 @@ def test_pieces_of_the_last_axis():
         return ops.matmul(ops.reshape(wide, (4, 64, -1)), w)
 
     assert bits([jit(function)(x, w)]) == bits([function(x, w)])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_loop_takes_the_steps_of_eager_execution(threads):
+    x, w, v = arrays((8, 16, 20, 20), (16, 16, 3, 3), (8, 16, 3, 3))
+
+    def step(carry, x):
+        value, grads = value_and_grad(lambda p, x: ops.mean(ops.square(_two(p, x))))(carry, x)
+        return tree.map(lambda p, g: ops.subtract(p, g * 0.01), carry, grads), value
+
+    loop = make_loop(step, (w, v), (x,), 4, shuffled=False, threads=threads)
+    with loop.limits():
+        losses = loop.run(None, 0, 2)
+    now, expected = (w, v), []
+    for start in (0, 4):
+        now, value = step(now, x[start : start + 4])
+        expected.append(value)
+    assert "unfolded product" in loop.explain()
+    assert bits([*tree.leaves(loop.carry()), *losses]) == bits([*tree.leaves(now), *expected])
+
+
+def _two(p, x):
+    return ops.conv2d(ops.conv2d(x, p[0]), p[1])
 
 
 def test_threads_share_the_matrices():

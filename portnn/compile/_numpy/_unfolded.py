@@ -158,7 +158,9 @@ def with_unfolded_products(calls: Sequence[Call], needed: Collection[Value], tea
             if view is not None:
                 found[call.result] = view, place
     replaced = [_replaced(call, *found[call.result], team) if _is_in(call, found) else call for call in calls]
-    return _without_unused(replaced, needed) if found else list(calls)
+    factors = [call.args[found[call.result][1]] for call in calls if _is_in(call, found)]
+    spare = [call for factor in factors for call in _laying_out(factor, makers)]
+    return _without_unused(replaced, spare, needed)
 
 
 def _is_in(call: Call, found: Mapping[Value, Any]) -> bool:
@@ -253,12 +255,19 @@ def _replaced(call: Call, view: View, place: int, team: Team) -> Call:
     return Call(NAME, product, (view.base, call.args[1 - place]), {}, call.result)
 
 
-def _without_unused(calls: Sequence[Call], needed: Collection[Value]) -> list[Call]:
-    """Calls of which something is needed."""
-    wanted, kept = set(needed), []
+def _laying_out(value: Value, makers: Mapping[Value, Call]) -> list[Call]:
+    """The calls by which windows were laid out."""
+    call = makers.get(value)
+    if call is None or call.name not in ("concat", "getitem", "reshape"):
+        return []
+    return [call, *[c for x in call.inputs() for c in _laying_out(x, makers)]]
+
+
+def _without_unused(calls: Sequence[Call], spare: Sequence[Call], needed: Collection[Value]) -> list[Call]:
+    """Calls without those among `spare` of which nothing is needed any more."""
+    marked, wanted, kept = set(map(id, spare)), set(needed), []
     for call in reversed(calls):
-        outputs = call.outputs()
-        if not outputs or any(value in wanted for value in outputs):
+        if id(call) not in marked or any(value in wanted for value in call.outputs()):
             kept.append(call)
             wanted.update(call.inputs())
     return kept[::-1]

@@ -5,7 +5,7 @@ Each takes ``(y_true, y_pred)`` as arrays of one library and returns an array of
 weights included; without any, the library's default (float64 for NumPy, float32 for PyTorch and JAX).
 
 Where values are not known yet, as inside ``jax.jit``, shapes and dtypes are checked and values are not,
-and ``n_classes`` has to be given.
+and ``n_classes`` has to be given. `edit_distance` and `error_rates` are about Python's sequences.
 """
 
 from portnn.metrics._classification import accuracy, confusion_matrix
@@ -13,11 +13,15 @@ from portnn.metrics._precision_recall import f1, precision, recall
 from portnn.metrics._probabilities import log_loss, top_k_accuracy
 from portnn.metrics._ranking import average_precision
 from portnn.metrics._regression import mean_absolute_error, mean_squared_error, r2, root_mean_squared_error
+from portnn.metrics._sequences import ErrorRates, edit_distance, error_rates
 
 __all__ = [
+    "ErrorRates",
     "accuracy",
     "average_precision",
     "confusion_matrix",
+    "edit_distance",
+    "error_rates",
     "f1",
     "log_loss",
     "mean_absolute_error",

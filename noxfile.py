@@ -71,7 +71,7 @@ def tests_minimum(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run the examples as a person would, on a small budget."""
-    session.install("-e", ".[plot,progress]")
+    session.install("-e", ".[plot,progress,examples]")
     tmp = Path(session.create_tmp())
     digits = ("python", "examples/digits.py")
     files = ("--plot", str(tmp / "digits.png"), "--save", str(tmp / "digits.safetensors"))
@@ -82,7 +82,8 @@ def examples(session: nox.Session) -> None:
     session.run(*digits, "--recipe", "best", "--epochs", "1", "--samples", "2000")
     session.run("python", "examples/backprop_by_hand.py")
     session.run("python", "examples/custom_loop.py")
-    for name in ("multilabel_digits", "regression_rotation", "deep_big_simple"):
+    names = ("multilabel_digits", "regression_rotation", "deep_big_simple", "generative_digits")
+    for name in (*names, "seq2seq_pronunciation"):
         session.run("python", f"examples/{name}.py", "--quick", "--plot", str(tmp / f"{name}.png"))
 
 

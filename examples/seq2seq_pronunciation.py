@@ -77,12 +77,11 @@ class Words:
         return Words(self.spelled[::apart][:n], self.spoken[::apart][:n])
 
 
-def numbered(pairs: Sequence[tuple[str, list[str]]], length: int) -> dict[str, Any]:
-    """Numbers of letters and phonemes, int32 (n, length)."""
+def numbered(pairs: Sequence[tuple[str, list[str]]], length: int) -> tuple[Any, Any]:
+    """Numbers of letters, and numbers of phonemes, int32 (n, length)."""
     letters = [[LETTERS[letter] for letter in word] for word, _ in pairs]
     phonemes = [[*[PHONEMES[phoneme] for phoneme in spoken], END] for _, spoken in pairs]
-    both = {"letters": letters, "phonemes": phonemes}
-    return {name: pad(x, length)[0].astype(np.int32) for name, x in both.items()}
+    return pad(letters, length)[0].astype(np.int32), pad(phonemes, length)[0].astype(np.int32)
 
 
 def load(recipe: Recipe) -> dict[str, Words]:
@@ -101,7 +100,7 @@ def load(recipe: Recipe) -> dict[str, Words]:
 
 
 @dataclass(frozen=True)
-class Speaker(pn.Layer):
+class Speaker:
     """An encoder, and a decoder of two recurrent layers with attention between them."""
 
     embedding: int
@@ -122,60 +121,48 @@ class Speaker(pn.Layer):
             "output": pn.Linear(n, len(PHONEMES) + 2),
         }
 
-    @property
-    def members(self) -> tuple[pn.Layer, ...]:
-        """The layers."""
-        return tuple(self.parts.values())
+    def init(self, seed: int) -> Any:
+        """The parameters, a tree for each layer."""
+        return {
+            name: part.init(pn.random.stream(seed, i)) for i, (name, part) in enumerate(self.parts.items())
+        }
 
-    def init(self, rng: Any, dtype: str = "float32") -> Any:
-        """Draw the parameters, a tree for each layer."""
-        return {name: layer.init(rng, dtype) for name, layer in self.parts.items()}
+    def run(self, params: Any, name: str, *inputs: Any, **options: Any) -> Any:
+        """One of the layers, with its parameters."""
+        return self.parts[name].apply(params[name], *inputs, **options)
 
     def read(self, params: Any, letters: Any) -> tuple[Any, Any]:
         """What the encoder makes of letters (n, length), (n, length, hidden); and which of them are real."""
         real = ops.not_equal(letters, 0)
-        vectors = self.parts["letters"].apply(params["letters"], letters)
         lengths = ops.sum(ops.astype(real, "int32"), axis=1)
-        return self.parts["encoder"].apply(params["encoder"], vectors, lengths=lengths), real
+        return self.run(params, "encoder", self.run(params, "letters", letters), lengths=lengths), real
 
     def attend(self, params: Any, h: Any, memory: Any, real: Any) -> tuple[Any, Any]:
         """The upper layer's input for outputs (n, time, hidden) of the lower, and the weights of letters."""
-        query = self.parts["query"].apply(params["query"], h)
+        query = self.run(params, "query", h)
         weights = ops.attention_weights(query, memory, ops.expand_dims(real, axis=1))
         return ops.concat([h, ops.matmul(weights, memory)], axis=2), weights
 
-    def forward(
-        self,
-        params: Any,
-        state: Any,
-        letters: Any,
-        phonemes: Any,
-        *,
-        training: bool,
-        key: Any,
-        maps: bool = False,
-    ) -> Any:
-        """Logits (n, time, 41) of each next phoneme, given the true ones before; or the attention's maps."""
-        parts = self.parts
-        memory, real = self.read(params, letters)
+    def repeat(self, params: Any, letters: Any, phonemes: Any) -> tuple[Any, Any]:
+        """Logits (n, time, 41) of each phoneme, given the true ones before, and the weights of letters."""
         start = ops.full((phonemes.shape[0], 1), START, dtype=phonemes.dtype, like=phonemes)
         before = ops.concat([start, phonemes[:, :-1]], axis=1)
-        h = parts["lower"].apply(params["lower"], parts["phonemes"].apply(params["phonemes"], before))
-        x, weights = self.attend(params, h, memory, real)
-        if maps:
-            return weights, state
-        h = parts["upper"].apply(params["upper"], x)
-        return parts["output"].apply(params["output"], h), state
+        h = self.run(params, "lower", self.run(params, "phonemes", before))
+        x, weights = self.attend(params, h, *self.read(params, letters))
+        return self.run(params, "output", self.run(params, "upper", x)), weights
+
+    def loss(self, params: Any, letters: Any, phonemes: Any) -> Any:
+        """The mean cross-entropy of phonemes, those behind the end left out."""
+        logits, _ = self.repeat(params, letters, phonemes)
+        return pn.losses.softmax_cross_entropy(logits, phonemes, ignore_index=START)
 
     def step(self, params: Any, phonemes: Any, state: Any) -> tuple[Any, Any]:
-        """Log-probabilities (n, 41) after one more phoneme (n,), for the search."""
-        parts = self.parts
-        vectors = parts["phonemes"].apply(params["phonemes"], phonemes)
-        h, lower = parts["lower"].step(params["lower"], vectors, state["lower"])
+        """Log-probabilities (n, 41) of the next phoneme after one more (n,), for the search."""
+        vectors = self.run(params, "phonemes", phonemes)
+        h, lower = self.parts["lower"].step(params["lower"], vectors, state["lower"])
         x, _ = self.attend(params, ops.expand_dims(h, axis=1), state["memory"], state["real"])
-        h, upper = parts["upper"].step(params["upper"], x[:, 0, :], state["upper"])
-        state = {**state, "lower": lower, "upper": upper}
-        return ops.log_softmax(parts["output"].apply(params["output"], h)), state
+        h, upper = self.parts["upper"].step(params["upper"], x[:, 0, :], state["upper"])
+        return ops.log_softmax(self.run(params, "output", h)), {**state, "lower": lower, "upper": upper}
 
 
 class Search:
@@ -189,7 +176,7 @@ class Search:
         """The best pronunciation of each word."""
         names = {i: phoneme for phoneme, i in PHONEMES.items()}
         found: list[list[str]] = [[]] * len(words)
-        letters = numbered([(word, []) for word in words], self.lengths[-1])["letters"]
+        letters, _ = numbered([(word, []) for word in words], self.lengths[-1])
         lengths = [len(word) for word in words]
         for rows, _, length in batches_by_length(lengths, 128, boundaries=self.lengths, shuffle=False):
             x = self.backend.asarray(letters[rows, :length])
@@ -214,27 +201,20 @@ class Search:
 
 def train(model: Speaker, recipe: Recipe, words: Words, watch: Words, backend: pn.Backend, seed: int) -> Any:
     """The parameters after training; a line for each epoch."""
-    search = Search(model, backend, recipe.lengths[-3:], beam=1)
     pairs = numbered(words.pairs(), recipe.lengths[-1])
-    lengths = np.maximum(*[(x > 0).sum(axis=1) for x in pairs.values()])
-    data = pn.tree.map(backend.asarray, pairs)
+    lengths = np.maximum(*[(x > 0).sum(axis=1) for x in pairs])
     options = {"boundaries": recipe.lengths, "seed": seed, "remainder": "drop"}
-    steps = len(list(batches_by_length(lengths, recipe.batch_size, **options)))
-    optimizer = pn.optim.chain(
-        pn.optim.clip_by_global_norm(1.0),
-        pn.optim.adam(pn.optim.schedules.one_cycle(recipe.rate, steps * recipe.epochs)),
-    )
-    params = pn.tree.map(backend.asarray, model.init(pn.random.stream(seed)))
+    steps = recipe.epochs * len(list(batches_by_length(lengths, recipe.batch_size, **options)))
+    adam = pn.optim.adam(pn.optim.schedules.one_cycle(recipe.rate, steps))
+    optimizer = pn.optim.chain(pn.optim.clip_by_global_norm(1.0), adam)
+    data, params = pn.tree.map(backend.asarray, (pairs, model.init(seed)))
     state = optimizer.init(params)
-
-    def objective(params: Any, letters: Any, phonemes: Any) -> Any:
-        logits = model.apply(params, letters, phonemes, training=True)
-        return pn.losses.softmax_cross_entropy(logits, phonemes, ignore_index=START)
+    search = Search(model, backend, recipe.lengths[-3:], beam=1)
 
     @pn.jit
     def step(params: Any, state: Any, data: Any, rows: Any, length: int) -> Any:
-        batch = [ops.take(x, rows, axis=0)[:, :length] for x in (data["letters"], data["phonemes"])]
-        loss, gradient = pn.value_and_grad(objective)(params, *batch)
+        letters, phonemes = (ops.take(x, rows, axis=0)[:, :length] for x in data)
+        loss, gradient = pn.value_and_grad(model.loss)(params, letters, phonemes)
         updates, state = optimizer.update(gradient, state, params)
         return pn.optim.apply_updates(params, updates), state, loss
 
@@ -262,11 +242,10 @@ def draw(model: Speaker, params: Any, backend: pn.Backend, words: Words, found: 
     long = [i for i, word in enumerate(words.spelled) if len(word) >= 7]
     maps = []
     for i in long[:: max(1, len(long) // 6)][:6]:
-        one = numbered([(words.spelled[i], found[i])], 30)
-        letters, phonemes = (backend.asarray(one[name]) for name in ("letters", "phonemes"))
-        weights = model.apply(params, letters, phonemes, maps=True)[0, ...]
+        one = pn.tree.map(backend.asarray, numbered([(words.spelled[i], found[i])], 30))
+        _, weights = model.repeat(params, *one)
         rows, columns = [*found[i], "end"], list(words.spelled[i])
-        maps.append((weights[: len(rows), : len(columns)], rows, columns))
+        maps.append((weights[0, : len(rows), : len(columns)], rows, columns))
     return pn.plot.attention_maps(maps)
 
 

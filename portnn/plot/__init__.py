@@ -5,11 +5,16 @@ display: ``plot.history(h).savefig("history.png", dpi=150)``. Arrays may be of a
 chosen so that lightness and line style tell what colour tells, whatever a reader's colour vision.
 """
 
+from portnn.plot._attention import attention_maps
 from portnn.plot._confusion import confusion_matrix
+from portnn.plot._grids import image_grids
 from portnn.plot._history import history
 from portnn.plot._images import images
 from portnn.plot._mistakes import mistakes
 from portnn.plot._predictions import predictions
 from portnn.plot._report import digits_report
 
-__all__ = ["confusion_matrix", "digits_report", "history", "images", "mistakes", "predictions"]
+__all__ = [
+    "attention_maps", "confusion_matrix", "digits_report", "history", "image_grids", "images", "mistakes",
+    "predictions",
+]  # fmt: skip

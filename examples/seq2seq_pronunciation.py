@@ -203,7 +203,7 @@ def train(model: Speaker, recipe: Recipe, words: Words, watch: Words, backend: p
     """The parameters after training; a line for each epoch."""
     pairs = numbered(words.pairs(), recipe.lengths[-1])
     lengths = np.maximum(*[(x > 0).sum(axis=1) for x in pairs])
-    options = {"boundaries": recipe.lengths, "seed": seed, "remainder": "drop"}
+    options: dict[str, Any] = {"boundaries": recipe.lengths, "seed": seed, "remainder": "drop"}
     steps = recipe.epochs * len(list(batches_by_length(lengths, recipe.batch_size, **options)))
     adam = pn.optim.adam(pn.optim.schedules.one_cycle(recipe.rate, steps))
     optimizer = pn.optim.chain(pn.optim.clip_by_global_norm(1.0), adam)

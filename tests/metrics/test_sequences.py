@@ -31,7 +31,7 @@ def test_distance_is_the_definition(a: str, b: str) -> None:
 
 def test_the_nearest_reference_counts() -> None:
     """Edits 1 and 0; lengths 3 (of the nearest, not the shortest) and 2."""
-    rates = metrics.error_rates([["abc", "x"], ["de"]], ["abd", "de"])
+    rates = metrics.error_rates([["abc", "x"], ["de"]], ["abx", "de"])
     assert rates == metrics.ErrorRates(1 / 5, 0.5)
 
 

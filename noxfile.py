@@ -38,8 +38,9 @@ def quiet_threads() -> dict[str, str]:
 
 
 def pytest(session: nox.Session, *options: str) -> None:
-    """Run pytest with `options`, then what stands after ``--`` on nox's command line."""
-    session.run("python", "-m", "pytest", *options, *session.posargs, env=quiet_threads())
+    """Run pytest on all cores with `options`, then what stands after ``--`` on nox's command line."""
+    shared = ("--numprocesses", "auto")
+    session.run("python", "-m", "pytest", *shared, *options, *session.posargs, env=quiet_threads())
 
 
 @nox.session
@@ -49,7 +50,8 @@ def tests(session: nox.Session, backend: str) -> None:
     extras = {"jax": "[jax]", "gpu": f"[{os.environ.get('PORTNN_CUDA', 'cuda12x')}]"}
     session.install("-e", f".{extras.get(backend, '')}", *group("test"))
     # "cpu" is NumPy twice: as it is, and with arrays that cannot be written to.
-    pytest(session, "--backend", "cpu" if backend == "numpy" else backend)
+    options = ("--backend", "cpu") if backend == "numpy" else ("--backend", backend, "--own")
+    pytest(session, *options)
 
 
 @nox.session(name="tests(torch)", venv_backend="virtualenv")
@@ -57,7 +59,7 @@ def tests_torch(session: nox.Session) -> None:
     """Run the tests on PyTorch: an exact version, by pip."""
     session.install(TORCH)
     session.install("-e", ".", *group("test"))
-    pytest(session, "--backend", "torch")
+    pytest(session, "--backend", "torch", "--own")
 
 
 @nox.session

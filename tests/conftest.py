@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -28,6 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     names = ", ".join([*GROUPS, *Matrix])
     text = f"run tests on this backend; may be given several times. One of: {names}"
     parser.addoption("--backend", action="append", default=[], metavar="NAME", help=text)
+    text = "leave out the tests that are the same on every backend; those of NumPy have them"
+    parser.addoption("--own", action="store_true", help=text)
     parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
 
 
@@ -45,7 +49,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("_member", members, ids=[member.value for member in members], indirect=True)
 
 
+def _is_own(item: pytest.Item, members: list[Matrix]) -> bool:
+    """Whether a test runs on a backend, or stands in a file that names the library."""
+    if isinstance(item, pytest.DoctestItem):
+        return False
+    names = {"strict" if member.is_strict else member.value for member in members}
+    return bool(FIXTURES & set(getattr(item, "fixturenames", ()))) or any(
+        name in _text(str(item.path)) for name in names
+    )
+
+
+@cache
+def _text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--own"):
+        own = [_is_own(item, config.stash[SELECTED]) for item in items]
+        config.hook.pytest_deselected(
+            items=[item for item, is_own in zip(items, own, strict=True) if not is_own]
+        )
+        items[:] = [item for item, is_own in zip(items, own, strict=True) if is_own]
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow: give --slow to run it")
         for item in items:

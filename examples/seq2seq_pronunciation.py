@@ -32,10 +32,8 @@ from portnn.data import batches_by_length, pad
 
 START, END = 0, 1  # phonemes are numbered from 2, letters from 1; 0 is also what stands behind a word's end
 LETTERS = {letter: i for i, letter in enumerate("abcdefghijklmnopqrstuvwxyz'-.", 1)}
-SOUNDS = (
-    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
-)
-PHONEMES = {phoneme: i for i, phoneme in enumerate(SOUNDS.split(), 2)}
+CMU = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
+PHONEMES = {phoneme: i for i, phoneme in enumerate(CMU.split(), 2)}
 
 
 @dataclass(frozen=True)

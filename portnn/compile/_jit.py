@@ -92,7 +92,8 @@ class Jitted:
         self._made += 1
         before, self._last = self._last, described(self.function, args)
         if self._made == _PATIENCE:
-            changed = "; ".join(differences(before, self._last))[:120] or "steps in memory, or a kind of container"
+            words = "; ".join(differences(before, self._last))[:120]
+            changed = words or "steps in memory, or a kind of container"
             name = getattr(self.function, "__name__", "the function")[:40]
             warn(
                 f"jit: {name} was written down {_PATIENCE} times; last, {changed}. Pass a number that "

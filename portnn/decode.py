@@ -38,7 +38,7 @@ class Decoded(NamedTuple):
 
 
 def _counts(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return not isinstance(value, bool) and hasattr(value, "__index__") and value >= least
 
 
 def _check(name: str, start: Array, end: int, max_length: int, state: Tree) -> int:
@@ -75,6 +75,8 @@ def _log_probs(name: str, step: Step, tokens: Array, state: Tree, end: int) -> t
             f"{name}: step must return log-probabilities of shape ({tokens.shape[0]}, symbols) "
             f"with end={end} among at least 2 symbols, got {shape}"
         )
+    if shape[1] - 1 > ops.iinfo(tokens.dtype).max:
+        raise ValueError(f"{name}: {shape[1]} symbols do not fit into {tokens.dtype}; give start as int64")
     return log_probs, state
 
 

@@ -158,3 +158,23 @@ def test_errors(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+def test_symbols_must_fit_into_the_dtype_of_the_start():
+    """In a byte symbol 299 would be 43."""
+
+    def step(tokens, state):
+        return np.tile(np.arange(300.0) - 300.0, (len(tokens), 1)), state
+
+    for search in (greedy, lambda *args, **options: beam_search(*args, beam=2, **options)):
+        with pytest.raises(ValueError, match="300 symbols do not fit into uint8; give start as int64"):
+            search(step, (), start=np.zeros(2, np.uint8), end=0, max_length=3)
+
+
+def test_integers_of_numpy_are_numbers():
+    _, step, state = model(0)
+    options = {"start": np.zeros(N, dtype=np.int64)}
+    plain = beam_search(step, state, end=END, max_length=3, beam=2, **options)
+    theirs = beam_search(step, state, end=np.int64(END), max_length=np.int64(3), beam=np.int64(2), **options)
+    for a, b in zip(plain, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -62,12 +62,16 @@ def check_callbacks(callbacks: Any) -> list[Any]:
     Raises:
         TypeError: if they are no list of functions.
     """
-    odd = [callbacks] if not isinstance(callbacks, Iterable) else [c for c in callbacks if not callable(c)]
+    told = list(callbacks) if isinstance(callbacks, Iterable) else []
+    odd = [c for c in told if not callable(c)] if isinstance(callbacks, Iterable) else [callbacks]
     if odd:
         raise TypeError(
             f"fit: callbacks must be a list of functions of an Epoch, got {type(odd[0]).__name__}; write [f]"
         )
-    return list(callbacks)
+    for c in told:
+        if isinstance(c, type):
+            raise TypeError(f"fit: got the class {c.__name__} as a callback; write {c.__name__}(...)")
+    return told
 
 
 def adapted(optimizer: Optimizer, callbacks: Iterable[Any]) -> Optimizer:

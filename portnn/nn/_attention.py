@@ -69,7 +69,7 @@ class MultiHeadAttention(Layer):
 
     def __post_init__(self) -> None:
         for name in ("features", "heads", "memory_features"):
-            if getattr(self, name) is not None:
+            if name != "memory_features" or self.memory_features is not None:
                 object.__setattr__(self, name, check_size("MultiHeadAttention", name, getattr(self, name)))
         object.__setattr__(self, "dropout", check_share("MultiHeadAttention", "dropout", self.dropout))
         if self.features % self.heads:
@@ -174,6 +174,8 @@ class MultiHeadAttention(Layer):
     def _check(self, params: Tree, x: Array, memory: Array | None) -> Array:
         """The memory, after a look at all of them."""
         check_params("MultiHeadAttention", params, _NAMES)
+        for name in _NAMES:
+            check_params("MultiHeadAttention", params[name], ("weight", "bias") if self.bias else ("weight",))
         check_features("MultiHeadAttention", x, self.features)
         if memory is not None and self.rotary:
             raise ValueError("MultiHeadAttention: rotary positions are for attention of a sequence to itself")

@@ -10,7 +10,7 @@ from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.autodiff import stop_gradient
 from portnn.backend import get_backend
-from portnn.nn._checks import check_params, check_size
+from portnn.nn._checks import check_number, check_params, check_size
 from portnn.nn._layer import Key, Layer
 from portnn.nn._normalization import BOTH, check_eps, check_input, scale_and_shift
 
@@ -60,10 +60,10 @@ class BatchNorm(Layer):
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", check_size("BatchNorm", "features", self.features))
         check_eps("BatchNorm", self.eps)
-        if self.momentum is not None and not 0.0 <= self.momentum <= 1.0:
-            raise ValueError(
-                f"BatchNorm: momentum must be between 0 and 1, or None, got {self.momentum!r:.40}"
-            )
+        if self.momentum is not None:
+            momentum = check_number("BatchNorm", "momentum", self.momentum)
+            if not 0.0 <= momentum <= 1.0:
+                raise ValueError(f"BatchNorm: momentum must be between 0 and 1, or None, got {momentum}")
 
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Make ``{"weight": ..., "bias": ...}``."""

@@ -10,6 +10,7 @@ from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
+from portnn.nn._checks import check_members, check_params
 from portnn.nn._containers import as_layer
 from portnn.nn._layer import Key, Layer, keys_of, pair, share
 
@@ -67,6 +68,7 @@ class Residual(Layer):
         self, params: Tree, state: Tree, x: Array, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Array, Tree]:
         """The sum, in the shape of either."""
+        check_params("Residual", params, ("layer", "shortcut")[: len(self.members)])
         after: dict[str, Tree] = {}
         results = [x]
         keys = keys_of(key, self.members)
@@ -131,6 +133,7 @@ class _Branches(Layer):
         self, params: Tree, state: Tree, x: Any, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Any, Tree]:
         """Give each layer the input, or its own, and combine their outputs."""
+        check_members(type(self).__name__, params, len(self.layers))
         given = self._inputs(x, more)
         results, after = [], []
         keys = keys_of(key, self.layers)

@@ -75,9 +75,10 @@ class Cast(Layer):
         self, params: Tree, state: Tree, x: Array, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Array, Tree]:
         """What the layer inside does with everything in the other dtype."""
-        floats = [leaf for leaf in (x, *tree.leaves(params)) if is_kind(leaf, "real floating")]
-        outside = floats[0].dtype if floats else None
         more, options = share(self.layer, more, options)
+        given = tree.leaves((x, params, options.get("shared")))
+        floats = [leaf for leaf in given if is_kind(leaf, "real floating")]
+        outside = floats[0].dtype if floats else None
         inside, x, more, options = _to(self.dtype, (params, x, more, options))
         result = self.layer.forward(inside, state, x, *more, training=training, key=key, **options)
         y, after = pair(self.layer, result)

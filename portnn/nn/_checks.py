@@ -9,8 +9,8 @@ from portnn._typing import Array, Tree
 from portnn.tracing import is_kind
 
 __all__ = [
-    "Padding", "PerAxis", "check_channels", "check_features", "check_padding", "check_params",
-    "check_per_axis", "check_size",
+    "Padding", "PerAxis", "check_channels", "check_features", "check_members", "check_number",
+    "check_padding", "check_params", "check_per_axis", "check_share", "check_size",
 ]  # fmt: skip
 
 PerAxis: TypeAlias = int | tuple[int, ...]
@@ -20,14 +20,40 @@ Padding: TypeAlias = str | int | tuple[int | tuple[int, ...], ...]
 """A word, an integer, one for each spatial axis, or a pair for each."""
 
 
-def check_size(layer: str, name: str, value: SupportsIndex) -> int:
-    """A hyperparameter that counts something is a positive integer, perhaps NumPy's; as one of Python."""
+def check_size(layer: str, name: str, value: SupportsIndex, least: int = 1) -> int:
+    """A hyperparameter that counts something is an integer, perhaps NumPy's; as one of Python."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{layer}: {name} must be an integer, got {type(value).__name__}")
-    size = index(value)
-    if size < 1:
-        raise ValueError(f"{layer}: {name} must be at least 1, got {size}")
+    size = _integer(layer, name, value)
+    if size < least:
+        raise ValueError(f"{layer}: {name} must be at least {least}, got {size}")
     return size
+
+
+def _integer(layer: str, name: str, value: SupportsIndex) -> int:
+    try:
+        return index(value)
+    except TypeError:  # an array has __index__, but only one without axes is an integer
+        raise TypeError(f"{layer}: {name} must be an integer, got {type(value).__name__}") from None
+
+
+def check_number(layer: str, name: str, value: SupportsFloat) -> float:
+    """A hyperparameter that is a number, perhaps NumPy's; as one of Python."""
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        raise TypeError(f"{layer}: {name} must be a number, got {type(value).__name__}")
+    try:
+        return float(value)
+    except TypeError:  # an array with axes
+        raise TypeError(f"{layer}: {name} must be a number, got {type(value).__name__}") from None
+
+
+def check_members(layer: str, params: Tree, count: int) -> None:
+    """The parameters of layers in a row or side by side are a tuple with an entry for each."""
+    if not isinstance(params, tuple | list) or len(params) != count:
+        found = len(params) if isinstance(params, tuple | list) else type(params).__name__
+        raise ValueError(
+            f"{layer}: expected parameters for {count} layers, a tuple as init makes it, got {found}"
+        )
 
 
 def check_params(layer: str, params: Tree, names: tuple[str, ...]) -> None:
@@ -60,7 +86,7 @@ def check_per_axis(layer: str, name: str, value: Any, axes: int, least: int) -> 
     odd = [type(v).__name__ for v in values if isinstance(v, bool) or not hasattr(v, "__index__")]
     if odd:
         raise TypeError(f"{layer}: {name} must be an integer or a tuple of {axes}, got {odd[0]}")
-    numbers = tuple([index(v) for v in values])
+    numbers = tuple([_integer(layer, name, v) for v in values])
     if len(numbers) != axes or min(numbers) < least:
         raise ValueError(
             f"{layer}: {name} must be an integer or a tuple of {axes}, at least {least}, got {value!r:.60}"
@@ -100,9 +126,7 @@ def check_channels(layer: str, x: Array, channels: int | None, axes: int) -> Non
 
 def check_share(layer: str, name: str, value: SupportsFloat) -> float:
     """A hyperparameter that is a share or a probability lies between 0 and 1; as a number of Python."""
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{layer}: {name} must be a number, got {type(value).__name__}")
-    share = float(value)
+    share = check_number(layer, name, value)
     if not 0.0 <= share <= 1.0:
-        raise ValueError(f"{layer}: {name} must be from 0 to 1, got {share}")
+        raise ValueError(f"{layer}: {name} must be a probability from 0 to 1, got {share}")
     return share

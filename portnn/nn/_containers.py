@@ -11,6 +11,7 @@ from typing import Any, final
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
+from portnn.nn._checks import check_members
 from portnn.nn._layer import Key, Layer, keys_of, pair, share
 from portnn.nn._linear import Linear
 
@@ -88,12 +89,7 @@ class Sequential(Layer):
         self, params: Tree, state: Tree, x: Array, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Array, Tree]:
         """Hand the output of each layer to the next."""
-        if not isinstance(params, tuple | list) or len(params) != len(self.layers):
-            found = len(params) if isinstance(params, tuple | list) else type(params).__name__
-            raise ValueError(
-                f"Sequential: expected parameters for {len(self.layers)} layers, a tuple as init makes it, "
-                f"got {found}"
-            )
+        check_members("Sequential", params, len(self.layers))
         states, keys = [], keys_of(key, self.layers)
         for layer, p, before, own in zip(self.layers, params, state, keys, strict=True):
             inputs, named = share(layer, more, options)

@@ -7,9 +7,10 @@ from typing import final
 
 from portnn import ops
 from portnn._typing import Array, Tree
+from portnn.nn._checks import check_share
 from portnn.nn._layer import Key, Layer, need_key
 from portnn.random import bernoulli
-from portnn.tracing import check_floating
+from portnn.tracing import TracedArray, check_floating, namespace
 
 __all__ = ["Dropout", "Dropout1d", "Dropout2d"]
 
@@ -44,7 +45,7 @@ class Dropout(Layer):
     draws = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", _check_share("Dropout", self.p))
+        object.__setattr__(self, "p", check_share("Dropout", "p", self.p))
 
     def forward(
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
@@ -79,7 +80,7 @@ class Dropout1d(Layer):
     draws = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", _check_share("Dropout1d", self.p))
+        object.__setattr__(self, "p", check_share("Dropout1d", "p", self.p))
 
     def forward(
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
@@ -112,7 +113,7 @@ class Dropout2d(Layer):
     draws = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", _check_share("Dropout2d", self.p))
+        object.__setattr__(self, "p", check_share("Dropout2d", "p", self.p))
 
     def forward(
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
@@ -129,6 +130,7 @@ def _drop(
     if not training or p == 0.0:
         return x
     key = need_key(layer, key)
+    namespace(x.plain if type(x) is TracedArray else x, key)  # a key of another library has no mask for x
     if p == 1.0:
         return ops.zeros_like(x)
     # A product costs a fifth of what a selection does, forward and back.
@@ -142,12 +144,3 @@ def _channels(layer: str, x: Array, axes: int) -> tuple[int, ...]:
         wanted = "(n, channels, length)" if axes == 3 else "(n, channels, height, width)"
         raise ValueError(f"{layer}: expected an input of shape {wanted}, got {tuple(x.shape)}")
     return (*x.shape[:2], *[1] * (axes - 2))
-
-
-def _check_share(layer: str, p: float) -> float:
-    if isinstance(p, bool) or not hasattr(p, "__float__"):
-        raise TypeError(f"{layer}: p must be a number, got {type(p).__name__}")
-    share = float(p)
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(f"{layer}: p must be a probability from 0 to 1, got {share}")
-    return share

@@ -51,8 +51,7 @@ class Embedding(Layer):
         for name in ("num_embeddings", "features"):
             object.__setattr__(self, name, check_size("Embedding", name, getattr(self, name)))
         if self.padding_idx is not None:
-            # A size is at least one: what is counted here begins one earlier.
-            symbol = check_size("Embedding", "padding_idx + 1", self.padding_idx + 1) - 1
+            symbol = check_size("Embedding", "padding_idx", self.padding_idx, 0)
             object.__setattr__(self, "padding_idx", symbol)
             if symbol >= self.num_embeddings:
                 raise ValueError(

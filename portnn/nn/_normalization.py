@@ -10,7 +10,7 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_params, check_size
+from portnn.nn._checks import check_number, check_params, check_size
 from portnn.nn._layer import Key, Layer
 from portnn.tracing import is_kind
 
@@ -20,6 +20,7 @@ BOTH = ("weight", "bias")
 
 
 def check_eps(layer: str, eps: float) -> None:
+    eps = check_number(layer, "eps", eps)
     if not (eps > 0 and isfinite(eps)):
         raise ValueError(f"{layer}: eps must be a positive number, got {eps!r:.40}; try 1e-5")
 

@@ -8,7 +8,7 @@ from typing import final
 
 from portnn import ops
 from portnn._typing import Array, Tree
-from portnn.nn._checks import check_features, check_size
+from portnn.nn._checks import check_features, check_number, check_size
 from portnn.nn._layer import Key, Layer
 
 __all__ = ["SinusoidalPositions"]
@@ -43,7 +43,7 @@ class SinusoidalPositions(Layer):
         object.__setattr__(self, "features", check_size("SinusoidalPositions", "features", self.features))
         if self.features % 2:
             raise ValueError(f"SinusoidalPositions: features must be even, got {self.features}")
-        if not self.base > 1.0:
+        if not check_number("SinusoidalPositions", "base", self.base) > 1.0:
             raise ValueError(f"SinusoidalPositions: base must be above 1, got {self.base}")
 
     def forward(

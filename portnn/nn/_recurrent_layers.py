@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -158,6 +158,14 @@ class LSTM(Recurrent):
     def _unit(self, weights: tuple[Array, ...], x: Array, state: Tree) -> Tree:
         h, c = state
         return ops.lstm_step(x, h, c, *weights)
+
+    def _checked_state(self, state: Tree) -> Sequence[Tree]:
+        found = super()._checked_state(state)
+        if any(not isinstance(s, tuple | list) or len(s) != 2 for s in found):
+            raise ValueError(
+                "LSTM: expected a state as zero_state makes it, a pair of output and cell for each layer"
+            )
+        return found
 
     def _output(self, state: Tree) -> Array:
         return state[0]

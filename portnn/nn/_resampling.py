@@ -107,6 +107,8 @@ class Upsample(Layer):
 
     def __post_init__(self) -> None:
         scale = tuple(self.scale) if isinstance(self.scale, tuple | list) else (self.scale,)
+        if not scale:
+            raise ValueError("Upsample: scale must be an integer or one for each axis, got ()")
         sizes = tuple([check_size("Upsample", "scale", s) for s in scale])
         object.__setattr__(self, "scale", sizes if len(sizes) > 1 else sizes[0])
         if self.mode not in ("nearest", "linear", "bilinear"):

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
-from portnn.nn._checks import check_size
+from portnn.nn._checks import check_params, check_size
 from portnn.nn._containers import as_layer
 from portnn.nn._layer import Key, Layer, keys_of, pair, share
 
@@ -64,6 +64,7 @@ class Repeat(Layer):
         self, params: Tree, state: Tree, x: Array, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Array, Tree]:
         """The layer of the layer of ... `x`."""
+        check_params("Repeat", params, ("layer",))
         inputs, named = share(self.layer, more, options)
         own = state["layer"]
         for k in keys_of(key, (self.layer,) * self.times):
@@ -220,6 +221,7 @@ class Sharing(Layer):
         self, params: Tree, state: Tree, x: Array, *more: Any, training: bool, key: Key | None, **options: Any
     ) -> tuple[Array, Tree]:
         """The network of `x`."""
+        check_params("Sharing", params, ("shared", "layer"))
         inputs, named = share(self.layer, more, {**options, "shared": params["shared"]})
         result = self.layer.forward(params["layer"], state, x, *inputs, training=training, key=key, **named)
         return pair(self.layer, result)

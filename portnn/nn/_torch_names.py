@@ -213,6 +213,7 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
 
     Raises:
         TypeError: if PyTorch has no such layer.
+        ValueError: if the parameters or the state are of another structure.
 
     Example:
         >>> layer = Sequential([Linear(3, 2), PReLU()])
@@ -221,6 +222,13 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
     """
     to_numpy = get_backend("numpy").to_numpy
     state = layer.init_state() if state is None else state
+    for what, got, expected in (
+        ("params", params, layer.init(stream(0))), ("state", state, layer.init_state())
+    ):  # fmt: skip
+        if tree.structure(got) != tree.structure(expected):
+            raise ValueError(
+                f"to_torch: expected {what} as {type(layer).__name__} makes them, of that structure"
+            )
     params, state = tree.map(to_numpy, (params, state))
     state = _cast_integers(state, "int64")
     return {name: _copy(a) for name, a in entry_of(layer).write(layer, params, state).items()}

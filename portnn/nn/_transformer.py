@@ -63,9 +63,10 @@ class Block(Named):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
+        object.__setattr__(self, "features", check_size(name, "features", self.features))
         if self.hidden_features is None:
             object.__setattr__(self, "hidden_features", 4 * self.features)
-        for size in ("features", "heads", "hidden_features"):
+        for size in ("heads", "hidden_features"):
             object.__setattr__(self, size, check_size(name, size, getattr(self, size)))
         object.__setattr__(self, "dropout", check_share(name, "dropout", self.dropout))
         if not callable(self.activation):

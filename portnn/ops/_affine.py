@@ -7,7 +7,7 @@ from array_api_compat import device
 from portnn._typing import Array
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._helpers import plain
-from portnn.ops._linear_algebra import matmul
+from portnn.ops._linear_algebra import dot, matmul
 from portnn.tracing import namespace, primitive
 
 __all__ = ["linear"]
@@ -20,13 +20,12 @@ def _rows(x: Array) -> Array:
 
 @primitive
 def _linear(x: Array, weight: Array, bias: Array, /) -> Array:
-    namespace(x, weight, bias)
-    return x @ weight + bias
+    return dot(namespace(x, weight, bias), x, weight) + bias
 
 
 def _product(a: Array, b: Array) -> Array:
     """``a @ b``; between arrays of one type the operator will do, and costs less than the function."""
-    return a @ b if type(a) is type(b) else matmul(a, b)
+    return a @ b if type(a) is type(b) and a.dtype == b.dtype else matmul(a, b)
 
 
 def over_batch(g: Array) -> Array:

@@ -27,7 +27,7 @@ def _weights(q: Array, k: Array, *mask: Array, scale: float) -> Array:
     scores = matmul(q * scale, matrix_transpose(k))
     if mask:
         scores = where(mask[0], scores, -float("inf"))
-    return softmax(scores)
+    return softmax(scores) if scores.shape[-1] else scores
 
 
 @primitive

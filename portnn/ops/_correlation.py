@@ -19,6 +19,7 @@ from typing import Any
 from portnn._typing import Array, Namespace
 from portnn.ops._affine import over_batch
 from portnn.ops._broadcasting import match, reshape
+from portnn.ops._linear_algebra import dot
 from portnn.ops._manipulation import permute_dims
 from portnn.ops._windows import (
     Windows,
@@ -38,11 +39,11 @@ def _product(xp: Namespace, rows: Array, w: Array, groups: int) -> Array:
     """Windows (n, m, kernel * c) times a weight (o, c / groups, kh, kw): (n, m, o)."""
     out, c, kh, kw = w.shape
     if groups == 1:
-        return rows @ xp.reshape(xp.permute_dims(w, (2, 3, 1, 0)), (kh * kw * c, out))
+        return dot(xp, rows, xp.reshape(xp.permute_dims(w, (2, 3, 1, 0)), (kh * kw * c, out)))
     n, m, _ = rows.shape
     each = out // groups
     w = xp.permute_dims(xp.reshape(w, (groups, each, c, kh, kw)), (0, 3, 4, 2, 1))
-    y = _by_group(xp, rows, kh * kw, groups) @ xp.reshape(w, (groups, kh * kw * c, each))
+    y = dot(xp, _by_group(xp, rows, kh * kw, groups), xp.reshape(w, (groups, kh * kw * c, each)))
     return xp.reshape(xp.permute_dims(y, (1, 0, 2)), (n, m, out))
 
 
@@ -124,7 +125,7 @@ def overlap(x: Array, g: Array, /, *, windows: Windows, groups: int, rows: Array
         w = _summed_products(xp, gs, rows)
     else:
         parts = xp.permute_dims(xp.reshape(gs, (n * oh * ow, groups, out // groups)), (1, 2, 0))
-        w = parts @ _by_group(xp, rows, kh * kw, groups)
+        w = dot(xp, parts, _by_group(xp, rows, kh * kw, groups))
     return channels_first(xp, xp.reshape(w, (out, kh, kw, c)))
 
 
@@ -138,7 +139,7 @@ def _summed_products(xp: Namespace, gs: Array, rows: Array) -> Array:
     images = next((b for b in range(1, n + 1) if n % b == 0 and b * m >= _TOGETHER), max(n, 1))
     shape = (n // images, images * m)
     gs, rows = xp.reshape(gs, (*shape, out)), xp.reshape(rows, (*shape, rows.shape[2]))
-    return xp.sum(xp.matrix_transpose(gs) @ rows, axis=0)
+    return xp.sum(dot(xp, xp.matrix_transpose(gs), rows), axis=0)
 
 
 def bias_gradient(g: Array) -> Array:

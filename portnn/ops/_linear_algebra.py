@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from portnn._typing import Array
+from portnn._typing import Array, Namespace
 from portnn.ops._arithmetic import multiply
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._helpers import normalize_axis, plain_namespace
@@ -64,6 +64,12 @@ def _drop_last(x: Array) -> Array:
     return reshape(x, tuple(x.shape[:-1]))
 
 
+def dot(xp: Namespace, x1: Array, x2: Array) -> Array:
+    """``x1 @ x2``; PyTorch's operator takes no two dtypes, its function of the standard does."""
+    same = getattr(x1, "dtype", None) == getattr(x2, "dtype", None)
+    return x1 @ x2 if same else xp.matmul(x1, x2)
+
+
 @primitive
 def matmul(x1: Array, x2: Array, /) -> Array:
     """Matrix product, over stacks of matrices with broadcasting.
@@ -80,8 +86,7 @@ def matmul(x1: Array, x2: Array, /) -> Array:
         >>> matmul(np.asarray([[1.0, 2.0]]), np.asarray([3.0, 4.0])).tolist()
         [11.0]
     """
-    namespace(x1, x2)
-    return x1 @ x2
+    return dot(namespace(x1, x2), x1, x2)
 
 
 matmul.vjp(_matmul_left_rule, _matmul_right_rule)

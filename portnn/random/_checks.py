@@ -6,6 +6,7 @@ from math import isfinite
 from operator import index
 from typing import Any
 
+import numpy as np
 from array_api_compat import device
 
 from portnn._typing import Array, DType, Namespace
@@ -49,8 +50,8 @@ def _dtypes(xp: Namespace, x: Array) -> dict[str, DType]:
     return found
 
 
-def check_interval(name: str, low: Any, high: Any) -> tuple[float, float]:
-    """Two finite numbers, the first below the second."""
+def check_interval(name: str, low: Any, high: Any, dtype: str) -> tuple[float, float]:
+    """Two numbers, the first below the second, which a dtype can hold as well as their distance."""
     try:
         low, high = float(low), float(high)
     except (TypeError, ValueError):
@@ -60,4 +61,6 @@ def check_interval(name: str, low: Any, high: Any) -> tuple[float, float]:
         ) from None
     if not (isfinite(low) and isfinite(high) and low < high):
         raise ValueError(f"{name}: expected finite numbers, the first below the second, got {low} and {high}")
+    if max(-low, high, high - low) > float(np.finfo(dtype).max):
+        raise ValueError(f"{name}: {low} and {high} are too far out or apart for {dtype}")
     return low, high

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -34,7 +35,7 @@ def bernoulli(key: Array, p: Any, shape: int | tuple[int, ...] | None = None) ->
         Booleans, the same on every backend.
 
     Raises:
-        TypeError: if `key` is not a key, or `shape` not a shape.
+        TypeError: if `key` is not a key, `p` no number, or `shape` not a shape.
         ValueError: if a number `p` is not between 0 and 1, or the shape is negative.
 
     Example:
@@ -47,6 +48,9 @@ def bernoulli(key: Array, p: Any, shape: int | tuple[int, ...] | None = None) ->
         return _bernoulli_each(
             key, p, shape=check_shape("bernoulli", tuple(p.shape) if shape is None else shape)
         )
+    if not isinstance(p, Real):
+        raise TypeError(f"bernoulli: p must be a number or an array, got {type(p).__name__}")
+    p = float(p)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"bernoulli: p must lie between 0 and 1, got {p}")
     # The words below a threshold of 2^32 p.
@@ -117,6 +121,11 @@ def randint(key: Array, shape: int | tuple[int, ...], low: int, high: int) -> Ar
     if not 0 < high - low <= 1 << 32:
         raise ValueError(
             f"randint: high must be above low, by at most 2^32, got {str(low)[:30]} and {str(high)[:30]}"
+        )
+    if low < -(1 << 63) or high > 1 << 63:
+        raise ValueError(
+            f"randint: integers of 64 bits go from -2^63 to below 2^63, got {str(low)[:30]} and "
+            f"{str(high)[:30]}"
         )
     return _randint(key, shape=check_shape("randint", shape), low=low, high=high)
 

@@ -113,7 +113,7 @@ def uniform(
         ((2, 3), True, True)
     """
     dtype = check_dtype("uniform", key, dtype)
-    low, high = check_interval("uniform", low, high)
+    low, high = check_interval("uniform", low, high, dtype)
     return _uniform(key, shape=check_shape("uniform", shape), low=low, high=high, dtype=dtype)
 
 

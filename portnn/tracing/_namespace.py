@@ -97,7 +97,10 @@ def is_kind(x: Array, kind: str) -> bool:
     """
     while type(x) is TracedArray:
         x = x.value
-    key = (type(x), x.dtype, kind)  # dtypes of different libraries need not be comparable
+    try:
+        key = (type(x), x.dtype, kind)  # dtypes of different libraries need not be comparable
+    except AttributeError:
+        raise TypeError(f"expected an array, got {type(x).__name__}; make one with xp.asarray") from None
     known = _kinds.get(key)
     if known is None:
         known = _kinds[key] = bool(namespace(x).isdtype(x.dtype, kind))

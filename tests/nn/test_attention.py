@@ -158,3 +158,27 @@ def test_errors(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+def test_attention_to_nothing_is_zero():
+    """A memory of length zero: all rows are wholly masked, and there is no maximum to take."""
+
+    def loss(p, x):
+        return ops.sum(ops.square(LAYER.apply(p, x, X[:, :0])))
+
+    params = PARAMS | {"output": PARAMS["output"] | {"bias": np.arange(4.0)}}
+    assert LAYER.apply(params, X, X[:, :0]).tolist() == [[[0.0, 1.0, 2.0, 3.0]] * 5] * 2
+    g = grad(loss, argnums=(0, 1))(params, X)
+    assert not any(leaf.any() for leaf in tree.leaves((g[0]["query"], g[0]["key"], g[0]["value"], g[1])))
+    assert LAYER.apply(params, X[:, :0]).shape == (2, 0, 4)
+
+
+def test_parameters_of_another_bias_are_refused():
+    with pytest.raises(ValueError, match="expected parameters named weight, bias as init makes them"):
+        LAYER.apply(MultiHeadAttention(4, 2, bias=False).init(stream(0)), X)
+    with pytest.raises(
+        ValueError, match="expected parameters named weight, bias as init makes them, got int"
+    ):
+        LAYER.apply(dict.fromkeys(("query", "key", "value", "output"), 1), X)
+    with pytest.raises(TypeError, match="expected an array, got list; make one with"):
+        LAYER.apply(PARAMS, X, mask=[[True] * 5] * 5)

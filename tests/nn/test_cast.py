@@ -149,3 +149,8 @@ def test_values_are_learned_too():
     target = X[:, :1] - X[:, 1:2]
     net.fit(X, target, epochs=60, optimizer=optim.dynamic_loss_scale(optim.adam(0.02)))
     assert net.score(X, target) > 0.9
+
+
+def test_shared_parameters_decide_the_dtype_of_what_comes_from_integers():
+    layer = nn.Sharing(nn.Cast(nn.Shared("words", nn.Embedding(5, 4)), "float16"))
+    assert layer.apply(layer.init(stream(0)), np.asarray([1])).dtype == np.float32

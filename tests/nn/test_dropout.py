@@ -101,3 +101,10 @@ def test_errors():
         Dropout2d().apply({}, x)
     with pytest.raises(TypeError, match="Dropout: expected a real floating-point array"):
         Dropout().apply({}, np.arange(3))
+
+
+def test_a_key_of_another_library_is_refused():
+    torch = pytest.importorskip("torch")
+    for x, k in ((torch.ones(3), key(0)), (np.ones(3), torch.tensor([1, 2]))):
+        with pytest.raises(TypeError, match="arrays of different libraries"):
+            Dropout(0.5).apply({}, x, training=True, key=k)

@@ -224,3 +224,21 @@ def test_refused(call, kind, text):
     with pytest.raises(kind, match=text) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(Linear(3, 2), (2, 3)), (Linear(3, 2, bias=False), (2, 3)), (nn.Conv1d(6, 2, 2), (1, 6, 3)),
+     (nn.Conv1d(4, 2, 2, groups=2), (1, 4, 3)), (nn.ConvTranspose1d(2, 2, 2), (1, 2, 3))],
+)  # fmt: skip
+def test_inputs_of_less_precision_are_promoted(backend, layer, shape):
+    """Pixels rescaled to float32 in a network of float64."""
+    if not backend.has_float64:
+        pytest.skip("needs float64")
+    host = layer.init(stream(0), "float64")
+    params, x = tree.map(backend.asarray, host), np.linspace(-1.0, 1.0, 18)[: np.prod(shape)].reshape(shape)
+    x = backend.asarray(x, "float32")
+    assert layer.apply(params, x).dtype == backend.xp.float64
+    by_params, by_x = grad(lambda p, x: ops.sum(layer.apply(p, x)), argnums=(0, 1))(params, x)
+    assert all(leaf.dtype == backend.xp.float64 for leaf in tree.leaves(by_params))
+    assert by_x.dtype == backend.xp.float32

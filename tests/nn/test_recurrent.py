@@ -186,3 +186,12 @@ def test_errors(call, error, message):
     with pytest.raises(error, match=message) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+def test_a_state_that_is_no_pair_is_refused():
+    layer, params = made(LSTM, 2, 3)
+    for state in ((np.zeros((3, 3)),), (None,), ((np.zeros((3, 3)),),)):
+        with pytest.raises(ValueError, match="LSTM: expected a state as zero_state makes it, a pair of"):
+            layer.apply(params, X, state)
+    with pytest.raises(TypeError, match="expected an array, got list; make one with"):
+        layer.apply(params, X, lengths=[4, 2, 0])

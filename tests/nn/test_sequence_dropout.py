@@ -77,7 +77,7 @@ def test_everything_dropped_leaves_the_shortcut():
 def test_without_dropout_nothing_draws():
     assert not nn.GRU(4, 3, dropout=0.5).draws  # a single layer has nothing between
     assert not nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2), 2).draws
-    with pytest.raises(ValueError, match="dropout must be from 0 to 1"):
+    with pytest.raises(ValueError, match="dropout must be a probability from 0 to 1"):
         nn.LSTM(4, 3, dropout=1.5)
     with pytest.raises(TypeError, match="dropout must be a number"):
         nn.MultiHeadAttention(4, 2, dropout="half")

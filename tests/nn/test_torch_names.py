@@ -63,3 +63,11 @@ def test_refused(layer, theirs, kind, text):
         from_torch(layer, theirs)
     assert re.search(text, str(caught.value)), str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_parameters_of_another_layer_are_refused():
+    layer = nn.Sequential([nn.Linear(3, 2), nn.BatchNorm(2)])
+    with pytest.raises(ValueError, match="to_torch: expected params as Sequential makes them"):
+        nn.to_torch(layer, {})
+    with pytest.raises(ValueError, match="to_torch: expected state as Sequential makes them"):
+        nn.to_torch(layer, layer.init(stream(0)), {})

@@ -231,3 +231,28 @@ def test_refused(call, kind, text):
     with pytest.raises(kind, match=text) as caught:
         call(key(0))
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [(-3e38, 3e38, "float32"), (0.0, 1e39, "float32"), (-1.7e308, 1.7e308, "float64")],
+)
+def test_uniform_numbers_too_far_apart_are_refused(low, high, dtype):
+    """Their distance is infinite; all numbers would be the highest."""
+    with pytest.raises(ValueError, match=f"too far out or apart for {dtype}"):
+        uniform(key(0), 3, low=low, high=high, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(2**63 - 2, 2**63 + 2), (2**70, 2**70 + 2), (-(2**63) - 1, -(2**63))]
+)
+def test_integers_that_64_bits_do_not_hold_are_refused(low, high):
+    with pytest.raises(ValueError, match="randint: integers of 64 bits go from"):
+        randint(key(0), 3, low, high)
+    assert randint(key(0), 9, 2**63 - 2, 2**63).min() >= 2**63 - 2
+
+
+@pytest.mark.parametrize("p", ["a", None, [0.5]])
+def test_probabilities_are_numbers(p):
+    with pytest.raises(TypeError, match="bernoulli: p must be a number or an array, got"):
+        bernoulli(key(0), p, 3)

@@ -286,3 +286,18 @@ def test_what_a_callback_sets_is_what_training_goes_on_from(backend, compile):
     nets[1].fit(X, Y, epochs=1, **options)
     for a, b in zip(*map(leaves, nets), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_callbacks_of_a_generator_are_called():
+    seen = []
+    Network([Linear(4, 3)]).fit(X, Y, epochs=2, callbacks=(f for f in [seen.append]))
+    assert len(seen) == 2
+
+
+def test_the_class_of_a_callback_is_refused():
+    net = Network([Linear(4, 3)])
+    with pytest.raises(
+        TypeError, match=r"got the class EarlyStopping as a callback; write EarlyStopping\(...\)"
+    ):
+        net.fit(X, Y, callbacks=[EarlyStopping])
+    assert net.epochs == 0

@@ -34,7 +34,7 @@ BIG = (2500, 2000, 1500, 1000, 500)
 # A digit is turned by up to 15 degrees; a 1 or a 7 by half of that, else one may become the other.
 TURN = np.where(np.isin(np.arange(10), (1, 7)), 7.5, 15.0).astype(np.float32)
 DISTORTION = {"scale": 0.175, "alpha": 37.0, "sigma": 5.5}
-CHUNK = 250  # images distorted at once: what is in a processor's cache is read faster
+CHUNK = 250  # images distorted at once: places and fields of many more would take gigabytes
 
 
 def tanh_of_the_paper(x: Any) -> Any:
@@ -126,7 +126,7 @@ def draw(file: Path, images: Any, labels: Any, seed: int) -> None:
     rows = [distorted(pn.random.key(seed, 1, epoch), first, TURN[labels[:10]]) for epoch in range(5)]
     title = "Digits as they are (first row), and as the network met them in its first five epochs"
     figure = pn.plot.images(np.concatenate([first, *rows]), columns=10, title=title)
-    figure.savefig(file, dpi=80)
+    figure.savefig(file, dpi=64)
     print(f"the picture is in {file}")
 
 

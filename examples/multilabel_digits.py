@@ -4,10 +4,10 @@
     python examples/multilabel_digits.py --plot multilabel.png    # pictures with the network's answers
     python examples/multilabel_digits.py --backend gpu --epochs 8
 
-Two digits of MNIST are laid at random places on a canvas of 36 x 36 pixels; where they meet, the darker ink
-is seen. Pictures for training are made of MNIST's training images, those for the test of its test images.
-Ten sigmoids answer ten questions: is there a 0, is there a 1, ... Where both digits are the same, one answer
-is yes.
+Two digits of MNIST are laid at random places on a canvas of 36 x 36 pixels, moved by at least 8 pixels
+against each other (`--apart 0` is much harder); where they meet, the darker ink is seen. Pictures for
+training are made of MNIST's training images, those for the test of its test images. Ten sigmoids answer
+ten questions: is there a 0, is there a 1, ... Where both digits are the same, one answer is yes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ DATA = Path(__file__).parent / "data" / "mnist"
 SIDE = 36
 
 
+def pairs(args: argparse.Namespace, split: str, n: int, rng: Any) -> tuple[Any, Any]:
+    """Pictures of two digits, and which digits they show."""
+    images, labels = load_mnist(args.data, split)
+    return overlay(images, labels, n, rng=rng, size=(SIDE, SIDE), apart=args.apart)
+
+
 def convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> list[Any]:
     """A convolution with what usually follows."""
     return [pn.Conv2d(n_in, n_out, kernel, stride=stride, bias=False), pn.BatchNorm(n_out), pn.relu]
@@ -45,6 +51,7 @@ def make_network(args: argparse.Namespace) -> pn.Network:
         pn.Flatten(),
         pn.Linear(96 * 25, 256),
         pn.relu,
+        pn.Dropout(0.2),
         pn.Linear(256, 10),
     ]
     loss = pn.losses.sigmoid_cross_entropy
@@ -101,7 +108,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
-    parser.add_argument("--pictures", type=int, default=180_000, metavar="N", help="how many to train on")
+    parser.add_argument("--pictures", type=int, default=250_000, metavar="N", help="how many to train on")
+    parser.add_argument("--apart", type=float, default=8.0, help="pixels from digit to digit, at least")
     parser.add_argument("--epochs", type=int, default=2, metavar="N")
     parser.add_argument("--batch-size", type=int, default=128, metavar="N")
     parser.add_argument("--rate", type=float, default=4e-3, help="the largest learning rate")
@@ -127,11 +135,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.pictures, args.epochs = 768, 1
     network = make_network(args)
     print(network.summary((SIDE, SIDE)), end="\n\n")
-    stream = pn.random.stream
-    pictures, shown = overlay(*load_mnist(args.data, "train"), args.pictures, rng=stream(args.seed, 1))
-    test_pictures, test_shown = overlay(
-        *load_mnist(args.data, "test"), 500 if args.quick else 10_000, rng=stream(0, 2)
-    )
+    pictures, shown = pairs(args, "train", args.pictures, pn.random.stream(args.seed, 1))
+    test_pictures, test_shown = pairs(args, "test", 500 if args.quick else 10_000, pn.random.stream(0, 2))
     train(network, pictures, shown, args)
 
     probabilities = network.predict_proba(test_pictures)

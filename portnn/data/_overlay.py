@@ -17,12 +17,13 @@ def overlay(
     rng: np.random.Generator,
     size: tuple[int, int] = (36, 36),
     parts: int = 2,
+    apart: float = 0.0,
     classes: int = 10,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Lay images over each other at random places; where they meet, the brighter pixel is seen.
 
     Which images, and where each lies, is drawn evenly and independently, so that one class may come
-    twice. What is wholly inside stays wholly inside.
+    twice; places that are too close to each other are drawn again. Each image lies wholly inside.
 
     Args:
         images: of shape (count, height, width), uint8 or another real dtype, with zero for nothing.
@@ -31,6 +32,7 @@ def overlay(
         rng: where numbers come from, for instance ``portnn.random.stream(seed)``.
         size: height and width of a picture, not less than those of an image.
         parts: how many images a picture shows.
+        apart: how many pixels each two of them are moved against each other at least, as the crow flies.
         classes: how many classes there are.
 
     Returns:
@@ -39,7 +41,8 @@ def overlay(
 
     Raises:
         TypeError: a number is not an integer, or labels are not.
-        ValueError: shapes do not fit, a label is out of range, or the images are larger than a picture.
+        ValueError: shapes do not fit, a label is out of range, the images are larger than a picture, or
+            there is no room for them to be so far apart.
 
     Example:
         >>> from portnn.random import stream
@@ -52,7 +55,7 @@ def overlay(
     n, parts, classes = (_positive(k, v) for k, v in (("n", n), ("parts", parts), ("classes", classes)))
     room = _check(images, labels, size, classes)
     chosen = rng.integers(0, len(images), (n, parts))
-    corners = rng.integers(0, room, (n, parts, 2))
+    corners = _places(rng, n, parts, room, apart)
     pictures = np.zeros((n, *size), dtype=images.dtype)
     shown = np.zeros((n, classes), dtype=np.uint8)
     windows = sliding_window_view(pictures, images.shape[1:], axis=(1, 2), writeable=True)
@@ -62,6 +65,27 @@ def overlay(
         windows[place] = np.maximum(windows[place], images[chosen[:, k]])
         shown[every, labels[chosen[:, k]]] = 1
     return pictures, shown
+
+
+_TRIES = 1000
+
+
+def _places(
+    rng: np.random.Generator, n: int, parts: int, room: tuple[int, int], apart: float
+) -> NDArray[np.int64]:
+    """Upper left corners (n, parts, 2), none too close to another of the same picture."""
+    corners = rng.integers(0, room, (n, parts, 2))
+    first, second = np.triu_indices(parts, 1)
+    for _ in range(_TRIES):
+        gaps = ((corners[:, first] - corners[:, second]) ** 2).sum(axis=-1)
+        close = np.flatnonzero((gaps < apart**2).any(axis=1))
+        if not close.size:
+            return corners
+        corners[close] = rng.integers(0, room, (close.size, parts, 2))
+    raise ValueError(
+        f"overlay: no places for {parts} images {apart} pixels apart where there are {room[0]} x {room[1]} "
+        "places for each; make size larger, or apart smaller"
+    )
 
 
 def _positive(name: str, value: object) -> int:

@@ -50,6 +50,15 @@ def test_every_place_and_every_image_comes_up():
     assert shown[:, :2].sum(axis=0).min() >= 100
 
 
+def test_images_keep_apart():
+    """Two points on a line of five places, three apart: only these pairs are left, each as often."""
+    options = {"size": (1, 5), "classes": 1, "apart": 3.0}
+    pictures, _ = overlay(np.ones((1, 1, 1)), np.asarray([0]), 600, rng=stream(0), **options)
+    found, counts = np.unique(pictures[:, 0], axis=0, return_counts=True)
+    assert found.tolist() == [[0, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 0, 0, 1, 0]]
+    assert counts.min() >= 150
+
+
 def test_one_seed_one_set_of_pictures():
     prints = [
         hashlib.sha256(
@@ -68,6 +77,7 @@ def test_one_seed_one_set_of_pictures():
         ({"labels": LABELS / 2}, TypeError, "labels must be integers"),
         ({"classes": 3}, ValueError, "between 0 and 2, got 0 to 4"),
         ({"size": (2, 9)}, ValueError, "do not fit into pictures"),
+        ({"apart": 99.0}, ValueError, "no places for 2 images 99.0 pixels apart"),
         ({"n": 0}, ValueError, "n must be 1 or more"),
         ({"parts": 1.5}, TypeError, "parts must be an integer, got float"),
     ],

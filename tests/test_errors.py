@@ -225,3 +225,9 @@ def test_the_message_helps_and_nothing_changes(wrong, kind, text, nets):
     assert len(str(caught.value)) < 300
     assert "array(" not in str(caught.value)
     assert equal(state(nets), before)
+
+
+def test_a_dtype_of_another_library_is_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"astype: torch\.float32 is no dtype of the library of x; name it"):
+        pn.ops.astype(np.ones(2), torch.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from operator import index
 from typing import Any, SupportsIndex
 
@@ -19,6 +19,7 @@ __all__ = [
     "bring_targets",
     "bring_weights",
     "check_callbacks",
+    "check_columns",
     "check_detached",
     "check_fit",
     "check_pair",
@@ -72,6 +73,17 @@ def check_callbacks(callbacks: Any) -> list[Any]:
         if isinstance(c, type):
             raise TypeError(f"fit: got the class {c.__name__} as a callback; write {c.__name__}(...)")
     return told
+
+
+def check_columns(callbacks: Iterable[Any], columns: Collection[str]) -> None:
+    """Let callbacks look for what they watch.
+
+    Raises:
+        ValueError: if it will not be there.
+    """
+    for callback in callbacks:
+        if hasattr(callback, "check_columns"):
+            callback.check_columns(columns)
 
 
 def adapted(optimizer: Optimizer, callbacks: Iterable[Any]) -> Optimizer:

@@ -12,7 +12,7 @@ from portnn import optim, tree
 from portnn._typing import ArrayLike, Tree
 from portnn.compile import Loop, Precision, check_precision
 from portnn.losses import Task, link_of
-from portnn.network._inputs import adapted, check_callbacks, check_fit, check_pair
+from portnn.network._inputs import adapted, check_callbacks, check_columns, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
 from portnn.network._model import Fitted, Model
 from portnn.network._planning import loop_or_reason
@@ -118,6 +118,7 @@ class Trainable(Model):
         if class_weight is not None:
             classes = self._forward(data.x[:1, ...]).shape[-1]
             data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
+        check_columns(told, self._columns(held_out is not None))
         optimizer = adapted(optim.adam(0.001) if optimizer is None else optimizer, told)
         moments = optimizer.init(self.params)
         self._sample_shape = tuple(data.x.shape[1:])
@@ -265,6 +266,11 @@ class Trainable(Model):
         self._fitted = self._fitted._replace(moments=state)
         if shown:
             self.params = optim.ema_params(state)
+
+    def _columns(self, validated: bool) -> list[str]:
+        """The names of the values of an epoch."""
+        names = ["loss"] if self.task is Task.VALUES else ["loss", "accuracy"]
+        return names + [f"val_{name}" for name in names] if validated else names
 
     def _evaluate(self, data: Dataset) -> dict[str, float]:
         """The loss and, for classes and labels, the accuracy."""

@@ -78,6 +78,9 @@ def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device
     Returns:
         An array of the same shape with the dtype `dtype`.
 
+    Raises:
+        TypeError: if `dtype` is one of another library.
+
     Example:
         >>> import numpy as np
         >>> astype(np.asarray([1.7, -1.7]), np.int64).tolist()
@@ -87,7 +90,13 @@ def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device
     dtype = dtype_named(xp, dtype)
     if not copy and device is None and dtype == x.dtype:
         return x
-    return _cast_to(xp, dtype)(x, dtype=dtype, copy=copy, device=device)
+    try:
+        cast = _cast_to(xp, dtype)
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"astype: {str(dtype)[:40]} is no dtype of the library of x; name it, as in 'float32'"
+        ) from None
+    return cast(x, dtype=dtype, copy=copy, device=device)
 
 
 @primitive

@@ -30,8 +30,10 @@ class Epoch:
 Callback: TypeAlias = Callable[[Epoch], object]
 """A function of an `Epoch`, called after each; training stops early if it returns True.
 
-What it sets on the model counts: training goes on from there. An object with a ``__call__`` may have two
+What it sets on the model counts: training goes on from there. An object with a ``__call__`` may have three
 things besides. If it is a context manager, it is entered before the first epoch and left after the last, also
 when an error ends the training. If it has a method ``adapt``, that is given the optimiser before the
-training and returns the one to use, such as ``optim.adjustable(optimizer)``.
+training and returns the one to use, such as ``optim.adjustable(optimizer)``. If it has a method
+``check_columns``, that is given the names that the values of an epoch will have, before the first; it may
+raise.
 """

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from portnn import Network, optim, tree
+from portnn import Network, losses, optim, tree
 from portnn.nn import Linear, tanh
 from portnn.train import Epoch
 from portnn.train.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard
@@ -301,3 +301,20 @@ def test_the_class_of_a_callback_is_refused():
     ):
         net.fit(X, Y, callbacks=[EarlyStopping])
     assert net.epochs == 0
+
+
+def test_what_is_watched_must_be_there_before_the_training():
+    for callback in (
+        EarlyStopping(), ReduceLROnPlateau(), ModelCheckpoint("x", save_best_only=True), EarlyStopping("lost")
+    ):  # fmt: skip
+        net = network()
+        with pytest.raises(
+            ValueError, match=f"{type(callback).__name__}: there is no '(val_loss|lost)' to watch"
+        ):
+            net.fit(X, Y, epochs=1, callbacks=[callback])
+        assert net.epochs == 0
+    columns = network().fit(X, Y, epochs=1, validation_split=0.5, callbacks=[EarlyStopping("val_accuracy")])
+    assert [*columns] == ["loss", "accuracy", "val_loss", "val_accuracy"]
+    values = Network([Linear(4, 1)], loss=losses.squared_error)
+    with pytest.raises(ValueError, match="there is no 'val_accuracy' to watch, only loss, val_loss"):
+        values.fit(X, X[:, :1], validation_split=0.5, callbacks=[EarlyStopping("val_accuracy")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Self, final
 
 from portnn.train._epoch import Epoch
@@ -60,6 +61,11 @@ class ModelCheckpoint:
         self._best_only = save_best_only
         self._every = check_count("ModelCheckpoint", "every", every, 1)
         self.saved: list[str] = []
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Refuse a quantity that the history will not have; `fit` calls this before it trains."""
+        if self._best_only:
+            self._monitor.check(columns)
 
     def __enter__(self) -> Self:
         check_folder("ModelCheckpoint", self._path)

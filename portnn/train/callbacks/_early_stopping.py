@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Self, final
 
@@ -61,6 +62,10 @@ class EarlyStopping:
         self.best_epoch = 0
         self.stopped_epoch = 0
         self._best: tuple[Any, Any, Any] | None = None  # the model, its parameters and its state
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Refuse a quantity that the history will not have; `fit` calls this before it trains."""
+        self._monitor.check(columns)
 
     def __enter__(self) -> Self:
         self._monitor.reset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import inf, isfinite
 from operator import index
 from pathlib import Path
@@ -44,16 +45,24 @@ class Monitor:
         """Forget the best value."""
         self.best = inf if self._less else -inf
 
+    def check(self, columns: Collection[str]) -> None:
+        """Look whether the quantity is there.
+
+        Raises:
+            ValueError: if it is none of the columns.
+        """
+        if self._name not in columns:
+            known = ", ".join(columns)
+            hint = "; give fit validation_data" if self._name.startswith("val_") else ""
+            raise ValueError(f"{self._who}: there is no {self._name!r} to watch, only {known}{hint}")
+
     def better(self, epoch: Epoch) -> bool:
         """Whether the value of an epoch beats the best so far; it is then the best.
 
         Raises:
             ValueError: if the epoch has no such quantity.
         """
-        if self._name not in epoch.logs:
-            known = ", ".join(epoch.logs)
-            hint = "; give fit validation_data" if self._name.startswith("val_") else ""
-            raise ValueError(f"{self._who}: there is no {self._name!r} to watch, only {known}{hint}")
+        self.check(epoch.logs)
         value = epoch.logs[self._name]
         margin = -self._min_delta if self._less else self._min_delta
         beats = value < self.best + margin if self._less else value > self.best + margin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Self, final
 
 from portnn.optim import Optimizer, adjustable, scale_learning_rate
@@ -74,6 +75,10 @@ class ReduceLROnPlateau:
     def adapt(self, optimizer: Optimizer) -> Optimizer:
         """The same optimiser, with a rate that can be changed; `fit` calls this."""
         return adjustable(optimizer)
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Refuse a quantity that the history will not have; `fit` calls this before it trains."""
+        self._monitor.check(columns)
 
     def __enter__(self) -> Self:
         self._monitor.reset()

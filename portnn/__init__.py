@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
     from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
     from portnn.compile import Jitted, PlanError, PlanWarning, RetraceWarning, jit
+    from portnn.export import export_onnx
     from portnn.network import Network
     from portnn.nn import (
         GRU,
@@ -162,6 +163,7 @@ __all__ = [
     "decode",
     "differentiable",
     "elu",
+    "export_onnx",
     "gelu",
     "get_backend",
     "glu",
@@ -224,7 +226,7 @@ _MODULES = (
 # The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
 _HOMES = (
     "tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "compile", "train", "network",
-    "serialize",
+    "serialize", "export",
 )  # fmt: skip
 
 

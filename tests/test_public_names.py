@@ -17,7 +17,7 @@ import portnn
 
 PACKAGES = [
     "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data",
-    "portnn.data.augment", "portnn.decode", "portnn.losses",
+    "portnn.data.augment", "portnn.decode", "portnn.export", "portnn.losses",
     "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
     "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",
@@ -35,7 +35,7 @@ TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Remainder", "Schedule", 
 # Errors, what functions make and return, and what another docstring shows.
 WITHOUT_EXAMPLE = {
     "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError", "Decoded",
-    "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "Jitted", "Layer",
+    "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "ExportError", "Jitted", "Layer",
     "NonFiniteGradientError", "PlanError", "PlanWarning", "Primitive", "RetraceWarning",
     "SlogdetResult", "Task",
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
@@ -45,6 +45,7 @@ HEAVY = [
     "cupy",
     "jax",
     "matplotlib",
+    "onnx",
     "pandas",
     "pooch",
     "scipy",

@@ -88,6 +88,11 @@ class Model:
         """What the network tells: classes, labels or values; its loss decides."""
         return task_of(self.loss)
 
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample: of the data last trained on, or as the first layer says; or None."""
+        return self._sample_shape
+
     def to(self, backend: str | Backend) -> Self:
         """Move the network to another backend.
 

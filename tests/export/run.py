@@ -44,6 +44,11 @@ def samples(shapes: dict[str, tuple[int, ...]], dtypes: dict[str, str], n: int) 
     return made
 
 
+def further(shapes: Any, more: Any) -> dict[str, Any]:
+    """The inputs after the first by their names."""
+    return dict(zip([*shapes][1:], more, strict=True)) if more else {}
+
+
 def compare(found: list[Any], expected: Any, tolerance: float = 1e-5) -> None:
     """The same shapes and dtypes, and values within the tolerance, of the largest if that is above 1."""
     arrays = [np.asarray(a) for a in tree.leaves(expected)]

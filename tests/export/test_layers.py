@@ -14,7 +14,7 @@ from portnn.export import export_onnx
 from portnn.nn import Activation, Layer
 from portnn.nn._description import _CLASSES
 from tests.export.cases import ACTIVATIONS, LAYERS, Case
-from tests.export.run import Runtime, agree, compare
+from tests.export.run import Runtime, agree, compare, further
 
 CASES = [(f"{name}-{i}", case) for name, cases in LAYERS.items() for i, case in enumerate(cases)]
 DTYPES = ("float32", "float64")
@@ -30,10 +30,9 @@ def network(case: Case) -> pn.Network:
 
 def check(case: Case) -> None:
     net = network(case)
-    names = [*case.shapes] if isinstance(case.shapes, dict) else ["x"]
 
     def predict(x: Any, *more: Any) -> Any:
-        named = {name: array for name, array in zip(names[1:], more, strict=True)}  # noqa: C416
+        named = further(case.shapes, more)
         return net.layer.apply(net.params, x, state=net.state, **named, **case.options)[0]
 
     model = export_onnx(net, input_shape=case.shapes, input_dtype=case.dtypes, options=case.options)

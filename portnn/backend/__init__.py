@@ -7,12 +7,13 @@ library; a backend imports its own when it is first asked for.
 from portnn.backend._backend import Backend
 from portnn.backend._config import available_backends, show_config
 from portnn.backend._errors import BackendUnavailableError
-from portnn.backend._get import convert_like, get_backend
+from portnn.backend._get import backend_of, convert_like, get_backend
 
 __all__ = [
     "Backend",
     "BackendUnavailableError",
     "available_backends",
+    "backend_of",
     "convert_like",
     "get_backend",
     "show_config",

@@ -74,6 +74,24 @@ def _unknown(name: str) -> ValueError:
     )
 
 
+def backend_of(x: Array) -> Backend | None:
+    """The backend that an array lies on.
+
+    Args:
+        x: An array of any library, or anything else.
+
+    Returns:
+        Its library and device; None for what is no array of a library, such as a list or a table.
+
+    Example:
+        >>> import numpy as np
+        >>> backend_of(np.zeros(3)).name, backend_of([1.0])
+        ('numpy', None)
+    """
+    root = root_of(x)
+    return open_backend(library(root).name_of(x)) if root else None
+
+
 def convert_like(x: ArrayLike, like: ArrayLike) -> Array:
     """Bring an array to the library and device of another one; the data type of x stays.
 
@@ -90,9 +108,9 @@ def convert_like(x: ArrayLike, like: ArrayLike) -> Array:
         >>> type(convert_like([1.0, 2.0], np.zeros(3))).__name__
         'ndarray'
     """
-    root = root_of(like)
-    if not root:
+    there = backend_of(like)
+    if there is None:
         if hasattr(like, "__array_namespace__"):
             raise TypeError(f"like must be an array of a library, got {type(like).__name__}: unwrap it first")
         return host_of(x)
-    return open_backend(library(root).name_of(like)).asarray(x)
+    return there.asarray(x)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from operator import index
 from typing import Any, Self
 
 from portnn import optim, tree
-from portnn._typing import ArrayLike, Tree
+from portnn._typing import Array, ArrayLike, Tree
 from portnn.compile import Loop, Precision, check_precision
 from portnn.losses import Task, link_of
 from portnn.network._inputs import adapted, check_callbacks, check_columns, check_fit, check_pair
@@ -61,6 +61,7 @@ class Trainable(Model):
         compile: bool = True,
         threads: int | None = None,
         precision: Precision = "float32",
+        penalty: Callable[[Tree, Any], Array] | None = None,
     ) -> History:
         """Train, going on from the parameters that the network has.
 
@@ -96,6 +97,9 @@ class Trainable(Model):
                 which is faster, and otherwise as many as are allowed.
             precision: of products of float32 matrices on CuPy while a plan trains: "float32" means that;
                 "tf32" and "bfloat16" round the factors, which tensor cores multiply faster.
+            penalty: what is added to the loss of each batch: a function of the parameters and of how many
+                samples the batch has (the sum of their weights if they have some) that returns a number,
+                such as ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
 
         Returns:
             The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
@@ -130,7 +134,7 @@ class Trainable(Model):
                 if hasattr(type(callback), "__enter__"):
                     stack.enter_context(callback)
             bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
-            step = self._step(optimizer, moments, index(accumulate))
+            step = self._step(optimizer, moments, index(accumulate), penalty)
             start = Snapshot(self.params, self.state, moments)
             loop: Loop | str = "eager: compile=False"
             if compile:
@@ -233,10 +237,11 @@ class Trainable(Model):
         """What counts the right predictions of a batch; None where that has no meaning."""
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
 
-    def _step(self, optimizer: Optimizer, moments: Tree, parts: int) -> Any:
+    def _step(self, optimizer: Optimizer, moments: Tree, parts: int, penalty: Any = None) -> Any:
         """A step of training."""
         scaled = optim.loss_scale(moments) is not None
-        return make_step(self.layer, self.loss, optimizer, self.seed, parts=parts, scaled=scaled)
+        options = {"parts": parts, "scaled": scaled, "penalty": penalty}
+        return make_step(self.layer, self.loss, optimizer, self.seed, **options)
 
     def _adopt(self, now: Snapshot, optimizer: Optimizer) -> None:
         """Take over what training made; of parameters that are averaged, show the averages."""

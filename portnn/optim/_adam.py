@@ -17,7 +17,11 @@ __all__ = ["scale_by_adam", "scale_by_adamax", "scale_by_lion"]
 
 
 def scale_by_adam(
-    betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1e-8, amsgrad: bool = False
+    betas: tuple[float, float] = (0.9, 0.999),
+    *,
+    eps: float = 1e-8,
+    amsgrad: bool = False,
+    eps_first: bool = False,
 ) -> Optimizer:
     """Adam without its learning rate.
 
@@ -25,12 +29,14 @@ def scale_by_adam(
     / (1 - b1**t)`` and ``v' = v / (1 - b2**t)`` (Kingma and Ba 2015, Adam: a method for stochastic
     optimization, algorithm 1). AMSGrad puts the largest `v` so far in the place of `v` (Reddi, Kale and
     Kumar 2018, On the convergence of Adam and beyond, algorithm 2, with the bias correction that
-    torch.optim keeps).
+    torch.optim keeps). With `eps_first` it is added to ``sqrt(v)`` before the correction: the more efficient
+    order at the end of section 2 of Kingma and Ba, which scikit-learn follows.
 
     Args:
         betas: what remains of the two running means at each step, each in [0, 1).
         eps: added to the root, > 0.
         amsgrad: whether to keep the largest second moment.
+        eps_first: whether `eps` is added before the bias is corrected.
 
     Returns:
         A transform whose state holds the step and the running means.
@@ -62,10 +68,11 @@ def scale_by_adam(
         if amsgrad:
             square = new["largest"] = tree.map(ops.maximum, state["largest"], square)
         coefficients = per_dtype(lambda dtype: _adam_coefficients(b1, b2, eps, real_step(step, dtype), dtype))
+        early = eps if eps_first else None
 
         def ratio(m: Array, v: Array) -> Array:
             factor, shift = coefficients(m)
-            return ops.multiply(ops.divide(m, ops.add(ops.sqrt(v), shift)), factor)
+            return ops.multiply(ops.divide(m, ops.add(ops.sqrt(v), early or shift)), factor)
 
         return tree.map(ratio, new["mean"], square), new
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
-from portnn import ops
+from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.autodiff import value_and_grad
 from portnn.backend import Backend
@@ -110,6 +110,7 @@ def make_step(
     *,
     parts: int = 1,
     scaled: bool = False,
+    penalty: Callable[[Tree, Any], Array] | None = None,
 ) -> Callable[[Snapshot, Batch, int], tuple[Snapshot, Array, Array]]:
     """One step of training as a function: forward, backward, update.
 
@@ -120,12 +121,23 @@ def make_step(
         seed: the seed of the noise that layers use in training.
         parts: in how many parts a batch is worked through.
         scaled: whether the optimiser expects gradients of the loss times its `portnn.optim.loss_scale`.
+        penalty: a function of the parameters and of how many samples the batch counts for, which is added to
+            the loss.
 
     Returns:
         A function of a snapshot, a batch and the number of the step (an integer, or an integer array without
         axes; not looked at unless the layer draws), which returns the next snapshot, the loss and the
         predictions.
+
+    Raises:
+        TypeError: if the penalty is no function.
     """
+
+    if penalty is not None and not callable(penalty):
+        raise TypeError(
+            "fit: penalty must be a function of the parameters and of how many samples a batch has, "
+            f"got {type(penalty).__name__}"
+        )
 
     def objective(
         params: Tree, state: Tree, batch: Batch, key: Key | None, *scale: Array
@@ -143,12 +155,32 @@ def make_step(
         key = _noise_key(seed, number, batch.x) if layer.draws else None
         scale = (loss_scale(now.moments),) if scaled else ()
         (value, (predictions, state)), grads = differentiate(now.params, now.state, batch, key, *scale)
+        if penalty is not None:
+            value, grads = _penalised(penalty, now.params, batch, value, grads, *scale)
         if scale:
             value = ops.divide(value, *scale)  # by a power of two: exactly what it was
         updates, moments = optimizer.update(grads, now.moments, now.params)
         return Snapshot(apply_updates(now.params, updates), state, moments), value, predictions
 
     return step
+
+
+def _penalised(
+    penalty: Callable[[Tree, Any], Array],
+    params: Tree,
+    batch: Batch,
+    value: Array,
+    grads: Tree,
+    *scale: Array,
+) -> tuple[Array, Tree]:
+    """A loss and its gradient with those of the penalty added."""
+    samples = batch.size if batch.weight is None else ops.sum(batch.weight)
+
+    def objective(params: Tree) -> Array:
+        return ops.multiply(penalty(params, samples), *scale) if scale else penalty(params, samples)
+
+    more, slope = value_and_grad(objective)(params)
+    return ops.add(value, more), tree.map(ops.add, grads, slope)
 
 
 def _noise_key(seed: int, number: Any, like: Array) -> Key:

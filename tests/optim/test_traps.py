@@ -161,3 +161,14 @@ def test_global_norm_of_any_size(peak):
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
 def test_global_norm_of_what_is_not_finite(bad):
     np.testing.assert_equal(float(optim.global_norm([np.asarray([1.0, bad])])), bad)
+
+
+def test_adam_may_add_eps_before_the_correction():
+    transform, params = optim.scale_by_adam((0.5, 0.75), eps=0.1, eps_first=True), np.asarray([0.0])
+    state = transform.init(params)
+    m = v = 0.0
+    for t, g in enumerate((0.3, -0.2), 1):
+        updates, state = transform.update(np.asarray([g]), state, params)
+        m, v = 0.5 * m + 0.5 * g, 0.75 * v + 0.25 * g * g
+        expected = np.sqrt(1 - 0.75**t) / (1 - 0.5**t) * m / (np.sqrt(v) + 0.1)
+        np.testing.assert_allclose(updates, [expected], rtol=1e-12)

@@ -132,7 +132,6 @@ def make_step(
     Raises:
         TypeError: if the penalty is no function.
     """
-
     if penalty is not None and not callable(penalty):
         raise TypeError(
             "fit: penalty must be a function of the parameters and of how many samples a batch has, "

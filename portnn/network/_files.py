@@ -6,22 +6,28 @@ import os
 from collections.abc import Callable
 from functools import partial
 from inspect import signature
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+from warnings import warn
 
 from portnn import losses, tree
-from portnn._typing import Array
+from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.losses import Loss, task_of
 from portnn.network._model import Model
-from portnn.nn import describe, from_description
-from portnn.serialize import CheckpointError, fill, load_tensors, save_tensors
+from portnn.nn import Layer, describe, from_description, outline
+from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, save_tensors
 
 __all__ = ["FORMAT", "read_network", "write_network"]
 
 M = TypeVar("M", bound=Model)
 Path: TypeAlias = str | os.PathLike[str]
 
-FORMAT = 1  # the version of what stands in the header
+FORMAT = 2  # the version of what stands in the header
+KIND = "network"
+_FIELDS = {"kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps"}
+
+# What Python raises over a description that is plain data and still no layer.
+ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError)
 
 
 def describe_loss(loss: Callable[..., Array]) -> dict[str, Any] | None:
@@ -52,6 +58,10 @@ def loss_from(data: Any, path: Any) -> Callable[..., Array]:
     loss = getattr(losses, name) if name in losses.__all__ else None
     if not isinstance(loss, Loss):
         raise CheckpointError(f"{path}: {name[:60]!r} is no loss of this version of portnn")
+    if odd := sorted(data.keys() - {"name", "options"}):
+        raise CheckpointError(f"{path}: the loss {name} has the unknown field {odd[0][:60]!r}")
+    if any(isinstance(value, dict | list) for value in options.values()):
+        raise CheckpointError(f"{path}: the loss {name} has an option that is neither number nor text")
     if odd := sorted(options.keys() - signature(loss).parameters.keys()):
         raise CheckpointError(f"{path}: the loss {name} has no option {odd[0][:60]!r}")
     return partial(loss, **options) if options else loss
@@ -75,12 +85,35 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
 def write_network(net: Model, path: Path) -> None:
     """Write a network: its description in the header, and its arrays."""
     description = {
-        "format": FORMAT, "layers": describe(net.layer), "loss": describe_loss(net.loss), "seed": net.seed,
-        "dtype": net.dtype, "epochs": net.epochs, "steps": net.steps,
+        "kind": KIND, "format": FORMAT, "layers": describe(net.layer), "loss": describe_loss(net.loss),
+        "seed": net.seed, "dtype": net.dtype, "epochs": net.epochs, "steps": net.steps,
     }  # fmt: skip
     save_tensors(
         path, tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state}), description
     )
+
+
+def _from_1(description: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 did not say what kind of file it is."""
+    return {"kind": KIND, **description, "format": 2}
+
+
+_UPGRADES = {1: _from_1}
+
+
+def upgraded(description: dict[str, Any], path: Any) -> dict[str, Any]:
+    """A description of any format as one of the present format.
+
+    Raises:
+        CheckpointError: if the file is of a format that is not known.
+    """
+    while (version := read_field(description, "format", int, path)) != FORMAT:
+        if version not in _UPGRADES:
+            raise CheckpointError(
+                f"{path}: the file has format {version}, this portnn reads 1 to {FORMAT}; update portnn"
+            )
+        description = _UPGRADES[version](description)
+    return description
 
 
 def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callable[..., Array] | None) -> M:
@@ -93,25 +126,79 @@ def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callabl
     backend = get_backend(backend)
     if loss is not None:
         task_of(loss)
-    arrays, description = load_tensors(path)
-    if (version := read_field(description, "format", int, path)) != FORMAT:
-        raise CheckpointError(
-            f"{path}: the file has format {version}, this portnn reads {FORMAT}; update portnn"
+    plan: list[_Plan] = []
+
+    def check(header: Header) -> None:
+        plan.append(_plan(header, loss, path))
+
+    arrays, header = read_checked(path, check)
+    [found] = plan
+    filled = fill({"params": found.params, "state": found.state}, arrays, path)
+    net = cls.revive(found.layer, found.loss, backend, seed=found.seed, dtype=found.dtype)
+    net.resume(filled["params"], filled["state"], found.epochs, found.steps)
+    if not header.checked:
+        warn(
+            f"{path} has no digests, so damage to it would not be seen; save the network again", stacklevel=3
         )
-    options = {
-        name: read_field(description, name, kind, path) for name, kind in (("seed", int), ("dtype", str))
-    }
-    loss = loss_from(description.get("loss"), path) if loss is None else loss
-    try:
-        layer = from_description(read_field(description, "layers", dict, path))
-        net = cls(layer, loss=loss, backend=backend, **options)
-    except (TypeError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {str(error)[:220]}") from None
-    template = tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state})
-    filled = fill(template, arrays, path)
-    net.resume(
-        filled["params"],
-        filled["state"],
-        *[read_field(description, n, int, path) for n in ("epochs", "steps")],
-    )
     return net
+
+
+class _Plan(NamedTuple):
+    """What a header says about a network; parameters and state without numbers."""
+
+    layer: Layer
+    loss: Callable[..., Array]
+    seed: int
+    dtype: str
+    epochs: int
+    steps: int
+    params: Tree
+    state: Tree
+
+
+def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Plan:
+    """What a network will be, before memory is taken for its tensors.
+
+    Raises:
+        CheckpointError: if the description is not whole, or the tensors are not those that it needs.
+    """
+    if header.description.get("format") != 1 and not header.checked:
+        raise CheckpointError(f"{path} is damaged: files of this format have digests, and it has none")
+    data = upgraded(header.description, path)
+    if (kind := read_field(data, "kind", str, path)) != KIND:
+        raise CheckpointError(f"{path}: the file holds a {kind[:40]!r}, expected a {KIND!r}")
+    if odd := sorted(data.keys() - _FIELDS):
+        raise CheckpointError(f"{path}: the description has the unknown field {odd[0][:60]!r}; update portnn")
+    numbers = {name: read_field(data, name, int, path) for name in ("seed", "epochs", "steps")}
+    if (dtype := read_field(data, "dtype", str, path)) not in ("float32", "float64"):
+        raise CheckpointError(f"{path}: dtype must be 'float32' or 'float64', got {dtype[:40]!r}")
+    loss = loss_from(data.get("loss"), path) if loss is None else loss
+    layers = read_field(data, "layers", dict, path)
+    check_counts(layers, len(header.tensors), path)
+    # Somewhat more than there is, so that the tensor that does not fit is named.
+    size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
+    try:
+        layer = from_description(layers)
+        if not isinstance(layer, Layer):
+            raise TypeError(f"the description is of a {type(layer).__name__}, expected a layer")
+        params, state = outline(layer, dtype, limit=size)
+    except ODD as error:
+        raise CheckpointError(f"{path}: {str(error)[:200]}") from None
+    expected = tree.items({"params": params, "state": state})
+    check_tensors({name: (a.shape, a.dtype) for name, a in expected}, header.tensors, path)
+    return _Plan(layer, loss, **numbers, dtype=dtype, params=params, state=state)
+
+
+def check_counts(data: Any, most: int, path: Any) -> None:
+    """Equal layers are told apart by a number, and each has tensors: that many there can be at most.
+
+    Raises:
+        CheckpointError: if there are more.
+    """
+    for name, value in data.items() if isinstance(data, dict) else enumerate(data):
+        if name == "num_layers" and not (isinstance(value, int) and value <= most):
+            raise CheckpointError(
+                f"{path}: the description has num_layers={str(value)[:40]}; expected at most {most}"
+            )
+        if isinstance(value, dict | list):
+            check_counts(value, most, path)

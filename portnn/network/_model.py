@@ -56,27 +56,49 @@ class Model:
         seed: int = 0,
         dtype: str = "float32",
     ) -> None:
+        rng = stream(seed, 0)
+        self._set_up(layers, loss, get_backend(backend), int(seed), dtype)
+        self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
+
+    def _set_up(
+        self,
+        layers: Layer | Sequence[Any],
+        loss: Callable[..., Array],
+        backend: Backend,
+        seed: int,
+        dtype: str,
+    ) -> None:
+        """Everything but the parameters and the state."""
         if dtype not in ("float32", "float64"):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64', got {dtype!r}")
         task_of(loss)
-        rng = stream(seed, 0)
         self.layer: Layer = layers if isinstance(layers, Layer) else Sequential(layers)
         self.loss = loss
-        self.backend = get_backend(backend)
-        self.seed = int(seed)  # a NumPy integer would not go into a file's header
+        self.backend = backend
+        self.seed = seed  # an int: a NumPy integer would not go into a file's header
         self.dtype = dtype
-        self.epochs = 0
+        self.epochs = self.steps = 0
         self._sample_shape = input_shape_of(self.layer)
         self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
         self._fitted: Fitted | None = None
-        self.steps = 0
-        self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
 
     def _place(self, backend: Backend, params: Tree, state: Tree) -> None:
         """Put parameters and state on a backend; a failure on the way changes nothing."""
         placed = tree.map(backend.asarray, params), tree.map(backend.asarray, state)
         self.backend = backend
         self.params, self.state = placed
+
+    @classmethod
+    def revive(cls, layer: Layer, loss: Any, backend: Backend, *, seed: int, dtype: str) -> Self:
+        """A model without parameters: they are there already, and `resume` gives it them.
+
+        Raises:
+            TypeError: if an argument is of the wrong type.
+            ValueError: if `dtype` is wrong.
+        """
+        model = cls.__new__(cls)
+        model._set_up(layer, loss, backend, seed, dtype)
+        return model
 
     def resume(self, params: Tree, state: Tree, epochs: int, steps: int) -> None:
         """Go on from parameters and counters that were saved."""

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from portnn.nn._layer import Key, Layer
     from portnn.nn._linear import Linear
     from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+    from portnn.nn._outline import outline
     from portnn.nn._pooling import (
         AvgPool1d,
         AvgPool2d,
@@ -75,7 +76,7 @@ __all__ = [
     "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "ZeroPad1d",
     "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu",
     "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid",
-    "log_softmax", "mish", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
+    "log_softmax", "mish", "outline", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
     "softsign", "tanh", "to_torch",
 ]  # fmt: skip
 
@@ -85,7 +86,7 @@ _HOMES = (
     "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent_layers",
     "_attention", "_positions", "_transformer", "_transformer_stacks", "_convolution_transposed", "_branches",
     "_cast",
-    "_sharing", "_description", "_torch_names",
+    "_sharing", "_description", "_torch_names", "_outline",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from portnn._typing import Array, Tree
 from portnn.autodiff import stop_gradient
 from portnn.backend import get_backend
 from portnn.nn._checks import check_number, check_params, check_size
+from portnn.nn._initializers import Constant
 from portnn.nn._layer import Key, Layer
 from portnn.nn._normalization import BOTH, check_eps, check_input, scale_and_shift
 
@@ -73,11 +74,10 @@ class BatchNorm(Layer):
         """Mean 0 and variance 1, of no batch."""
         if not self.track:
             return {}
-        host = get_backend("numpy")
         return {
-            "mean": ops.zeros((self.features,), dtype=dtype, like=host),
-            "var": ops.ones((self.features,), dtype=dtype, like=host),
-            "count": ops.zeros((), dtype="int32", like=host),
+            "mean": Constant(0.0)(None, (self.features,), dtype),
+            "var": Constant(1.0)(None, (self.features,), dtype),
+            "count": ops.zeros((), dtype="int32", like=get_backend("numpy")),
         }
 
     def forward(

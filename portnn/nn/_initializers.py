@@ -10,6 +10,7 @@ from typing import Any, Literal, final
 from portnn import ops
 from portnn._typing import Array
 from portnn.backend import get_backend
+from portnn.nn._outline import outlined
 
 __all__ = [
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
@@ -66,7 +67,8 @@ class Initializer(ABC):
         """
         if dtype not in _DTYPES:
             raise ValueError(f"initialiser: dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
-        return self.draw(rng, tuple(shape)).astype(dtype)
+        outline = outlined(tuple(shape), dtype)
+        return self.draw(rng, tuple(shape)).astype(dtype) if outline is None else outline
 
     @abstractmethod
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Array:

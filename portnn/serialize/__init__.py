@@ -1,5 +1,17 @@
-"""Files: trees of arrays with a description, in safetensors."""
+"""Files: trees of arrays with a description, in safetensors with SHA-256 of every byte."""
 
-from portnn.serialize._tensors import CheckpointError, fill, load_tensors, save_tensors
+from portnn.serialize._error import CheckpointError
+from portnn.serialize._header import Header, Spec
+from portnn.serialize._tensors import (
+    check_tensors,
+    fill,
+    load_tensors,
+    read_checked,
+    save_tensors,
+    verify,
+)  # fmt: skip
 
-__all__ = ["CheckpointError", "fill", "load_tensors", "save_tensors"]
+__all__ = [
+    "CheckpointError", "Header", "Spec", "check_tensors", "fill", "load_tensors", "read_checked",
+    "save_tensors", "verify",
+]  # fmt: skip

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from portnn import tree
 from portnn._typing import Tree
+from portnn.serialize._error import CheckpointError
+from portnn.serialize._header import HEADER_LIMIT, Header, Spec, make_header, parse_header
 
-__all__ = ["CheckpointError", "fill", "load_tensors", "save_tensors"]
+__all__ = ["check_tensors", "fill", "load_tensors", "read_checked", "save_tensors", "verify", "whole_file"]
 
-_KEY = "portnn"  # where the description stands among the metadata of the file
-
-
-class CheckpointError(ValueError):
-    """A file does not hold what it should; the message names the file and the tensor."""
+_CHUNK = 1 << 20  # bytes read and looked at in one go
 
 
 def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mapping[str, Any]) -> None:
-    """Write a tree of NumPy arrays and a description of it to a safetensors file.
+    """Write a tree of NumPy arrays and a description of it to a safetensors file, with SHA-256 of all.
 
     The file is written under a temporary name in the same folder, flushed to the disk and renamed, so that
     at every moment `path` holds either the old file or the new one, whole.
@@ -37,7 +37,8 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
     Raises:
         FileNotFoundError: if the folder does not exist.
         IsADirectoryError: if `path` is a folder.
-        TypeError: if the description is not plain data.
+        TypeError: if the description is not plain data, or the format has no such dtype.
+        ValueError: if names and description are longer than a header may be.
 
     Example:
         >>> import tempfile
@@ -47,8 +48,28 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
         >>> arrays["w"].tolist(), description
         ([1.0, 1.0], {'version': 1})
     """
-    from safetensors.numpy import save
+    named = {name: np.asarray(array, order="C") for name, array in tree.items(tensors)}
+    # Wide dtypes first, so that each tensor is aligned as its numbers need it.
+    order = sorted(named, key=lambda name: (-named[name].dtype.itemsize, name))
+    arrays = {name: named[name] for name in order}
+    header = make_header(arrays, description)
+    with whole_file(path) as file:
+        file.write(header)
+        for array in arrays.values():
+            file.write(array.reshape(-1).view(np.uint8))
 
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write that takes its name when all is written and flushed; until then nothing has changed.
+
+    Args:
+        path: the file; a link is written through.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        IsADirectoryError: if `path` is a folder.
+    """
     path = Path(path)
     if path.is_symlink():
         path = path.resolve()  # the renaming would replace the link and leave its target as it was
@@ -56,13 +77,11 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
         raise FileNotFoundError(f"cannot save {path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():
         raise IsADirectoryError(f"cannot save {path}: it is a folder; name a file in it")
-    named = {name: np.asarray(array, order="C") for name, array in tree.items(tensors)}
-    content = save(named, metadata={_KEY: json.dumps(description, allow_nan=False)})
     # Not tempfile's: that makes files that nobody else may read, and the renamed file would stay so.
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -84,7 +103,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a file that `save_tensors` wrote.
+    """Read a file that `save_tensors` wrote; every byte of it is checked.
+
+    Files of portnn before version 0.2 have no digests; of these the layout alone can be checked.
 
     Args:
         path: the file.
@@ -96,30 +117,137 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
         FileNotFoundError: if there is no such file.
         CheckpointError: if it is not a safetensors file, is damaged, or was not written by portnn.
     """
-    from safetensors import SafetensorError, safe_open
+    arrays, header = read_checked(path, lambda _: None)
+    return arrays, header.description
 
+
+def read_checked(
+    path: str | os.PathLike[str], check: Callable[[Header], None], *, keep: bool = True
+) -> tuple[dict[str, Any], Header]:
+    """Read a file whose header is looked at before any memory is taken for its tensors.
+
+    The file is read in pieces and not mapped into memory, where it would count twice and end the program if
+    someone cut it off meanwhile.
+
+    Args:
+        path: the file.
+        check: is given the header, and raises if it is not what it should be.
+        keep: whether the arrays are wanted, or the check of their digests alone.
+
+    Returns:
+        The arrays by name (none if they are not to be kept), and the header.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if it is damaged or was not written by portnn.
+    """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"cannot load {path}: {'it is a folder' if path.is_dir() else 'no such file'}"
-        )
+        kind = "it is a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"cannot load {path}: {kind}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {str(error)[:120]}") from None
-    if _KEY not in metadata:
-        raise CheckpointError(f"{path} was not written by portnn: its header has no entry {_KEY!r}")
-    try:
-        description = json.loads(metadata[_KEY])
-    except (ValueError, RecursionError) as error:
+        with path.open("rb") as file:
+            header = _read_header(file, path)
+            check(header)
+            arrays = {}
+            for spec in header.tensors.values():  # in the order in which they lie
+                array = _read_tensor(file, spec, path, keep)
+                if keep:
+                    arrays[spec.name] = array
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {str(error)[:120]}") from None
+    return arrays, header
+
+
+def _read_header(file: BinaryIO, path: Path) -> Header:
+    size = os.fstat(file.fileno()).st_size
+    first = file.read(8)
+    length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
+    if not 2 <= length <= min(size - 8, HEADER_LIMIT):
         raise CheckpointError(
-            f"{path}: the description in the header is damaged: {str(error)[:120]}"
-        ) from None
-    if not isinstance(description, dict):
-        raise CheckpointError(f"{path}: the description in the header is not an object")
-    return arrays, description
+            f"{path} is not a whole safetensors file: its {size} bytes do not begin with a header"
+        )
+    raw = first + file.read(length)
+    if len(raw) != length + 8:
+        raise CheckpointError(f"{path} is not a whole safetensors file: it ends within its header")
+    return parse_header(raw, size, path)
+
+
+def _read_tensor(file: BinaryIO, spec: Spec, path: Path, keep: bool) -> Any:
+    """The next tensor of a file, if its digest is right; None if it is not kept."""
+    array = np.empty(spec.shape if keep else 0, dtype=spec.dtype)
+    view = array.reshape(-1).view(np.uint8)
+    scratch = np.empty(0 if keep else min(_CHUNK, spec.size), dtype=np.uint8)
+    digest = sha256()
+    for start in range(0, spec.size, _CHUNK):
+        count = min(_CHUNK, spec.size - start)
+        piece = view[start : start + count] if keep else scratch[:count]
+        if file.readinto(piece) != count:  # type: ignore[attr-defined]  # typeshed has it on the classes only
+            raise CheckpointError(f"{path} is not whole: it ends within tensor {spec.name[:60]!r}")
+        if spec.dtype.kind == "b" and piece.max() > 1:
+            raise CheckpointError(f"{path}: tensor {spec.name[:60]!r} has booleans that are neither 0 nor 1")
+        digest.update(piece)
+    if spec.digest is not None and digest.hexdigest() != spec.digest:
+        raise CheckpointError(
+            f"{path} is damaged: tensor {spec.name[:60]!r} has the SHA-256 {digest.hexdigest()[:16]}..., "
+            f"expected {spec.digest[:16]!r}..."
+        )
+    return array if keep else None
+
+
+def verify(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Check every byte of a file against its digests, in no more memory than its header takes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The description.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        CheckpointError: if the file is damaged, has no digests, or was not written by portnn.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_tensors(f"{folder}/a.safetensors", {"w": np.ones(2)}, {"version": 1})
+        ...     verify(f"{folder}/a.safetensors")
+        {'version': 1}
+    """
+
+    def check(header: Header) -> None:
+        if not header.checked:
+            raise CheckpointError(f"{path} has no digests, it was written by an old portnn; save it again")
+
+    return read_checked(path, check, keep=False)[1].description
+
+
+def check_tensors(
+    expected: Mapping[str, tuple[tuple[int, ...], Any]], found: Mapping[str, Any], path: Any
+) -> None:
+    """Compare names, shapes and dtypes of tensors with those that are expected.
+
+    Args:
+        expected: shapes and dtypes by names.
+        found: arrays, or what else has a shape and a dtype, by names.
+        path: the file, for messages.
+
+    Raises:
+        CheckpointError: if a name is missing or unknown, or a shape or dtype differs.
+    """
+    if odd := sorted(expected.keys() ^ found.keys()):
+        kind = "lacks" if odd[0] in expected else "has the unknown"
+        raise CheckpointError(
+            f"{path} {kind} tensor {odd[0][:60]!r}; expected {len(expected)} tensors, got {len(found)}"
+        )
+    for name, (shape, dtype) in expected.items():
+        there = found[name]
+        if there.shape != shape or there.dtype != dtype:
+            raise CheckpointError(
+                f"{path}: tensor {name[:60]!r} has shape {str(there.shape)[:60]} and dtype {there.dtype}; "
+                f"expected {str(shape)[:60]} and {dtype}"
+            )
 
 
 def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]) -> Tree:
@@ -138,25 +266,17 @@ def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]
         A tree like the template.
 
     Raises:
-        CheckpointError: if a name is missing or unknown, or a shape or dtype differs.
+        CheckpointError: if a name is missing or unknown, a shape or dtype differs, or a value is not finite.
 
     Example:
         >>> fill({"w": np.zeros(2)}, {"w": np.ones(2)}, "a.safetensors")["w"].tolist()
         [1.0, 1.0]
     """
-    expected = dict(tree.items(template))
-    if odd := sorted(expected.keys() ^ arrays.keys()):
-        kind = "lacks" if odd[0] in expected else "has the unknown"
-        raise CheckpointError(
-            f"{path} {kind} tensor {odd[0][:60]!r}; expected {len(expected)} tensors, got {len(arrays)}"
-        )
-    for name, array in expected.items():
-        found = arrays[name]
-        if found.shape != array.shape or found.dtype != array.dtype:
-            raise CheckpointError(
-                f"{path}: tensor {name!r} has shape {found.shape} and dtype {found.dtype}; "
-                f"expected {array.shape} and {array.dtype}"
-            )
-        if not np.isfinite(found).all():
+    expected = {name: (a.shape, a.dtype) for name, a in tree.items(template)}
+    check_tensors(expected, arrays, path)
+    for name in expected:
+        flat = arrays[name].reshape(-1)
+        pieces = range(0, flat.size, _CHUNK)
+        if flat.dtype.kind == "f" and not all(np.isfinite(flat[i : i + _CHUNK]).all() for i in pieces):
             raise CheckpointError(f"{path}: tensor {name!r} has values that are not finite")
     return tree.unflatten(template, [arrays[name] for name in expected])

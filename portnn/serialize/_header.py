@@ -1,0 +1,232 @@
+"""The header of a safetensors file: written with digests, and read without trusting a byte of it.
+
+A file is eight bytes with the length of its header, the header in JSON, and the tensors one after the other
+without gaps (safetensors' own page "Format"). That format has no checksum, so three entries stand among its
+metadata, which any other reader hands on as text:
+
+- ``portnn``: the description of what the file holds.
+- ``portnn.tensors``: the SHA-256 of each tensor's bytes, by names.
+- ``portnn.sha256``: the SHA-256 of the length and the header, in which these 64 digits are zeros. The header
+  holds the digests of the tensors and the tensors fill the rest of the file, so this is one of everything.
+
+Digests show damage. They do not show who wrote a file.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from math import prod
+from typing import Any, Never, final
+
+import numpy as np
+
+from portnn.serialize._error import CheckpointError
+
+__all__ = ["HEADER_LIMIT", "Header", "Spec", "digits_of", "make_header", "parse_header"]
+
+HEADER_LIMIT = 8 << 20  # bytes: tens of thousands of tensors, and no gigabytes of Python objects
+_AXES = 32
+_DESCRIPTION, _TENSORS, _WHOLE = "portnn", "portnn.tensors", "portnn.sha256"
+_ZEROS = "0" * 64
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+}  # fmt: skip
+_CODES = {np.dtype(own): code for code, own in _DTYPES.items()}
+
+
+@final
+@dataclass(frozen=True)
+class Spec:
+    """What a tensor is, and where it lies.
+
+    Attributes:
+        name: its name.
+        dtype: its dtype, NumPy's.
+        shape: its shape.
+        start: its first byte, counted from the beginning of the file.
+        digest: the SHA-256 of its bytes in hexadecimal; None in a file without digests.
+    """
+
+    name: str
+    dtype: Any
+    shape: tuple[int, ...]
+    start: int
+    digest: str | None
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return prod(self.shape) * int(self.dtype.itemsize)
+
+
+@final
+@dataclass(frozen=True)
+class Header:
+    """A header that was checked in full.
+
+    Attributes:
+        description: what the file says it holds.
+        tensors: the tensors in the order in which they lie, by names.
+        checked: whether the file has digests, and that of the header is right.
+    """
+
+    description: dict[str, Any]
+    tensors: dict[str, Spec]
+    checked: bool
+
+
+def digits_of(array: Any) -> str:
+    """The SHA-256 of an array's bytes in hexadecimal; the array is contiguous."""
+    return sha256(array.reshape(-1).view(np.uint8)).hexdigest()
+
+
+def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> bytes:
+    """The beginning of a file: the length of the header, and the header.
+
+    Args:
+        arrays: contiguous NumPy arrays by their names, in the order in which they will lie.
+        description: plain data.
+
+    Raises:
+        TypeError: if the description is not plain data, or a dtype has no name in the format.
+        ValueError: if the header is longer than files may have it.
+    """
+    entries: dict[str, Any] = {}
+    end = 0
+    if "__metadata__" in arrays:
+        raise ValueError("the name '__metadata__' is that of the description; call the tensor something else")
+    for name, a in arrays.items():
+        code = _CODES.get(a.dtype)
+        if code is None:
+            raise TypeError(f"tensor {name[:60]!r}: the format has no dtype {a.dtype}; convert with astype")
+        entries[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [end, end := end + a.nbytes]}
+    metadata = {
+        _DESCRIPTION: json.dumps(description, allow_nan=False),
+        _TENSORS: json.dumps({name: digits_of(a) for name, a in arrays.items()}),
+        _WHOLE: _ZEROS,
+    }
+    text = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    if len(text) > HEADER_LIMIT:
+        raise ValueError(
+            f"the names and the description take {len(text):,} bytes, a file may have {HEADER_LIMIT:,} of them"
+        )
+    raw = struct.pack("<Q", len(text)) + text
+    return raw.replace(_entry(_ZEROS), _entry(sha256(raw).hexdigest()))
+
+
+def _entry(digits: str) -> bytes:
+    """The entry of the digest of the whole, as it is written."""
+    return f'"{_WHOLE}":"{digits}"'.encode()
+
+
+def parse_header(raw: bytes, size: int, path: Any) -> Header:
+    """Read and check what stands before the tensors.
+
+    Args:
+        raw: the length of the header, and the header.
+        size: how many bytes the file has.
+        path: the file, for messages.
+
+    Raises:
+        CheckpointError: if anything is not as it should be.
+    """
+    try:
+        entries = json.loads(raw[8:].decode(), object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: its header is no JSON: {str(error)[:120]}") from None
+    metadata = entries.pop("__metadata__", None) if isinstance(entries, dict) else None
+    if not isinstance(metadata, dict) or _DESCRIPTION not in metadata:
+        raise CheckpointError(f"{path} was not written by portnn: its header has no entry {_DESCRIPTION!r}")
+    if odd := sorted(metadata.keys() - {_DESCRIPTION, _TENSORS, _WHOLE}):
+        raise CheckpointError(f"{path} is damaged or was changed: the header has the unknown {odd[0][:60]!r}")
+    checked = len(metadata) > 1
+    if checked:
+        _check_whole(raw, metadata.get(_WHOLE), path)
+    digests = _plain(metadata[_TENSORS], path) if checked and _TENSORS in metadata else {}
+    if checked and digests.keys() != entries.keys():
+        raise CheckpointError(f"{path} is damaged: expected a digest for each tensor, got {len(digests)}")
+    tensors = _layout(entries, digests, len(raw), size, path)
+    return Header(_plain(metadata[_DESCRIPTION], path), tensors, checked)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON whose names come once."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+def _refuse(name: str) -> Never:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _plain(text: Any, path: Any) -> dict[str, Any]:
+    """An object that stands as text among the metadata."""
+    try:
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: the description in the header is damaged: {str(error)[:120]}"
+        ) from None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: the description in the header is not an object")
+    return found
+
+
+def _check_whole(raw: bytes, digits: Any, path: Any) -> None:
+    """The digest of the header is right."""
+    written = _entry(digits) if isinstance(digits, str) and len(digits) == 64 else b""
+    if not written or raw.count(written) != 1:
+        raise CheckpointError(f"{path} is damaged: expected the SHA-256 of the whole once in its header")
+    found = sha256(raw.replace(written, _entry(_ZEROS))).hexdigest()
+    if found != digits:
+        raise CheckpointError(
+            f"{path} is damaged: its header has the SHA-256 {found[:16]}..., expected {digits[:16]!r}..."
+        )
+
+
+def _layout(
+    entries: dict[str, Any], digests: dict[str, Any], start: int, size: int, path: Any
+) -> dict[str, Spec]:
+    """The tensors in the order in which they lie, if they fill the file from the header to its end."""
+    found = sorted(
+        (_spec(name, e, digests.get(name), path) for name, e in entries.items()), key=lambda t: t[1:]
+    )
+    end = 0
+    tensors = {}
+    for spec, first, last in found:
+        if first != end or last - first != spec.size:
+            raise CheckpointError(
+                f"{path}: tensor {spec.name[:60]!r} of {spec.size} bytes should lie at {end}, "
+                f"but the header has it from {first} to {last}"
+            )
+        tensors[spec.name] = Spec(spec.name, spec.dtype, spec.shape, start + first, spec.digest)
+        end = last
+    if start + end != size:
+        raise CheckpointError(f"{path} is not whole: expected {start + end} bytes, the file has {size}")
+    return tensors
+
+
+def _spec(name: str, entry: Any, digest: Any, path: Any) -> tuple[Spec, int, int]:
+    """A tensor, and where the header says that it begins and ends."""
+    given = entry if isinstance(entry, dict) else {}
+    code, shape, offsets = (given.get(key) for key in ("dtype", "shape", "data_offsets"))
+    known = len(given) == 3 and isinstance(code, str) and code in _DTYPES
+    if not (known and _counts(shape, _AXES) and _counts(offsets, 2) and len(offsets) == 2):
+        text = f"dtype {str(code)[:20]!r}, shape {str(shape)[:40]}"
+        raise CheckpointError(f"{path}: tensor {name[:60]!r} has no place, dtype and shape of NumPy: {text}")
+    if digest is not None and not isinstance(digest, str):
+        raise CheckpointError(f"{path}: the digest of tensor {name[:60]!r} is no text")
+    return Spec(name, np.dtype(_DTYPES[code]), tuple(shape), 0, digest), offsets[0], offsets[1]
+
+
+def _counts(values: Any, most: int) -> bool:
+    """Whether these are a few numbers that count something."""
+    return isinstance(values, list) and len(values) <= most and all(type(n) is int and n >= 0 for n in values)

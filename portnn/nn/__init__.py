@@ -76,8 +76,8 @@ __all__ = [
     "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "ZeroPad1d",
     "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu",
     "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid",
-    "log_softmax", "mish", "outline", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
-    "softsign", "tanh", "to_torch",
+    "log_softmax", "mish", "outline", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin",
+    "softplus", "softsign", "tanh", "to_torch",
 ]  # fmt: skip
 
 # A layer is imported when it is first used: few networks have them all.

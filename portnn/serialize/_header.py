@@ -26,7 +26,7 @@ import numpy as np
 
 from portnn.serialize._error import CheckpointError
 
-__all__ = ["HEADER_LIMIT", "Header", "Spec", "digits_of", "make_header", "parse_header"]
+__all__ = ["HEADER_LIMIT", "Header", "Spec", "bytes_of", "make_header", "parse_header"]
 
 HEADER_LIMIT = 8 << 20  # bytes: tens of thousands of tensors, and no gigabytes of Python objects
 _AXES = 32
@@ -80,9 +80,9 @@ class Header:
     checked: bool
 
 
-def digits_of(array: Any) -> str:
-    """The SHA-256 of an array's bytes in hexadecimal; the array is contiguous."""
-    return sha256(array.reshape(-1).view(np.uint8)).hexdigest()
+def bytes_of(array: Any) -> Any:
+    """The bytes of a contiguous array, as an array that shares them."""
+    return array.reshape(-1).view(np.uint8)
 
 
 def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> bytes:
@@ -107,14 +107,14 @@ def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> by
         entries[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [end, end := end + a.nbytes]}
     metadata = {
         _DESCRIPTION: json.dumps(description, allow_nan=False),
-        _TENSORS: json.dumps({name: digits_of(a) for name, a in arrays.items()}),
+        _TENSORS: json.dumps({name: sha256(bytes_of(a)).hexdigest() for name, a in arrays.items()}),
         _WHOLE: _ZEROS,
     }
     text = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors are aligned
     if len(text) > HEADER_LIMIT:
         raise ValueError(
-            f"the names and the description take {len(text):,} bytes, a file may have {HEADER_LIMIT:,} of them"
+            f"names and description take {len(text):,} bytes, a file may have {HEADER_LIMIT:,} of them"
         )
     raw = struct.pack("<Q", len(text)) + text
     return raw.replace(_entry(_ZEROS), _entry(sha256(raw).hexdigest()))
@@ -217,7 +217,9 @@ def _layout(
 def _spec(name: str, entry: Any, digest: Any, path: Any) -> tuple[Spec, int, int]:
     """A tensor, and where the header says that it begins and ends."""
     given = entry if isinstance(entry, dict) else {}
-    code, shape, offsets = (given.get(key) for key in ("dtype", "shape", "data_offsets"))
+    code: Any = given.get("dtype")
+    shape: Any = given.get("shape")
+    offsets: Any = given.get("data_offsets")
     known = len(given) == 3 and isinstance(code, str) and code in _DTYPES
     if not (known and _counts(shape, _AXES) and _counts(offsets, 2) and len(offsets) == 2):
         text = f"dtype {str(code)[:20]!r}, shape {str(shape)[:40]}"

@@ -16,7 +16,7 @@ import numpy as np
 from portnn import tree
 from portnn._typing import Tree
 from portnn.serialize._error import CheckpointError
-from portnn.serialize._header import HEADER_LIMIT, Header, Spec, make_header, parse_header
+from portnn.serialize._header import HEADER_LIMIT, Header, Spec, bytes_of, make_header, parse_header
 
 __all__ = ["check_tensors", "fill", "load_tensors", "read_checked", "save_tensors", "verify", "whole_file"]
 
@@ -56,7 +56,7 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
     with whole_file(path) as file:
         file.write(header)
         for array in arrays.values():
-            file.write(array.reshape(-1).view(np.uint8))
+            file.write(bytes_of(array))
 
 
 @contextmanager
@@ -176,13 +176,13 @@ def _read_header(file: BinaryIO, path: Path) -> Header:
 def _read_tensor(file: BinaryIO, spec: Spec, path: Path, keep: bool) -> Any:
     """The next tensor of a file, if its digest is right; None if it is not kept."""
     array = np.empty(spec.shape if keep else 0, dtype=spec.dtype)
-    view = array.reshape(-1).view(np.uint8)
-    scratch = np.empty(0 if keep else min(_CHUNK, spec.size), dtype=np.uint8)
+    view = bytes_of(array)
+    scratch: Any = np.empty(0 if keep else min(_CHUNK, spec.size), dtype=np.uint8)
     digest = sha256()
     for start in range(0, spec.size, _CHUNK):
         count = min(_CHUNK, spec.size - start)
         piece = view[start : start + count] if keep else scratch[:count]
-        if file.readinto(piece) != count:  # type: ignore[attr-defined]  # typeshed has it on the classes only
+        if file.readinto(piece) != count:  # type: ignore[attr-defined]  # typeshed lacks it
             raise CheckpointError(f"{path} is not whole: it ends within tensor {spec.name[:60]!r}")
         if spec.dtype.kind == "b" and piece.max() > 1:
             raise CheckpointError(f"{path}: tensor {spec.name[:60]!r} has booleans that are neither 0 nor 1")

@@ -1,8 +1,8 @@
 """Say which digits a picture shows when two lie over each other: several labels for one picture.
 
-    python examples/multilabel_digits.py                          # minutes on two cores
+    python examples/multilabel_digits.py                          # a quarter of an hour on two cores
     python examples/multilabel_digits.py --plot multilabel.png    # pictures with the network's answers
-    python examples/multilabel_digits.py --backend gpu --epochs 8
+    python examples/multilabel_digits.py --backend gpu --epochs 12
 
 Two digits of MNIST are laid at random places on a canvas of 36 x 36 pixels, moved by at least 8 pixels
 against each other (`--apart 0` is much harder); where they meet, the darker ink is seen. Pictures for
@@ -85,8 +85,8 @@ def digits(row: Any) -> str:
 
 def draw(file: Path, pictures: Any, shown: Any, answers: Any) -> None:
     """Two rows of pictures as they come, and two of mistakes."""
-    wrong = np.flatnonzero((shown != answers).any(axis=1))[:24]
-    rows = [*range(min(24, len(pictures))), *wrong.tolist()]
+    wrong = np.flatnonzero((shown != answers).any(axis=1))[:20]
+    rows = [*range(min(20, len(pictures))), *wrong.tolist()]
     captions = [
         digits(shown[i]) if i not in wrong else f"{digits(shown[i])} → {digits(answers[i])}" for i in rows
     ]
@@ -94,7 +94,7 @@ def draw(file: Path, pictures: Any, shown: Any, answers: Any) -> None:
         pictures[rows],
         captions,
         marked=[i in wrong for i in rows],
-        columns=12,
+        columns=10,
         title="What the network sees in test pictures; below, mistakes: truth → answer",
     )
     figure.savefig(file, dpi=80)
@@ -110,7 +110,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
     parser.add_argument("--pictures", type=int, default=250_000, metavar="N", help="how many to train on")
     parser.add_argument("--apart", type=float, default=8.0, help="pixels from digit to digit, at least")
-    parser.add_argument("--epochs", type=int, default=2, metavar="N")
+    parser.add_argument("--epochs", type=int, default=5, metavar="N")
     parser.add_argument("--batch-size", type=int, default=128, metavar="N")
     parser.add_argument("--rate", type=float, default=4e-3, help="the largest learning rate")
     parser.add_argument("--seed", type=int, default=0)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from portnn.compile._numpy._kinds import is_exact, ufunc_of
+from portnn.compile._numpy._selection import keep_or_zero, keeps_or_zeros
 from portnn.compile._numpy._team import Part, Team, ranges
 from portnn.tracing import Call, Value
 
@@ -28,6 +29,8 @@ _LARGE_BLOCK = 2**18  # for several threads: each call waits until Python's lock
 _SHARED = 2**19  # elements of all calls together from which on waking another thread pays, some 20 us
 # NumPy computes these for each element of a contiguous array alike, wherever in the array it is.
 _ALIKE = frozenset({np.exp, np.log, np.tanh})
+# These take twice as long beside a single number as beside a row of it.
+_SLOW_BESIDE_NUMBERS = frozenset({np.maximum, np.minimum})
 _REDUCED: dict[str, Callable[..., Any]] = {
     "sum": np.add.reduce, "max": np.maximum.reduce, "argmax": np.argmax,
 }  # fmt: skip
@@ -89,6 +92,8 @@ def _function(call: Call) -> Callable[..., Any] | None:
     ufunc = ufunc_of(call)
     if ufunc is not None:
         return ufunc if (is_exact(call) or ufunc in _ALIKE) and _aligned(call) else None
+    if keeps_or_zeros(call):
+        return keep_or_zero if _aligned(call) else None
     reduce = _REDUCED.get(call.name)
     if reduce is None or len(call.args) != 1 or set(call.options) - {"axis", "dtype", "keepdims"}:
         return None
@@ -135,12 +140,17 @@ def blocked(
     members = team.size if sum(map(_longest, calls)) >= _SHARED else 1
     rows = max(1, (_BLOCK if members == 1 else _LARGE_BLOCK) // widest)
 
+    def row_of(x: Any, call: Call) -> Any:
+        number, shape = number_of(x, call), call.result.shape[1:]
+        slow = ufunc_of(call) in _SLOW_BESIDE_NUMBERS and isinstance(number, np.ndarray)
+        return np.full(shape, number) if slow and shape else number
+
     def steps(start: int, stop: int) -> list[Any]:
         found = []
         for at in range(start, stop, rows):
             block = slice(at, min(at + rows, stop))
             for call in calls:
-                operands = [array_of(x) if type(x) is Value else number_of(x, call) for x in call.args]
+                operands = [array_of(x) if type(x) is Value else row_of(x, call) for x in call.args]
                 cut = [a[block] if _is_cut(x, call) else a for x, a in zip(call.args, operands, strict=True)]
                 found.append((_function(call), cut, array_of(call.result)[block]))
         return found
@@ -154,4 +164,4 @@ def blocked(
 
 def _is_cut(x: Any, call: Call) -> bool:
     """Whether an operand is cut into the same rows as the result; the one of a reduction always is."""
-    return type(x) is Value and (ufunc_of(call) is None or _has_rows(x, call.result.shape))
+    return type(x) is Value and (call.name in _REDUCED or _has_rows(x, call.result.shape))

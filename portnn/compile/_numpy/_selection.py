@@ -14,25 +14,49 @@ import numpy as np
 from portnn.compile._numpy._source import Source, Writer
 from portnn.tracing import Call, Value
 
-__all__ = ["select_writer"]
+__all__ = ["keep_or_zero", "keeps_or_zeros", "select_writer"]
 
 _FEW = 2048  # elements up to which the number of calls counts for more than the guesses
 
 
 def select_writer(call: Call) -> Writer | None:
     """What writes a call of `where` into a given array; None for one that is made as it stands."""
-    if call.function is not np.where or len(call.args) != 3 or call.options:
+    if not _is_where(call):
         return None
-    condition, x, y = call.args
-    if type(condition) is not Value or condition.dtype.kind != "b":
-        return None
-    if call.result.dtype.kind in "fiu" and call.result.dtype.itemsize <= 8:
-        if _is_zero(y) and _fits(x, call.result):
-            return _write_or_zero
+    if keeps_or_zeros(call):
+        return _write_or_zero
+    _, x, y = call.args
+    if _has_bits(call.result):
         large = int(np.prod(call.result.shape, dtype=np.int64)) > _FEW
         if large and _choosable(x, call.result) and _choosable(y, call.result):
             return _write_choice
     return _write_over
+
+
+def keeps_or_zeros(call: Call) -> bool:
+    """Whether a call is a `where` that keeps elements of an array, and puts zeros for the others."""
+    if not _is_where(call) or not _has_bits(call.result):
+        return False
+    _, x, y = call.args
+    return _is_zero(y) and _fits(x, call.result)
+
+
+def keep_or_zero(condition: Any, x: Any, zero: Any, /, *, out: Any) -> None:
+    """Carry such a call out."""
+    kind = np.dtype(f"i{out.dtype.itemsize}")
+    np.multiply(x.view(kind), condition, out.view(kind))
+
+
+def _is_where(call: Call) -> bool:
+    if call.function is not np.where or len(call.args) != 3 or call.options:
+        return False
+    condition = call.args[0]
+    return type(condition) is Value and condition.dtype.kind == "b"
+
+
+def _has_bits(result: Value) -> bool:
+    """Whether there are integers of the size of its elements."""
+    return result.dtype.kind in "fiu" and result.dtype.itemsize <= 8
 
 
 def _is_zero(x: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portnn import losses, nn, optim
+from portnn import losses, nn, ops, optim
 from portnn.autodiff import value_and_grad
 from portnn.compile import make_loop
 from portnn.compile._numpy._tall import _panels, by_panels, by_rows
@@ -93,6 +93,28 @@ def test_a_full_batch_is_the_same_with_any_number_of_threads(
                 eager, expected = step(eager, *data)
                 assert loss[0] == float(expected)
         assert_same_bits(loop.carry(), eager)
+
+
+SPECIAL = np.asarray([-0.0, 0.0, np.nan, -np.nan, np.inf, -np.inf, 1e-45, -1.5], dtype=np.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("width", [1, 37, 512])
+def test_bounds_and_choices_in_blocks_keep_every_bit(threads: int, width: int) -> None:
+    """Beside a number, `maximum` is carried out with a row of it; `where` on bits."""
+    rows = 2**19 // width
+    x = np.resize(SPECIAL, (rows, width))
+
+    def step(carry: Any, x: Any) -> Any:
+        y = ops.minimum(ops.maximum(ops.multiply(x, 1.0), 0.0), 1.0)
+        return (y, ops.where(ops.greater(x, carry[0]), x, 0.0)), ops.sum(carry[0])
+
+    carry = np.zeros_like(x), np.zeros_like(x)
+    loop = make_loop(step, carry, (x,), None, shuffled=False, threads=threads)
+    assert threads == 1 or "block by block" in loop.explain()
+    with loop.limits():
+        loop.run(None, 0, 1)
+    assert_same_bits(loop.carry(), step(carry, x)[0])
 
 
 def test_warnings_of_other_threads_are_those_of_the_caller() -> None:

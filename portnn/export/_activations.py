@@ -33,7 +33,7 @@ def _exponential_linear(
 def _softmax(op: str) -> Translation:
     def translate(graph: Graph, y: Tensor, x: Tensor, /, *, axis: int) -> str:
         name = graph.of(x)
-        return NotImplemented if op == "Softmax" and masked(graph, name) else softmax(graph, name, axis, op)
+        return NotImplemented if masked(graph, name) else softmax(graph, name, axis, op)
 
     return translate
 
@@ -44,12 +44,12 @@ def softmax(graph: Graph, name: str, axis: int, op: str = "Softmax") -> str:
 
 
 def masked(graph: Graph, name: str) -> bool:
-    """Whether elements are -inf by a mask: of a row of nothing else ONNX makes NaN, portnn zeros."""
+    """Whether elements are -inf by a mask: of a row of nothing else ONNX makes NaN, and portnn zeros."""
     maker = graph.maker(name)
-    if maker is None or maker.op != "Where":
+    if maker is None or maker.op not in ("Add", "Where"):
         return False
-    values = [graph.constants[i] for i in maker.inputs[1:] if i in graph.constants]
-    return any(value.size == 1 and float(value.reshape(())) == -float("inf") for value in values)
+    values = [graph.constants[i] for i in maker.inputs if i in graph.constants]
+    return any(bool((value == -float("inf")).any()) for value in values)
 
 
 TABLE: Table = {

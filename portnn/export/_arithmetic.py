@@ -45,10 +45,14 @@ def _remainder(graph: Graph, y: Tensor, x1: Any, x2: Any, /) -> str:
 
 
 def _clip(graph: Graph, y: Tensor, x: Any, /, min: Any = None, max: Any = None) -> str:
-    name = graph.of(x, broad(y.dtype))
+    """Of limits that are numbers one operator, which takes no arrays for them."""
+    dtype = broad(y.dtype)
+    name = graph.of(x, dtype)
+    if not isinstance(min, Tensor) and not isinstance(max, Tensor):
+        return graph.add("Clip", name, *["" if end is None else graph.of(end, dtype) for end in (min, max)])
     for op, limit in (("Max", min), ("Min", max)):
         if limit is not None:
-            name = graph.add(op, name, graph.of(limit, broad(y.dtype)))
+            name = graph.add(op, name, graph.of(limit, dtype))
     return name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,8 @@ def export_onnx(
     """Export a network to ONNX, to run it where there is no portnn.
 
     The model (opset 20, IR 10) takes batches of any size under the name ``x`` and answers under the name
-    ``y``; parameters are named by their paths, as in `Network.save`. Lengths of sequences are fixed. The
-    model is checked in full before it is returned.
+    ``y``, or ``y.0``, ``y.1`` and so on if the output is a tuple. Parameters are named by their paths, as in
+    `Network.save`. Lengths of sequences are fixed. The model is checked in full before it is returned.
 
     Args:
         source: a network, as it predicts; a function of one or more batches (what it closes over are
@@ -102,12 +102,16 @@ def _model(source: Source, about: Mapping[str, str]) -> ModelProto:
     for step in source.steps.steps:
         translate(graph, step)
     graph.place = ""
-    results = source.steps.results
-    for tensor in results:
+    outputs = {}
+    for path, tensor in source.steps.results.items():
         know(graph, tensor)
-    names = ["y"] if len(results) == 1 else [f"y.{i}" for i in range(len(results))]
-    outputs = {name: (graph.of(tensor), tensor) for name, tensor in zip(names, results, strict=True)}
+        outputs[_free(f"y.{path}" if path else "y", inputs)] = graph.of(tensor), tensor
     return to_model(graph, inputs, outputs, about)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name of an output, if no input has it."""
+    return _free(f"{name}_", taken) if name in taken else name
 
 
 def _check(source: Any, shape: Any, dtype: Any, softmax: bool, batch: Any, options: Any) -> None:
@@ -151,11 +155,17 @@ def _samples(net: Network | None, shapes: Any, dtypes: Any) -> dict[str, tuple[t
             f"export_onnx: input_dtype names {odd[0]!r:.40}, which is no input; they are {[*named]}"
         )
     known.update(given)
-    return {name: (tuple(shape), _checked_dtype(known[name])) for name, shape in named.items()}
+    return {name: (_checked_shape(shape), _checked_dtype(known[name])) for name, shape in named.items()}
 
 
 def _guessed(name: str, own: str) -> str:
     return "int64" if name.endswith("lengths") else "bool" if name.endswith("mask") else own
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, tuple | list) or any(type(n) is not int or n < 1 for n in shape):
+        raise ValueError(f"export_onnx: a shape must be a tuple of positive integers, got {shape!r:.60}")
+    return tuple(shape)
 
 
 def _checked_dtype(dtype: str) -> str:

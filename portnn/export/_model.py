@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from portnn._version import __version__
+from portnn.export._errors import ExportError
 from portnn.export._graph import Graph, Node
 from portnn.export._tensors import Size, Tensor
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["need_onnx", "to_model", "write"]
 
 OPSET, IR = 20, 10
+_MOST = 2**31  # bytes in a message of Protocol Buffers
 
 
 def need_onnx() -> Any:
@@ -53,6 +55,9 @@ def to_model(
     """
     onnx = need_onnx()
     helper = onnx.helper
+    size = sum([a.nbytes for a in graph.constants.values()])
+    if size >= _MOST:
+        raise ExportError(f"the parameters take {size / 2**30:.1f} GiB; a model in one file can have 2")
     nodes = _needed(_with_outputs(graph, outputs), outputs)
     read = {name for node in nodes for name in node.inputs}
     made = helper.make_graph(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
@@ -55,11 +55,11 @@ class Step:
 @final
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """A program whose shapes follow the batch: its inputs, the steps that its results need, and these."""
+    """A program whose shapes follow the batch: inputs, the steps that are needed, results by their paths."""
 
     inputs: tuple[Tensor, ...]
     steps: tuple[Step, ...]
-    results: tuple[Tensor, ...]
+    results: dict[str, Tensor]
 
 
 def tensors_in(nested: Any) -> list[Tensor]:
@@ -95,10 +95,11 @@ def merged(programs: Sequence[Program], batches: Sequence[int], marks: Sequence[
         merger.place = next((name for position, name in marks if past <= position), "")
         steps.append(merger.step(same))
     results = [tree.leaves(program.written.result) for program in programs]
-    outputs = tuple([merger.merge(same) for same in zip(*results, strict=True)])
-    if odd := [item for item in outputs if type(item) is not Tensor]:
+    paths = [path for path, _ in tree.items(programs[0].written.result)]
+    outputs = dict(zip(paths, [merger.merge(same) for same in zip(*results, strict=True)], strict=True))
+    if odd := [item for item in outputs.values() if type(item) is not Tensor]:
         raise ExportError(f"the function returns {type(odd[0]).__name__}, expected arrays")
-    return Steps(inputs, _needed(steps, outputs), outputs)
+    return Steps(inputs, _needed(steps, outputs.values()), outputs)
 
 
 class _Merger:
@@ -188,7 +189,7 @@ def _is_ours(line: Any) -> bool:
     return module.partition(".")[0] == "portnn" and name.lstrip("_") == line.name
 
 
-def _needed(steps: list[Step], results: tuple[Tensor, ...]) -> tuple[Step, ...]:
+def _needed(steps: list[Step], results: Iterable[Tensor]) -> tuple[Step, ...]:
     """The steps that have a part in the results."""
     wanted = {id(tensor) for tensor in results}
     kept = []

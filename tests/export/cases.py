@@ -39,7 +39,14 @@ LAYERS: dict[str, list[Case]] = {
         Case(nn.RNN(3, 4), (5, 3)),
         Case(nn.RNN(3, 4, activation=nn.relu, returns="both", bias=False), (5, 3)),
     ],
-    "Activation": [Case(nn.Activation(nn.leaky_relu, negative_slope=0.3), (4, 3))],
+    "Activation": [
+        Case(nn.Activation(function, **options), (4, 6))
+        for function, options in (
+            (nn.leaky_relu, {"negative_slope": 0.3}), (nn.celu, {"alpha": 2.0}), (nn.elu, {"alpha": 0.5}),
+            (nn.gelu, {"approximate": True}), (nn.softmax, {"axis": 1}), (nn.log_softmax, {"axis": 1}),
+            (nn.glu, {"axis": 1}),
+        )
+    ],
     "AvgPool1d": [
         Case(nn.AvgPool1d(3, 2, 1), (2, 9)),
         Case(nn.AvgPool1d(3, 2, "same", count_include_pad=False), (2, 9)),

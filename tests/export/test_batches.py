@@ -99,7 +99,14 @@ def test_several_inputs():
         [d.dim_param or d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output
     ]
     assert shapes_of == [["n", 4], ["n", "n"]]
+    assert [o.name for o in model.graph.output] == ["y.sum", "y.product"]
     agree(model, lambda x, y: list(f(x, y).values()), shapes)
+
+
+def test_an_input_may_have_the_name_of_the_output():
+    model = export_onnx(ops.add, input_shape={"x": (2,), "y": (2,)})
+    assert [o.name for o in model.graph.output] == ["y_"]
+    agree(model, ops.add, {"x": (2,), "y": (2,)})
 
 
 REFUSED = {

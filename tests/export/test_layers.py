@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import portnn as pn
-from portnn import nn, tree
+from portnn import nn, ops, tree
 from portnn.export import export_onnx
 from portnn.nn import Activation, Layer
 from portnn.nn._description import _CLASSES
@@ -86,9 +86,22 @@ def test_attention_to_nothing_is_zero():
     compare(found, net.layer.apply(net.params, x, key_mask=mask))
 
 
-def test_softmax_of_a_masked_row_is_zero():
-    def masked(x: Any) -> Any:
-        return pn.softmax(pn.ops.where(x > 0.0, x, -float("inf")))
+MASKS: dict[str, Any] = {
+    "chosen": lambda x: ops.where(x > 0.0, x, -float("inf")),
+    "chosen from an array": lambda x: ops.where(x > 0.0, x, ops.full_like(x[:1, :], -float("inf"))),
+    "added": lambda x: x + ops.asarray([[-float("inf")] * 2], like=x, dtype="float32"),
+}
 
+
+@pytest.mark.parametrize("name", MASKS)
+def test_softmax_of_a_masked_row(name: str):
+    """Zeros, whose logarithm is minus infinity."""
     x = np.asarray([[-1.0, -2.0], [1.0, -1.0]], dtype="float32")
-    assert Runtime(export_onnx(masked, input_shape=(2,)))(x)[0].tolist() == [[0.0, 0.0], [1.0, 0.0]]
+    for function in (nn.softmax, nn.log_softmax):
+
+        def masked(x: Any, function: Any = function) -> Any:
+            return function(MASKS[name](x))
+
+        found = Runtime(export_onnx(masked, input_shape=(2,)))(x)
+        np.testing.assert_allclose(found[0], masked(x), rtol=1e-6)
+        assert found[0][0].tolist() == ([0.0, 0.0] if function is nn.softmax else [-float("inf")] * 2)

@@ -199,6 +199,12 @@ def test_file(tmp_path):
         export_onnx(small(), tmp_path)
 
 
+def test_a_file_holds_two_gibibytes(monkeypatch):
+    monkeypatch.setattr("portnn.export._model._MOST", 100)
+    with pytest.raises(ExportError, match=r"the parameters take .* GiB; a model in one file can have 2"):
+        export_onnx(small())
+
+
 def test_the_article_and_its_digits():
     images, labels = load_mnist(digits.DATA, "test")
     net, _ = NETWORKS["digits, minibatch"]
@@ -257,6 +263,7 @@ WRONG = {
     "layer": ((nn.Linear(2, 3), {}), TypeError, "expected a Network, a Program or a function, got Linear"),
     "shape": ((small(), {"input_shape": 4}), TypeError, r"must be a tuple, got int; write \(4,\)"),
     "no shape": ((ops.exp, {}), ValueError, "give it: input_shape"),
+    "lengths": ((small(), {"input_shape": (0,)}), ValueError, r"a tuple of positive integers, got \(0,\)"),
     "no inputs": ((ops.exp, {"input_shape": {}}), ValueError, "name at least one input"),
     "dtype": ((small(), {"input_dtype": {"z": "int64"}}), ValueError, "names 'z', which is no input"),
     "softmax": ((ops.exp, {"input_shape": (3,), "softmax": True}), TypeError, "softmax=True is for networks"),

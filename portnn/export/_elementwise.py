@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import log, pi
 from typing import Any
 
 from portnn.export._graph import Graph
@@ -76,6 +76,30 @@ def _logaddexp(graph: Graph, y: Tensor, x1: Any, x2: Any, /) -> str:
     return graph.add("Add", graph.add("Max", a, b), log1p(graph, small, y.dtype))
 
 
+def _hypot(graph: Graph, y: Tensor, x1: Any, x2: Any, /) -> str:
+    """``s sqrt((a / s)² + (b / s)²)`` with the larger one for s, unless that is zero or infinite."""
+    a, b = (graph.add("Abs", graph.of(x, y.dtype)) for x in (x1, x2))
+    one, large = graph.number(1.0, y.dtype), graph.add("Max", a, b)
+    useful = graph.add("Less", graph.number(0.0, y.dtype), large, dtype="bool")
+    finite = graph.add("Not", graph.add("IsInf", large, dtype="bool"))
+    s = graph.add("Where", graph.add("And", useful, finite), large, one, dtype=y.dtype)
+    squares = [graph.add("Mul", q, q) for q in (graph.add("Div", side, s) for side in (a, b))]
+    return graph.add("Mul", s, graph.add("Sqrt", graph.add("Add", *squares)))
+
+
+def _atan2(graph: Graph, y: Tensor, x1: Any, x2: Any, /) -> str:
+    """``atan(a / b)``, and on the left half a half turn more; of two zeros zero."""
+    a, b, zero = graph.of(x1, y.dtype), graph.of(x2, y.dtype), graph.number(0.0, y.dtype)
+    nothing = [graph.add("Equal", side, zero, dtype="bool") for side in (a, b)]
+    right = graph.add(
+        "Where", graph.add("And", *nothing), zero, graph.add("Atan", graph.add("Div", a, b)), dtype=y.dtype
+    )
+    half = [graph.number(turn, y.dtype) for turn in (-pi, pi)]
+    turn = graph.add("Where", graph.add("Less", a, zero, dtype="bool"), *half, dtype=y.dtype)
+    left = graph.add("Less", b, zero, dtype="bool")
+    return graph.add("Add", right, graph.add("Where", left, turn, zero, dtype=y.dtype))
+
+
 def _reciprocal(graph: Graph, y: Tensor, x: Any, /) -> str:
     return graph.add("Div", graph.number(1, y.dtype), graph.of(x, y.dtype))
 
@@ -90,9 +114,11 @@ TABLE: Table = {
     **{name: unary(op) for name, op in _DIRECT.items()},
     "asarray": same,
     "astype": same,
+    "atan2": _atan2,
     "ceil": _rounding("Ceil"),
     "expm1": _expm1,
     "floor": _rounding("Floor"),
+    "hypot": _hypot,
     "log10": _logarithm(10.0),
     "log1p": _log1p,
     "log2": _logarithm(2.0),

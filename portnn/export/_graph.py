@@ -176,7 +176,7 @@ class Graph:
         if 0 in shape:
             return self.add("Reshape", name, self.ints(shape), allowzero=1)
         free = [i for i, length in enumerate(shape) if isinstance(length, Size)]
-        if len(free) == 1:  # the one length that ONNX works out by itself
+        if free:  # one length ONNX works out by itself
             shape = [-1 if i == free[0] else length for i, length in enumerate(shape)]
         return self.add("Reshape", name, self.ints(shape))
 

@@ -27,9 +27,17 @@ def _embedding(
 
 
 def _standardize(graph: Graph, y: Tensor, x: Tensor, /, *, eps: float) -> str:
-    """The rows (rows, width) with mean 0 and variance 1: a layer norm whose weights are ones."""
+    """The rows (rows, width) with mean 0 and variance 1: a layer norm whose weights are ones.
+
+    The mean is subtracted before: of runtimes' own mean the rounding error stays in the result, 10⁻⁴ of it for
+    a mean of 10⁴ times the deviation.
+    """
     ones = graph.stretched(graph.number(1.0, y.dtype), [], [x.shape[1]])
-    return graph.add("LayerNormalization", graph.of(x), ones, axis=-1, epsilon=eps)
+    return graph.add("LayerNormalization", _centred(graph, graph.of(x), 2, [1]), ones, axis=-1, epsilon=eps)
+
+
+def _centred(graph: Graph, name: str, ndim: int, axes: Sequence[int]) -> str:
+    return graph.add("Sub", name, reduced(graph, "ReduceMean", name, ndim, axes, True))
 
 
 def _rescale(graph: Graph, y: Tensor, x: Tensor, /, *, eps: float) -> str:
@@ -46,8 +54,9 @@ def _batch_norm(
     """By the batch at hand; with the mean and variance that were used."""
     name, ndim, dtype = graph.of(x), len(x.shape), x.dtype
     others = [0, *range(2, ndim)]
+    # Twice, as portnn does: the first mean's rounding error is gone then.
+    apart = _centred(graph, _centred(graph, name, ndim, others), ndim, others)
     mean = reduced(graph, "ReduceMean", name, ndim, others, True)
-    apart = graph.add("Sub", name, mean)
     variance = reduced(graph, "ReduceMean", graph.add("Mul", apart, apart), ndim, others, True)
     root = graph.add("Sqrt", graph.add("Add", variance, graph.number(eps, dtype)))
     along = [x.shape[1], *[1] * (ndim - 2)]

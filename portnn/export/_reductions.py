@@ -8,7 +8,7 @@ from portnn.export._errors import ExportError
 from portnn.export._graph import Graph
 from portnn.export._shapes import axes_of
 from portnn.export._tables import Table, Translation, broad
-from portnn.export._tensors import Size, Tensor
+from portnn.export._tensors import Size, Tensor, fixed
 
 __all__ = ["TABLE", "reduced"]
 
@@ -25,7 +25,9 @@ def _reduction(op: str) -> Translation:
     def translate(
         graph: Graph, y: Tensor, x: Tensor, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False
     ) -> str:
-        return reduced(graph, op, graph.of(x, broad(y.dtype)), len(x.shape), axis, keepdims)
+        # The standard sums unsigned integers in uint64, where no runtime does; narrower ones fit into int64.
+        wide = "int64" if y.dtype == "uint64" != x.dtype else broad(y.dtype)
+        return reduced(graph, op, graph.of(x, wide), len(x.shape), axis, keepdims)
 
     return translate
 
@@ -117,6 +119,23 @@ def _cumulative_sum(
     return graph.add("Concat", graph.stretched(zero, [], shape), found, axis=axis)
 
 
+def _cumulative_prod(
+    graph: Graph, y: Tensor, x: Tensor, /, *, axis: int | None = None, dtype: Any = None,
+    include_initial: bool = False,
+) -> str:  # fmt: skip
+    """Product i is that of a row in which everything behind element i is one."""
+    axis, n = (axis or 0) % len(x.shape), len(x.shape)
+    (length,) = fixed([x.shape[axis]])
+    dtype = broad(y.dtype)
+    order = [a for a in range(n) if a != axis] + [axis]
+    rows = graph.add("Unsqueeze", graph.transposed(graph.of(x, dtype), order), graph.ints([n - 1]))
+    ones = graph.stretched(graph.number(1, "int64"), [], [length + include_initial, length])
+    so_far = graph.add("Trilu", ones, graph.number(-int(include_initial), "int64"), upper=0)
+    masked = graph.add("Where", graph.cast(so_far, "bool"), rows, graph.number(1, dtype), dtype=dtype)
+    found = graph.add("ReduceProd", masked, graph.ints([n]), keepdims=0)
+    return graph.transposed(found, [order.index(a) for a in range(n)])
+
+
 _NORMS = {1: "ReduceL1", 2: "ReduceL2"}
 
 
@@ -142,6 +161,7 @@ TABLE: Table = {
     "argmax": _place("ArgMax"),
     "argmin": _place("ArgMin"),
     "count_nonzero": _count_nonzero,
+    "cumulative_prod": _cumulative_prod,
     "cumulative_sum": _cumulative_sum,
     "linalg.vector_norm": _vector_norm,
     "max": _reduction("ReduceMax"),

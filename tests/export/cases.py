@@ -79,6 +79,7 @@ LAYERS: dict[str, list[Case]] = {
     ],
     "ConvTranspose1d": [
         Case(nn.ConvTranspose1d(4, 3, 3), (4, 6)),
+        Case(nn.ConvTranspose1d(4, 3, 4, padding=2), (4, 6)),
         Case(nn.ConvTranspose1d(4, 6, 4, stride=3, padding=1, output_padding=2, groups=2), (4, 6)),
     ],
     "ConvTranspose2d": [

@@ -88,6 +88,22 @@ def test_integers(name: str):
     agree(export_onnx(f, input_shape=(3,), input_dtype=dtype), f, (3,))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint8", "uint16", "uint32"])
+def test_integers_of_few_bits(dtype: str):
+    def f(x: Any) -> Any:
+        y = x * x - x
+        least = ops.minimum(y, x)
+        return (
+            ops.where(y > least, y, least),
+            ops.sum(x, axis=1),
+            ops.max(y, axis=1),
+            ops.sort(y, axis=1),
+            x == y,
+        )
+
+    agree(export_onnx(f, input_shape=(3,), input_dtype=dtype), f, (3,))
+
+
 def test_several_inputs():
     def f(x: Any, y: Any) -> Any:
         return {"sum": x + ops.astype(y, "float32"), "product": ops.matmul(x, ops.astype(y, "float32").T)}
@@ -111,6 +127,14 @@ def test_an_input_may_have_the_name_of_the_output():
 
 REFUSED = {
     "share": (lambda x: ops.sum(x, axis=0) * (1 / x.shape[0]), r"multiply.*a number \(0.5, 0.3333.*0.2\)"),
+    "share for each": (
+        lambda x: x * ops.full((x.shape[0], 1), 1 / x.shape[0], dtype="float32", like=x),
+        r"multiply.*a constant float32\[n, 1\]",
+    ),
+    "half numbers": (
+        lambda x: x[:, 0] * (ops.arange(x.shape[0], dtype="float32", like=x) * 0.5),
+        r"a constant float32\[n\]",
+    ),
     "half": (lambda x: x[: x.shape[0] // 2, :], r"getitem.*a number \(1, 1, 2\)"),
     "square": (lambda x: ops.reshape(ops.matmul(x, x.T), (x.shape[0] ** 2,)), r"reshape.*4, 9, 25"),
     "unit": (

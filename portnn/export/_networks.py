@@ -29,8 +29,8 @@ def _embedding(
 def _standardize(graph: Graph, y: Tensor, x: Tensor, /, *, eps: float) -> str:
     """The rows (rows, width) with mean 0 and variance 1: a layer norm whose weights are ones.
 
-    The mean is subtracted before: of runtimes' own mean the rounding error stays in the result, 10⁻⁴ of it for
-    a mean of 10⁴ times the deviation.
+    The mean is subtracted before: the rounding error of runtimes' own mean stays in the result, 10⁻⁴ of it
+    for a mean of 10⁴ times the deviation.
     """
     ones = graph.stretched(graph.number(1.0, y.dtype), [], [x.shape[1]])
     return graph.add("LayerNormalization", _centred(graph, graph.of(x), 2, [1]), ones, axis=-1, epsilon=eps)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portnn import nn
+from portnn.nn import _activations
 
 
 @dataclass(frozen=True)
@@ -154,5 +155,4 @@ LAYERS: dict[str, list[Case]] = {
     "ZeroPad2d": [Case(nn.ZeroPad2d(((1, 0), (0, 2))), (2, 5, 4))],
 }  # fmt: skip
 
-_OTHERS = {"describe", "from_description", "from_torch", "to_torch", "prelu"}  # PReLU is a layer
-ACTIVATIONS = [n for n in nn.__all__ if n.islower() and callable(getattr(nn, n)) and n not in _OTHERS]
+ACTIVATIONS = [name for name in _activations.__all__ if name != "prelu"]  # which is a layer, PReLU

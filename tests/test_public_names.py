@@ -37,7 +37,7 @@ WITHOUT_EXAMPLE = {
     "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError", "Decoded",
     "DifferentiationError", "DivergenceError", "DownloadError", "Epoch", "ExportError", "Jitted", "Layer",
     "NonFiniteGradientError", "PlanError", "PlanWarning", "Primitive", "RetraceWarning",
-    "SlogdetResult", "Task",
+    "SlogdetResult", "Task", "Visit",
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
 }  # fmt: skip
 HEAVY = [

@@ -18,7 +18,7 @@ from portnn.network._inputs import (
     without_ignored,
 )  # fmt: skip
 from portnn.network._measures import decide
-from portnn.network._summary import input_shape_of, summarize
+from portnn.network._summary import as_html, as_text, input_shape_of
 from portnn.nn import Layer, Sequential
 from portnn.optim import Optimizer, ema_params
 from portnn.random import stream
@@ -145,31 +145,57 @@ class Model:
         shown = self.params is ema_params(fitted.moments)
         return Snapshot(fitted.params if shown else self.params, self.state, fitted.moments)
 
-    def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
-        """A table of the layers, the shapes of their outputs and their numbers of parameters.
+    def summary(self, input_shape: tuple[int, ...] | None = None, *, depth: int | None = None) -> str:
+        """A table of the layers, the shapes of their outputs, their numbers of parameters and their cost.
+
+        Members of a container are indented below it, and its own line counts them in. The arithmetic
+        operations are those of one sample, counted as by `portnn.Program.flops`; so is the memory that is
+        read and written, and the most that results take up at a time.
 
         Args:
             input_shape: the shape of one sample; by default that of the data last trained on, or what the
-                first layer says; without any, the table has no shapes.
+                first layer says; without any, the table has neither shapes nor costs.
+            depth: how deep to look into containers: 1 shows the outermost layers alone, None all.
 
         Returns:
             Several lines of text.
 
+        Raises:
+            TypeError: if an argument is of the wrong type.
+            ValueError: if the shape does not fit, or `depth` is less than 1.
+
         Example:
             >>> from portnn.nn import Linear, relu
             >>> print(Model([Linear(784, 10), relu, Linear(10, 10)]).summary())
-            layer             output  parameters
-            ------------------------------------
-            Linear(784, 10)   (10,)        7,850
-            Activation(relu)  (10,)            0
-            Linear(10, 10)    (10,)          110
-            ------------------------------------
-            7,960 parameters, float32, on numpy
+            layer             output  parameters   flops
+            --------------------------------------------
+            Linear(784, 10)   (10,)        7,850  15,690
+            Activation(relu)  (10,)            0      10
+            Linear(10, 10)    (10,)          110     210
+            --------------------------------------------
+            7,960 parameters (31.8 kB), float32, on numpy
+            a sample: 15,910 flops, 35.3 kB read and written, 80 B of memory
         """
         if isinstance(input_shape, int):
             raise TypeError(f"summary: input_shape must be a tuple, got int; write ({input_shape},)")
+        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+            raise TypeError(f"summary: depth must be an integer or None, got {type(depth).__name__}")
+        if depth is not None and depth < 1:
+            raise ValueError(f"summary: depth must be at least 1, got {depth}")
         shape = self._sample_shape if input_shape is None else tuple(input_shape)
-        return summarize(self.layer, self.params, self.state, self.backend, self.dtype, shape)
+        return as_text(self._survey(shape), self.backend, self.dtype, depth)
+
+    def _survey(self, shape: tuple[int, ...] | None) -> Any:
+        from portnn.network._survey import survey  # not needed to train
+
+        return survey(self.layer, self.params, self.state, self.backend, self.dtype, shape)
+
+    def _repr_html_(self) -> str:
+        """The table of `summary`, for notebooks."""
+        loss = getattr(self.loss, "func", self.loss)
+        trained = f"{self.epochs:,} epochs" if self.epochs else "not trained"
+        title = f"{type(self).__name__}, {getattr(loss, '__name__', type(loss).__name__)}, {trained}"
+        return as_html(self._survey(self._sample_shape), self.backend, self.dtype, title)
 
     def _dataset(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Dataset:
         """Samples on the backend, checked in full before anything is changed."""

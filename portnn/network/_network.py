@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from typing import Any, Self, final
 
-from portnn._typing import Array, ArrayLike
+from portnn import tree
+from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend
 from portnn.losses import Task, link_of
+from portnn.network._inputs import bring_inputs
 from portnn.network._measures import score_of
 from portnn.network._trainable import Trainable
 
@@ -130,6 +132,62 @@ class Network(Trainable):
                 "predict_proba: the network's loss is for values, which have no probabilities; use predict"
             )
         return self._show("linked", x)
+
+    def activations(self, x: ArrayLike) -> dict[str, Any]:
+        """What each layer makes of inputs: hidden units, feature maps, and the raw predictions last.
+
+        Args:
+            x: inputs, as for `fit`.
+
+        Returns:
+            By the place and the kind of a layer its output (n, ...), in the library of `x` (NumPy for lists),
+            in the order of the calls. Containers are represented by their members.
+
+        Raises:
+            TypeError: if `x` is not made of real numbers.
+            ValueError: if its shape does not fit, it is empty, or it has NaN.
+
+        Example:
+            >>> from portnn.nn import Linear, relu
+            >>> net = Network([Linear(4, 8), [relu, Linear(8, 3)]])
+            >>> {name: y.shape for name, y in net.activations([[1.0, 0.0, 0.0, 0.0]]).items()}
+            {'0 Linear(4, 8)': (1, 8), '1.0 Activation(relu)': (1, 8), '1.1 Linear(8, 3)': (1, 3)}
+        """
+        from portnn.network._seeing import outputs_of  # not needed to train
+
+        inputs = bring_inputs(x, self.backend, self.dtype)
+        self._check_sample(inputs)
+        with self.backend.activate():
+            outputs = outputs_of(self.layer, self.params, self.state, inputs)
+        return {name: self._answer(y, x) for name, y in outputs.items()}
+
+    def gradients(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Tree:
+        """The gradient of the loss on data, as a step of training on all of them would see it.
+
+        Args:
+            x: inputs, as for `fit`.
+            y: targets, as for `fit`.
+            sample_weight: weights of the samples.
+
+        Returns:
+            A tree of the structure of `params`, of NumPy arrays. The network stays as it is.
+
+        Raises:
+            TypeError: as for `fit`.
+            ValueError: as for `fit`.
+
+        Example:
+            >>> from portnn.nn import Linear
+            >>> net = Network([Linear(4, 3)])
+            >>> net.gradients([[1.0, 0.0, 0.0, 0.0]], [2])[0]["weight"].shape
+            (4, 3)
+        """
+        from portnn.network._seeing import gradients_of
+
+        data = self._dataset(x, y, sample_weight)
+        with self.backend.activate():
+            grads = gradients_of(self.layer, self.loss, self.params, self.state, data, self.seed)
+        return tree.map(self.backend.to_numpy, grads)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file: its description as plain data, and its arrays.

@@ -1,16 +1,25 @@
-"""A table of a network: layers, output shapes, parameters."""
+"""A table of a network: layers, output shapes, parameters, cost; as text and for notebooks."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, is_dataclass
-from math import prod
-from typing import Any
+from html import escape
 
-from portnn import tree
 from portnn.backend import Backend
-from portnn.nn import Layer, Linear, Sequential
+from portnn.network._survey import Survey
+from portnn.nn import Layer, Linear
 
-__all__ = ["summarize"]
+__all__ = ["as_html", "as_text", "input_shape_of"]
+
+_HEAD = ("layer", "output", "parameters", "flops")
+# Everything is drawn in the colour of the page's own text, so that it suits light and dark pages alike.
+_STYLE = (
+    ".portnn-net table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    ".portnn-net th,.portnn-net td{padding:.15em .8em;text-align:right;background:none;color:inherit}"
+    ".portnn-net th:first-child,.portnn-net td:first-child{text-align:left;font-family:monospace}"
+    ".portnn-net thead th,.portnn-net tbody{border-bottom:1px solid rgba(128,128,128,.6)}"
+    ".portnn-net caption{text-align:left;padding:.2em .8em;caption-side:top;color:inherit}"
+    ".portnn-net tfoot td{text-align:left;font-family:inherit;opacity:.8}"
+)
 
 
 def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
@@ -20,56 +29,77 @@ def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
     return (layer.in_features,) if isinstance(layer, Linear) else None
 
 
-def summarize(
-    layer: Layer, params: Any, state: Any, backend: Backend, dtype: str, shape: tuple[int, ...] | None
-) -> str:
-    """A table with a line a layer.
+def as_text(survey: Survey, backend: Backend, dtype: str, depth: int | None = None) -> str:
+    """A table with a line a layer, members indented below their container.
 
     Args:
-        layer: the network's description.
-        params: its parameters.
-        state: its running state.
-        backend: where they lie.
-        dtype: the dtype of its input.
-        shape: the shape of one sample; None leaves out the output shapes.
+        survey: the layers.
+        backend: where the network lives.
+        dtype: the dtype of its parameters.
+        depth: how deep to look into containers; None shows all.
 
     Returns:
         Several lines of text.
     """
-    parts = layer.layers if isinstance(layer, Sequential) else (layer,)
-    if parts == (layer,):
-        params, state = (params,), (state,)
-    x = (
-        None
-        if shape is None
-        else backend.xp.zeros((1, *shape), dtype=backend.dtype(dtype), device=backend.device)
-    )
-    rows = [("layer", "output", "parameters")]
-    total = 0
-    for part, p, s in zip(parts, params, state, strict=True):
-        count = sum(prod(a.shape) for a in tree.leaves(p))
-        total += count
-        if x is not None:
-            x = part.apply(p, x, state=s)[0]
-        rows.append((_name(part), "?" if x is None else str(tuple(x.shape[1:])), f"{count:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+    rows = [_HEAD, *[("  " * level + name, *rest) for level, name, *rest in _cells(survey, depth)]]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
     rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:], rule, f"{total:,} parameters, {dtype}, on {backend.name}"])
+    return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(survey, backend, dtype)])
 
 
-def _name(layer: Layer) -> str:
-    if isinstance(layer, Linear):
-        return f"Linear({layer.in_features}, {layer.out_features}{'' if layer.bias else ', bias=False'})"
-    text = repr(layer)
-    if len(text) > 40 and is_dataclass(layer):
-        text = _short(layer)
-    return text if len(text) <= 40 else f"{type(layer).__name__}(...)"
+def as_html(survey: Survey, backend: Backend, dtype: str, title: str) -> str:
+    """The same table for a notebook: a piece of HTML that needs nothing else.
+
+    Args:
+        survey: the layers.
+        backend: where the network lives.
+        dtype: the dtype of its parameters.
+        title: a line above the table.
+    """
+    head = "".join([f"<th>{name}</th>" for name in _HEAD])
+    body = "".join([_html_row(*row) for row in _cells(survey, None)])
+    foot = "<br>".join([escape(line) for line in _totals(survey, backend, dtype)])
+    return (
+        f'<div class="portnn-net"><style>{_STYLE}</style><table><caption>{escape(title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        f'<tfoot><tr><td colspan="4">{foot}</td></tr></tfoot></table></div>'
+    )
 
 
-def _short(layer: Any) -> str:
-    """A layer by what it has to be told, such as ``Conv2d(1, 16, 5)``; a tuple of one number as that."""
-    needed = [f.name for f in fields(layer) if f.default is MISSING and f.default_factory is MISSING]
-    values = [getattr(layer, name) for name in needed]
-    once = [v[0] if isinstance(v, tuple) and v and set(v) == {v[0]} else v for v in values]
-    return f"{type(layer).__name__}({', '.join(map(repr, once))})"
+def _html_row(level: int, name: str, *rest: str) -> str:
+    first = f'<td style="padding-left:{0.8 + 1.2 * level:g}em">{escape(name)}</td>'
+    return f"<tr>{first}{''.join([f'<td>{escape(cell)}</td>' for cell in rest])}</tr>"
+
+
+def _cells(survey: Survey, depth: int | None) -> list[tuple[int, str, str, str, str]]:
+    """For each row how far it is indented, and its texts."""
+    outermost = min([len(row.path) for row in survey.rows], default=0)
+    cells = []
+    for row in survey.rows:
+        level = len(row.path) - outermost
+        if depth is None or level < depth:
+            numbers = [f"{n:,}" if n is not None else "?" for n in (row.parameters, row.flops)]
+            cells.append((level, row.name, row.output or "?", numbers[0], numbers[1]))
+    return cells
+
+
+def _totals(survey: Survey, backend: Backend, dtype: str) -> list[str]:
+    """The parameters of the whole, and what one sample costs."""
+    memory = f"{survey.parameters:,} parameters ({_size(survey.parameter_bytes)})"
+    lines = [f"{memory}, {dtype}, on {backend.name}"]
+    program = survey.program
+    if program is not None:
+        moved, peak = _size(program.bytes), _size(program.peak_bytes)
+        lines.append(f"a sample: {program.flops:,} flops, {moved} read and written, {peak} of memory")
+    return lines
+
+
+def _size(n: int) -> str:
+    """A number of bytes in a few characters; a kB is 1000 bytes."""
+    value, unit = float(n), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}" if unit != "B" else f"{n} B"

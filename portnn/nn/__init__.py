@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from portnn.nn._torch_names import from_torch, to_torch
     from portnn.nn._transformer import TransformerDecoderLayer, TransformerEncoderLayer
     from portnn.nn._transformer_stacks import TransformerDecoder, TransformerEncoder
+    from portnn.nn._watching import Visit, walk, watched
 
 __all__ = [
     "GRU", "LSTM", "MLP", "RNN", "Activation", "AvgPool1d", "AvgPool2d", "BatchNorm", "Cast",
@@ -73,11 +74,11 @@ __all__ = [
     "GroupNorm", "InstanceNorm", "Key", "Layer", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d",
     "MultiHeadAttention", "PReLU", "Parallel", "RMSNorm", "Repeat", "Rescale", "Reshape", "Residual",
     "Sequential", "Shared", "Sharing", "SinusoidalPositions", "Sum", "TransformerDecoder",
-    "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "ZeroPad1d",
-    "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu",
+    "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "Visit",
+    "ZeroPad1d", "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu",
     "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid",
     "log_softmax", "mish", "outline", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin",
-    "softplus", "softsign", "tanh", "to_torch",
+    "softplus", "softsign", "tanh", "to_torch", "walk", "watched",
 ]  # fmt: skip
 
 # A layer is imported when it is first used: few networks have them all.
@@ -86,7 +87,7 @@ _HOMES = (
     "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent_layers",
     "_attention", "_positions", "_transformer", "_transformer_stacks", "_convolution_transposed", "_branches",
     "_cast",
-    "_sharing", "_description", "_torch_names", "_outline",
+    "_sharing", "_description", "_torch_names", "_outline", "_watching",
 )  # fmt: skip
 
 

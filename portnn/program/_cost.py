@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import log2, prod
 from typing import Any
 
 from portnn.program._line import dtype_name
 from portnn.tracing import Call, Value
 
-__all__ = ["bytes_of", "contraction", "flops_of", "is_view"]
+__all__ = ["bytes_of", "contraction", "flops_of", "is_view", "peak_of"]
 
 _VIEWS = frozenset({
     "broadcast_arrays", "broadcast_to", "expand_dims", "linalg.diagonal", "linalg.matrix_transpose",
@@ -76,6 +76,28 @@ def bytes_of(call: Call) -> int:
         read.pop(id(call.inputs()[0]))
         return 2 * written + sum(_memory(value) for value in read.values())
     return written + sum(_memory(value) for value in read.values())
+
+
+def peak_of(calls: Sequence[Call], results: Sequence[Value]) -> int:
+    """The most bytes of results that are alive at a time, if each is given back after its last use."""
+    owners: dict[int, int] = {}  # by a view, the array that holds its memory
+    last: dict[int, int] = {}
+    for i, call in enumerate(calls):
+        read = [owners.get(id(value), id(value)) for value in call.inputs()]
+        for value in call.outputs():
+            owners[id(value)] = read[0] if read and is_view(call) else id(value)
+        last.update(dict.fromkeys([*read, *[owners[id(value)] for value in call.outputs()]], i))
+    last.update({owners.get(id(value), id(value)): len(calls) for value in results})
+    alive = peak = 0
+    held: dict[int, list[int]] = {}  # by the number of a call, what goes after it
+    for i, call in enumerate(calls):
+        for value in call.outputs():
+            if owners[id(value)] == id(value):
+                alive += _memory(value)
+                held.setdefault(last[id(value)], []).append(_memory(value))
+        peak = max(peak, alive)
+        alive -= sum(held.pop(i, ()))
+    return peak
 
 
 def _memory(value: Value) -> int:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, final
 
 import array_api_compat
 
+from portnn import tree
 from portnn._typing import Namespace, Tree
 from portnn.backend import convert_like
 from portnn.program._line import Line, Listing
 from portnn.program._reduce import reduced
-from portnn.tracing import Call, Value, namespace
+from portnn.tracing import Call, Value, namespace, values_in
 
 if TYPE_CHECKING:
     from portnn.program._machine import Machine
@@ -88,6 +89,23 @@ class Program:
         from portnn.program._cost import bytes_of
 
         return sum([bytes_of(call) for call in self.calls])
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that results of calls take up at a time, besides the inputs, in bytes.
+
+        Each array counts from the call that makes it to the last one that reads it; views count nothing.
+
+        Example:
+            >>> import numpy as np
+            >>> from portnn import ops
+            >>> from portnn.program import trace
+            >>> trace(lambda x: ops.sum(ops.exp(x)))(np.ones(100)).peak_bytes
+            808
+        """
+        from portnn.program._cost import peak_of
+
+        return peak_of(self.calls, values_in(tree.leaves(self.result)))
 
     def eval(self, *args: Tree) -> Tree:
         """Carry out the program, line by line.

@@ -369,7 +369,7 @@ def test_summary():
     assert "?" in net.summary()
     text = net.summary((6, 6))
     assert "Linear(36, 8)     (8,)           296" in text
-    assert text.endswith("314 parameters, float64, on numpy")
+    assert "\n314 parameters (2.51 kB), float64, on numpy\na sample: " in text
     net.fit(np.zeros((4, 6, 6)), np.zeros(4, dtype=int), epochs=1)
     assert net.summary() == text
     with pytest.raises(ValueError, match=r"expected an input of shape \(..., 36\), got \(1, 5\)"):

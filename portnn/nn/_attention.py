@@ -8,7 +8,7 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_features, check_params, check_share, check_size
+from portnn.nn._checks import check_features, check_flags, check_params, check_share, check_size
 from portnn.nn._dropout import Dropout
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
@@ -68,6 +68,7 @@ class MultiHeadAttention(Layer):
     bias_init: Initializer = field(default_factory=initializers.zeros)
 
     def __post_init__(self) -> None:
+        check_flags(self)
         for name in ("features", "heads", "memory_features"):
             if name != "memory_features" or self.memory_features is not None:
                 object.__setattr__(self, name, check_size("MultiHeadAttention", name, getattr(self, name)))

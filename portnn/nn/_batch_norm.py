@@ -10,7 +10,7 @@ from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.autodiff import stop_gradient
 from portnn.backend import get_backend
-from portnn.nn._checks import check_number, check_params, check_size
+from portnn.nn._checks import check_flags, check_number, check_params, check_size, check_state
 from portnn.nn._initializers import Constant
 from portnn.nn._layer import Key, Layer
 from portnn.nn._normalization import BOTH, check_eps, check_input, scale_and_shift
@@ -59,6 +59,7 @@ class BatchNorm(Layer):
     track: bool = True
 
     def __post_init__(self) -> None:
+        check_flags(self)
         object.__setattr__(self, "features", check_size("BatchNorm", "features", self.features))
         check_eps("BatchNorm", self.eps)
         if self.momentum is not None:
@@ -86,6 +87,8 @@ class BatchNorm(Layer):
         """Normalise `x` of shape (n, features, ...)."""
         check_input("BatchNorm", x, ("n", self.features))
         check_params("BatchNorm", params, BOTH if self.affine else ())
+        if self.track:
+            check_state("BatchNorm", state, ("mean", "var", "count"))
         weight, bias = params.get("weight"), params.get("bias")
         if self.track and not training:
             return self._predict(state, x, weight, bias), state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from operator import index
 from typing import Any, SupportsFloat, SupportsIndex, TypeAlias
 
@@ -9,9 +10,12 @@ from portnn._typing import Array, Tree
 from portnn.tracing import is_kind
 
 __all__ = [
-    "Padding", "PerAxis", "check_channels", "check_features", "check_members", "check_number",
-    "check_padding", "check_params", "check_per_axis", "check_share", "check_size",
+    "Padding", "PerAxis", "check_channels", "check_features", "check_flags",
+    "check_members", "check_number",
+    "check_padding", "check_params", "check_per_axis", "check_share", "check_size", "check_state",
 ]  # fmt: skip
+
+_FLAGS = ("bool", "bool | None")  # annotations, as the modules of layers write them
 
 PerAxis: TypeAlias = int | tuple[int, ...]
 """An integer, or one for each spatial axis."""
@@ -47,6 +51,21 @@ def check_number(layer: str, name: str, value: SupportsFloat) -> float:
         raise TypeError(f"{layer}: {name} must be a number, got {type(value).__name__}") from None
 
 
+def check_flags(layer: Any) -> None:
+    """The hyperparameters of a dataclass that say yes or no are booleans, perhaps NumPy's; as ones of Python.
+
+    Anything else has a truth value too, but a list with False in it is true.
+    """
+    for field in fields(layer):
+        value = getattr(layer, field.name)
+        if field.type not in _FLAGS or isinstance(value, bool) or (value is None and field.default is None):
+            continue
+        if str(getattr(value, "dtype", "")) != "bool" or value.shape:
+            name = type(layer).__name__
+            raise TypeError(f"{name}: {field.name} must be True or False, got {type(value).__name__}")
+        object.__setattr__(layer, field.name, bool(value))
+
+
 def check_members(layer: str, params: Tree, count: int) -> None:
     """The parameters of layers in a row or side by side are a tuple with an entry for each."""
     if not isinstance(params, tuple | list) or len(params) != count:
@@ -58,11 +77,18 @@ def check_members(layer: str, params: Tree, count: int) -> None:
 
 def check_params(layer: str, params: Tree, names: tuple[str, ...]) -> None:
     """The parameters are a dictionary that has the names."""
-    if not isinstance(params, dict) or False in [name in params for name in names]:
-        found = sorted(map(str, params))[:4] if isinstance(params, dict) else type(params).__name__
-        raise ValueError(
-            f"{layer}: expected parameters named {', '.join(names)} as init makes them, got {found!s:.100}"
-        )
+    _check_names(layer, "parameters", params, names, "init makes them")
+
+
+def check_state(layer: str, state: Tree, names: tuple[str, ...]) -> None:
+    """What a layer carries from batch to batch is a dictionary that has the names."""
+    _check_names(layer, "a state", state, names, "init_state makes it")
+
+
+def _check_names(layer: str, what: str, arrays: Tree, names: tuple[str, ...], source: str) -> None:
+    if not isinstance(arrays, dict) or False in [name in arrays for name in names]:
+        found = sorted(map(str, arrays))[:4] if isinstance(arrays, dict) else type(arrays).__name__
+        raise ValueError(f"{layer}: expected {what} named {', '.join(names)} as {source}, got {found!s:.100}")
 
 
 def check_features(layer: str, x: Array, features: int) -> None:

@@ -13,6 +13,7 @@ from portnn.nn._checks import (
     Padding,
     PerAxis,
     check_channels,
+    check_flags,
     check_padding,
     check_params,
     check_per_axis,
@@ -42,6 +43,7 @@ class _Conv(Layer):
     bias_init: Initializer = field(default_factory=initializers.zeros)
 
     def __post_init__(self) -> None:
+        check_flags(self)
         name = type(self).__name__
         for what in ("in_channels", "out_channels", "groups"):
             object.__setattr__(self, what, check_size(name, what, getattr(self, what)))

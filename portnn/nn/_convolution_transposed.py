@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import PerAxis, check_channels, check_params, check_per_axis, check_size
+from portnn.nn._checks import PerAxis, check_channels, check_flags, check_params, check_per_axis, check_size
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 
@@ -35,6 +35,7 @@ class _ConvTranspose(Layer):
     bias_init: Initializer = field(default_factory=initializers.zeros)
 
     def __post_init__(self) -> None:
+        check_flags(self)
         name = type(self).__name__
         for what in ("in_channels", "out_channels", "groups"):
             object.__setattr__(self, what, check_size(name, what, getattr(self, what)))

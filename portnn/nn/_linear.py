@@ -8,7 +8,7 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_features, check_params, check_size
+from portnn.nn._checks import check_features, check_flags, check_params, check_size
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 
@@ -46,6 +46,7 @@ class Linear(Layer):
     bias_init: Initializer = field(default_factory=initializers.zeros)
 
     def __post_init__(self) -> None:
+        check_flags(self)
         for name in ("in_features", "out_features"):
             object.__setattr__(self, name, check_size("Linear", name, getattr(self, name)))
 

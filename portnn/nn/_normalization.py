@@ -10,7 +10,7 @@ from typing import Any, final
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_number, check_params, check_size
+from portnn.nn._checks import check_flags, check_number, check_params, check_size
 from portnn.nn._layer import Key, Layer
 from portnn.tracing import is_kind
 
@@ -87,6 +87,7 @@ class LayerNorm(Layer):
     bias: bool = True
 
     def __post_init__(self) -> None:
+        check_flags(self)
         object.__setattr__(self, "shape", _check_shape("LayerNorm", self.shape))
         check_eps("LayerNorm", self.eps)
 
@@ -137,6 +138,7 @@ class RMSNorm(Layer):
     affine: bool = True
 
     def __post_init__(self) -> None:
+        check_flags(self)
         object.__setattr__(self, "shape", _check_shape("RMSNorm", self.shape))
         check_eps("RMSNorm", self.eps)
 
@@ -186,6 +188,7 @@ class GroupNorm(Layer):
     affine: bool = True
 
     def __post_init__(self) -> None:
+        check_flags(self)
         for name in ("groups", "features"):
             object.__setattr__(self, name, check_size("GroupNorm", name, getattr(self, name)))
         if self.features % self.groups:
@@ -236,6 +239,7 @@ class InstanceNorm(Layer):
     affine: bool = False
 
     def __post_init__(self) -> None:
+        check_flags(self)
         object.__setattr__(self, "features", check_size("InstanceNorm", "features", self.features))
         check_eps("InstanceNorm", self.eps)
 

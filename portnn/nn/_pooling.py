@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
-from portnn.nn._checks import Padding, PerAxis, check_channels, check_padding, check_per_axis
+from portnn.nn._checks import Padding, PerAxis, check_channels, check_flags, check_padding, check_per_axis
 from portnn.nn._layer import Key, Layer
 
 __all__ = [
@@ -28,6 +28,7 @@ class _Pool(Layer):
     padding: Padding = 0
 
     def __post_init__(self) -> None:
+        check_flags(self)
         name = type(self).__name__
         stride = self.kernel_size if self.stride is None else self.stride
         for what, value in (("kernel_size", self.kernel_size), ("stride", stride)):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
-from portnn.nn._checks import check_features, check_params, check_share, check_size
+from portnn.nn._checks import check_features, check_flags, check_params, check_share, check_size
 from portnn.nn._dropout import Dropout
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer, keys_of
@@ -42,6 +42,7 @@ class Recurrent(Layer):
     parts: ClassVar[int]  # gates, and what else the products hold side by side
 
     def __post_init__(self) -> None:
+        check_flags(self)
         name = type(self).__name__
         for size in ("in_features", "hidden_features", "num_layers"):
             object.__setattr__(self, size, check_size(name, size, getattr(self, size)))

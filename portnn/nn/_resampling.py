@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
-from portnn.nn._checks import Padding, PerAxis, check_channels, check_padding, check_size
+from portnn.nn._checks import Padding, PerAxis, check_channels, check_flags, check_padding, check_size
 from portnn.nn._layer import Key, Layer
 
 __all__ = ["Upsample", "ZeroPad1d", "ZeroPad2d"]
@@ -106,6 +106,7 @@ class Upsample(Layer):
     align_corners: bool = False
 
     def __post_init__(self) -> None:
+        check_flags(self)
         scale = tuple(self.scale) if isinstance(self.scale, tuple | list) else (self.scale,)
         if not scale:
             raise ValueError("Upsample: scale must be an integer or one for each axis, got ()")

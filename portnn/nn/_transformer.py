@@ -12,7 +12,7 @@ from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._activations import relu
 from portnn.nn._attention import MultiHeadAttention
-from portnn.nn._checks import check_params, check_share, check_size
+from portnn.nn._checks import check_flags, check_params, check_share, check_size
 from portnn.nn._dropout import Dropout
 from portnn.nn._layer import Key, Layer, keys_of
 from portnn.nn._linear import Linear
@@ -62,6 +62,7 @@ class Block(Named):
     attentions: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
+        check_flags(self)
         name = type(self).__name__
         object.__setattr__(self, "features", check_size(name, "features", self.features))
         if self.hidden_features is None:

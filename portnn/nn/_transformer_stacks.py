@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from portnn._typing import Array, Tree
-from portnn.nn._checks import check_params, check_size
+from portnn.nn._checks import check_flags, check_params, check_size
 from portnn.nn._containers import Sequential
 from portnn.nn._layer import Key, Layer, keys_of, share
 from portnn.nn._normalization import LayerNorm
@@ -26,6 +26,7 @@ class Stack(Named):
     kind: ClassVar[type[Block]]
 
     def __post_init__(self) -> None:
+        check_flags(self)
         name = type(self).__name__
         if not isinstance(self.layer, self.kind):
             raise TypeError(f"{name}: layer must be a {self.kind.__name__}, got {type(self.layer).__name__}")

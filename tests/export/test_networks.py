@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import builtins
 import json
-import pickle
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -259,43 +257,3 @@ def test_values_are_not_looked_at():
     with pytest.raises(pn.ControlFlowError) as caught:
         export_onnx(net)
     assert caught.value.__notes__ == ["while export_onnx traced layer 1.Own"]
-
-
-WRONG = {
-    "layer": ((nn.Linear(2, 3), {}), TypeError, "expected a Network, a Program or a function, got Linear"),
-    "shape": ((small(), {"input_shape": 4}), TypeError, r"must be a tuple, got int; write \(4,\)"),
-    "no shape": ((ops.exp, {}), ValueError, "give it: input_shape"),
-    "lengths": ((small(), {"input_shape": (0,)}), ValueError, r"a tuple of positive integers, got \(0,\)"),
-    "no inputs": ((ops.exp, {"input_shape": {}}), ValueError, "name at least one input"),
-    "dtype": ((small(), {"input_dtype": {"z": "int64"}}), ValueError, "names 'z', which is no input"),
-    "softmax": ((ops.exp, {"input_shape": (3,), "softmax": True}), TypeError, "softmax=True is for networks"),
-    "options": ((ops.exp, {"input_shape": (3,), "options": {"a": 1}}), TypeError, "options are for networks"),
-    "batch": ((small(), {"batch_size": 0}), ValueError, "batch_size must be a positive integer, got 0"),
-    "unknown dtype": ((small(), {"input_dtype": "float33"}), ValueError, "float33"),
-    "bfloat16": ((pn.Network(nn.Cast(nn.relu, "bfloat16")), {"input_shape": (2,)}), ValueError, "bfloat16"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_arguments(name: str):
-    (source, options), kind, text = WRONG[name]
-    with pytest.raises(kind, match=text) as caught:
-        export_onnx(source, **options)
-    assert len(str(caught.value)) < 300
-
-
-def test_without_the_package(monkeypatch):
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **options: Any) -> Any:
-        if name.partition(".")[0] == "onnx":
-            raise ImportError(name)
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r'ONNX files need the package onnx: pip install "portnn\[onnx\]"'):
-        export_onnx(small())
-
-
-def test_errors_can_be_pickled():
-    assert str(pickle.loads(pickle.dumps(ExportError("a")))) == "export_onnx: a"

@@ -114,6 +114,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site strictly into site/; a public name without a place in the reference fails."""
+    session.install(*group("docs"))
+    options = session.posargs or ["--site-dir", "site"]
+    session.run("mkdocs", "build", "--strict", *options, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure lines and branches of portnn on both CPU backends; under 95 % fails."""
     session.install("-e", ".", *group("test"))

@@ -97,6 +97,14 @@ def onnx(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Draw digits on the example's page in a browser; Debian: apt install chromium chromium-driver."""
+    session.install("-e", ".", *group("test"), *group("browser"))
+    environment = {**quiet_threads(), "PORTNN_BROWSER": "required"}
+    session.run("python", "-m", "pytest", "tests/browser", *session.posargs, env=environment)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, the direction of imports, and spelling."""
     session.install("-e", ".", *group("lint"))

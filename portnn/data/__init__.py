@@ -1,4 +1,5 @@
-"""Reading MNIST and the two file formats it is passed around in, changing images, batches of sequences.
+"""Reading MNIST and the two file formats it is passed around in, drawing and changing images,
+batches of sequences.
 
 What is read are NumPy arrays of uint8: a network turns them into floats of its own backend. `augment` works
 on images of any backend.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from portnn.data import augment
 from portnn.data._csv import read_mnist_csv
+from portnn.data._drawn import center_digit, draw_strokes
 from portnn.data._errors import DataError, DownloadError
 from portnn.data._idx import read_idx
 from portnn.data._lengths import LengthBatch, Remainder, batches_by_length, pad
@@ -15,6 +17,6 @@ from portnn.data._mnist import load_mnist
 from portnn.data._overlay import overlay
 
 __all__ = [
-    "DataError", "DownloadError", "LengthBatch", "Remainder", "augment", "batches_by_length", "load_mnist",
-    "overlay", "pad", "read_idx", "read_mnist_csv",
+    "DataError", "DownloadError", "LengthBatch", "Remainder", "augment", "batches_by_length",
+    "center_digit", "draw_strokes", "load_mnist", "overlay", "pad", "read_idx", "read_mnist_csv",
 ]  # fmt: skip

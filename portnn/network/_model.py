@@ -145,6 +145,29 @@ class Model:
         shown = self.params is ema_params(fitted.moments)
         return Snapshot(fitted.params if shown else self.params, self.state, fitted.moments)
 
+    @property
+    def optimizer_state(self) -> Tree:
+        """The state of the optimiser after the last epoch or step, None before any.
+
+        A callback may set it, for instance by `portnn.optim.scale_learning_rate`.
+
+        Raises:
+            ValueError: if it is set before any training, or to a tree of another structure.
+        """
+        return None if self._fitted is None else self._fitted.moments
+
+    @optimizer_state.setter
+    def optimizer_state(self, state: Tree) -> None:
+        if self._fitted is None:
+            raise ValueError("optimizer_state: there is none before the first epoch; set it in a callback")
+        before = self._fitted.moments
+        if tree.structure(state) != tree.structure(before):
+            raise ValueError("optimizer_state: expected a tree of the same structure as the present state")
+        shown = self.params is ema_params(before)
+        self._fitted = self._fitted._replace(moments=state)
+        if shown:
+            self.params = ema_params(state)
+
     def summary(self, input_shape: tuple[int, ...] | None = None, *, depth: int | None = None) -> str:
         """A table of the layers, the shapes of their outputs, their numbers of parameters and their cost.
 

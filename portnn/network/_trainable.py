@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from operator import index
 from typing import Any, Self
 
-from portnn import optim, tree
+from portnn import optim
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.compile import Loop, Precision, check_precision
 from portnn.losses import Task, link_of
@@ -16,6 +17,7 @@ from portnn.network._inputs import adapted, check_callbacks, check_columns, chec
 from portnn.network._measures import count_right, score_of
 from portnn.network._model import Fitted, Model
 from portnn.network._planning import loop_or_reason
+from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes
 from portnn.optim import Optimizer
 from portnn.train import (
@@ -25,6 +27,7 @@ from portnn.train import (
     Epoch,
     Guard,
     History,
+    Part,
     Plan,
     Progress,
     Snapshot,
@@ -62,6 +65,7 @@ class Trainable(Model):
         threads: int | None = None,
         precision: Precision = "float32",
         penalty: Callable[[Tree, Any], Array] | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train, going on from the parameters that the network has.
 
@@ -100,6 +104,9 @@ class Trainable(Model):
             penalty: what is added to the loss of each batch: a function of the parameters and of how many
                 samples the batch has (the sum of their weights if they have some) that returns a number,
                 such as ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
+            resume: a checkpoint of `portnn.train.callbacks.Checkpoint`, or the folder of them, to go on from
+                with the bits of a training that was never stopped. Everything else is given again as it was;
+                `epochs` counts those before too. The seed is that of the checkpoint.
 
         Returns:
             The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
@@ -127,31 +134,54 @@ class Trainable(Model):
         moments = optimizer.init(self.params)
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
-        history = History()
+        recorder = Recorder(self, data, plan, index(accumulate), told)
+        if resume is not None:
+            from portnn.network._resume import go_on, read_training  # not every training goes on from another
+        found = None if resume is None else read_training(recorder, resume, moments)
+        recorder.begin(found is not None)
         with ExitStack() as stack:
             stack.enter_context(self.backend.activate())
             for callback in told:
                 if hasattr(type(callback), "__enter__"):
                     stack.enter_context(callback)
-            bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
-            step = self._step(optimizer, moments, index(accumulate), penalty)
             start = Snapshot(self.params, self.state, moments)
-            loop: Loop | str = "eager: compile=False"
-            if compile:
-                measure, numbered = self._measure(), self.layer.draws
-                loop = loop_or_reason(step, start, data, plan, measure, threads, precision, numbered=numbered)
-            if not isinstance(loop, str):
-                stack.enter_context(loop.limits())
-            for number, logs in enumerate(self._train(step, start, data, plan, optimizer, bar, loop), 1):
-                if held_out is not None:
-                    logs |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
-                history.record(logs)
-                bar.epoch(number, epochs, logs)
-                epoch = Epoch(number, epochs, logs, self)
-                if True in [callback(epoch) for callback in told]:
-                    break
-            history.plan = loop if isinstance(loop, str) else loop.explain()
-        return history
+            if found is not None:
+                go_on(recorder, found)
+                start, self.seed = found.snapshot, found.plan.seed
+                self._adopt(start, optimizer)
+                self.epochs, self.steps = found.trained
+            if found is None or not found.over:
+                bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
+                step = self._step(optimizer, moments, index(accumulate), penalty)
+                loop: Loop | str = "eager: compile=False"
+                if compile:
+                    args = (step, start, data, recorder.plan, self._measure(), threads, precision)
+                    loop = loop_or_reason(*args, numbered=self.layer.draws)
+                if not isinstance(loop, str):
+                    stack.enter_context(loop.limits())
+                logs = self._train(step, start, data, recorder, optimizer, bar, loop)
+                self._watch(logs, held_out, recorder, told, bar)
+                recorder.history.plan = loop if isinstance(loop, str) else loop.explain()
+        return recorder.history
+
+    def _watch(
+        self, epochs: Iterator[dict[str, float]], held_out: Dataset | None, recorder: Recorder,
+        told: list[Callback], bar: Progress,
+    ) -> None:  # fmt: skip
+        """Go through the epochs, and tell everyone of each."""
+        plan = recorder.plan
+        bar.step(plan.done * recorder.steps + plan.part.step)
+        for number, logs in enumerate(epochs, plan.done + 1):
+            if held_out is not None:
+                logs |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
+            recorder.history.record(logs)
+            bar.epoch(number, plan.epochs, logs)
+            epoch = Epoch(number, plan.epochs, logs, self)
+            ended = True in [callback(epoch) for callback in told]
+            assert self._fitted is not None, "an epoch was trained"
+            recorder.pause(self._present(self._fitted), number, Part(), ended=ended)
+            if ended:
+                break
 
     def partial_fit(
         self,
@@ -188,9 +218,10 @@ class Trainable(Model):
             optimizer, start = before.optimizer, self._present(before)
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
         step = self._step(optimizer, start.moments, 1)
+        recorder = Recorder(self, data, plan, 1, ())
         with self.backend.activate(), Progress(1, False) as bar:
             try:
-                for _ in self._train(step, start, data, plan, optimizer, bar, ""):
+                for _ in self._train(step, start, data, recorder, optimizer, bar, ""):
                     self.epochs -= 1  # a step on one batch is no epoch
             except DivergenceError:
                 self._fitted = before
@@ -206,8 +237,8 @@ class Trainable(Model):
             raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
     def _train(
-        self, step: Any, start: Snapshot, data: Dataset, plan: Plan, optimizer: Optimizer, bar: Progress,
-        loop: Loop | str,
+        self, step: Any, start: Snapshot, data: Dataset, recorder: Recorder, optimizer: Optimizer,
+        bar: Progress, loop: Loop | str,
     ) -> Iterator[dict[str, float]]:  # fmt: skip
         """Train, and after each epoch take over the parameters and yield its values."""
         guard = Guard(1 if self.backend.on_host else _LOOK)
@@ -217,16 +248,17 @@ class Trainable(Model):
             """What callbacks left behind: nobody else has touched it."""
             return now if self._fitted is None else self._present(self._fitted)
 
+        told: dict[str, Any] = {"progress": bar, "resume": resume, "pause": recorder.pause}
         if isinstance(loop, str):
-            epochs = run_epochs(step, start, data, plan, guard, measure=measure, progress=bar, resume=resume)
+            epochs = run_epochs(step, start, data, recorder.plan, guard, measure=measure, **told)
         else:
             counted = measure is not None
-            epochs = run_planned_epochs(loop, data, plan, guard, counted=counted, progress=bar, resume=resume)
+            epochs = run_planned_epochs(loop, data, recorder.plan, guard, counted=counted, **told)
         try:
             for now, logs in epochs:
                 self._adopt(now, optimizer)
                 self.epochs += 1
-                self.steps += count_steps(data.size, plan.batch_size, 1)
+                self.steps += recorder.steps
                 yield logs
         except DivergenceError:
             if guard.good is not None:
@@ -248,29 +280,6 @@ class Trainable(Model):
         average = optim.ema_params(now.moments)
         self.params, self.state = now.params if average is None else average, now.state
         self._fitted = Fitted(optimizer, now.moments, now.params)
-
-    @property
-    def optimizer_state(self) -> Tree:
-        """The state of the optimiser after the last epoch or step, None before any.
-
-        A callback may set it, for instance by `portnn.optim.scale_learning_rate`.
-
-        Raises:
-            ValueError: if it is set before any training, or to a tree of another structure.
-        """
-        return None if self._fitted is None else self._fitted.moments
-
-    @optimizer_state.setter
-    def optimizer_state(self, state: Tree) -> None:
-        if self._fitted is None:
-            raise ValueError("optimizer_state: there is none before the first epoch; set it in a callback")
-        before = self._fitted.moments
-        if tree.structure(state) != tree.structure(before):
-            raise ValueError("optimizer_state: expected a tree of the same structure as the present state")
-        shown = self.params is optim.ema_params(before)
-        self._fitted = self._fitted._replace(moments=state)
-        if shown:
-            self.params = optim.ema_params(state)
 
     def _columns(self, validated: bool) -> list[str]:
         """The names of the values of an epoch."""

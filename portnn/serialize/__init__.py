@@ -1,6 +1,13 @@
 """Files: trees of arrays with a description, in safetensors with SHA-256 of every byte."""
 
 from portnn.serialize._error import CheckpointError
+from portnn.serialize._folder import (
+    checkpoint_path,
+    checkpoints,
+    latest,
+    remove_old,
+    remove_unfinished,
+)  # fmt: skip
 from portnn.serialize._header import Header, Spec
 from portnn.serialize._tensors import (
     check_tensors,
@@ -12,6 +19,6 @@ from portnn.serialize._tensors import (
 )  # fmt: skip
 
 __all__ = [
-    "CheckpointError", "Header", "Spec", "check_tensors", "fill", "load_tensors", "read_checked",
-    "save_tensors", "verify",
+    "CheckpointError", "Header", "Spec", "check_tensors", "checkpoint_path", "checkpoints", "fill", "latest",
+    "load_tensors", "read_checked", "remove_old", "remove_unfinished", "save_tensors", "verify",
 ]  # fmt: skip

@@ -44,6 +44,7 @@ from portnn.train._epochs import Plan, count_steps, run_epochs
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._history import History
 from portnn.train._loop import Batch, Dataset, Snapshot, make_step
+from portnn.train._moment import Moment, Part
 from portnn.train._planned import plan_training, run_planned_epochs
 from portnn.train._progress import Progress
 
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from portnn.train import callbacks
 
 __all__ = [
-    "Batch", "Callback", "Dataset", "DivergenceError", "Epoch", "Guard", "History", "Plan", "Progress",
-    "Snapshot", "batches", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs",
+    "Batch", "Callback", "Dataset", "DivergenceError", "Epoch", "Guard", "History", "Moment", "Part", "Plan",
+    "Progress", "Snapshot", "batches", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs",
     "run_planned_epochs",
 ]  # fmt: skip
 

@@ -36,4 +36,10 @@ when an error ends the training. If it has a method ``adapt``, that is given the
 training and returns the one to use, such as ``optim.adjustable(optimizer)``. If it has a method
 ``check_columns``, that is given the names that the values of an epoch will have, before the first; it may
 raise.
+
+What a checkpoint of the training shall know of it besides, it gives by a method ``remember``: a pair of plain
+data and of arrays, which are ``{}`` or trees like those of the model, ``{"params": ..., "state": ...}``. Its
+method ``recall`` is given the data, the arrays and the model when a training goes on. A method ``keep`` is
+given a `portnn.train.Moment` after all callbacks were called, and after each multiple of its attribute
+``every_steps``; a method ``begin`` is told first whether the training goes on from another.
 """

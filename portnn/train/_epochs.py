@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, final
 
@@ -12,9 +12,10 @@ from portnn._typing import Array
 from portnn.optim import NonFiniteGradientError
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._loop import Batch, Dataset, Snapshot
+from portnn.train._moment import Part, stops
 from portnn.train._progress import Progress
 
-__all__ = ["Plan", "check_finite", "count_steps", "is_shuffled", "run_epochs", "shares_of"]
+__all__ = ["Plan", "check_finite", "count_of", "count_steps", "is_shuffled", "run_epochs", "shares_of"]
 
 
 @final
@@ -29,6 +30,9 @@ class Plan:
         seed: what the orders are drawn from.
         first_epoch: the number of epochs that went before, so that going on repeats no order.
         first_step: the number of steps that went before.
+        done: how many of the epochs are done already, by a training that this one goes on from.
+        part: what is done of the next one.
+        every: pause after steps whose number within the training is a multiple of one of these.
     """
 
     epochs: int
@@ -37,6 +41,13 @@ class Plan:
     seed: int
     first_epoch: int
     first_step: int
+    done: int = 0
+    part: Part = field(default_factory=Part)
+    every: tuple[int, ...] = ()
+
+    def begin(self, epoch: int) -> Part:
+        """What is done of an epoch."""
+        return self.part if epoch == self.done else Part()
 
 
 def run_epochs(
@@ -49,6 +60,7 @@ def run_epochs(
     measure: Callable[[Array, Array, Array | None], Array] | None,
     progress: Progress,
     resume: Callable[[Snapshot], Snapshot],
+    pause: Callable[[Snapshot, int, Part], None],
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """Train, an epoch at a time.
 
@@ -62,6 +74,7 @@ def run_epochs(
             meaning.
         progress: is told of each step.
         resume: is given what an epoch ended with, before the next, and returns what that begins with.
+        pause: is given the snapshot, how many epochs are done, and the part of the next, where the plan says.
 
     Yields:
         After each epoch the snapshot and its values: "loss", the mean over the epoch's samples by their
@@ -70,12 +83,19 @@ def run_epochs(
     Raises:
         DivergenceError: if a loss, a gradient, or the parameters after an epoch are not finite.
     """
-    now, number = start, plan.first_step
-    for epoch in range(plan.epochs):
+    steps = count_steps(data.size, plan.batch_size, 1)
+    now = start
+    for epoch in range(plan.done, plan.epochs):
         order = data.order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
-        losses, right = [], None
-        for batch in data.batches(plan.batch_size, order):
-            number += 1
+        part = plan.begin(epoch)
+        before, losses, right = (
+            epoch * steps,
+            list[Array](),
+            None if part.right is None else count_of(part, data),
+        )
+        pauses = set(stops(part.step, steps, before, plan.every)[:-1])
+        for i, batch in enumerate(data.batches(plan.batch_size, order, part.step), part.step + 1):
+            number = plan.first_step + before + i
             after, loss, predictions = _guarded(step, now, batch, number, guard)
             losses.append(loss)
             if measure is not None:
@@ -83,15 +103,35 @@ def run_epochs(
                 right = count if right is None else ops.add(right, count)
             now = after
             progress.step()
+            if i in pauses:
+                guard.look()
+                check_finite(now, number)
+                pause(
+                    now, epoch, Part(i, _values(part, losses, data), None if right is None else float(right))
+                )
         guard.look()
-        check_finite(now, number)
-        values = data.backend.to_numpy(ops.stack(losses)).tolist()
+        check_finite(now, plan.first_step + before + steps)
+        values = _values(part, losses, data)
         shares = shares_of(data, plan.batch_size, order)
         logs = {"loss": sum(v * n for v, n in zip(values, shares, strict=True)) / sum(shares)}
         if right is not None:
             logs["accuracy"] = float(right) / sum(shares)
         yield now, logs
         now = resume(now)
+
+
+def _values(part: Part, losses: list[Array], data: Dataset) -> tuple[float, ...]:
+    """The losses of an epoch: those of its part that was done before, and of the steps since."""
+    return (*part.losses, *data.backend.to_numpy(ops.stack(losses)).tolist())
+
+
+def count_of(part: Part, data: Dataset) -> Array:
+    """What was counted in a part, as the measure counts: in the library's integers, or as the weights are."""
+    like = data.backend
+    if data.weight is None:
+        dtype = ops.count_nonzero(ops.zeros((1,), dtype="bool", like=like)).dtype
+        return ops.asarray(int(part.right or 0), dtype=dtype, like=like)
+    return ops.asarray(part.right or 0.0, dtype=data.weight.dtype, like=like)
 
 
 def _guarded(

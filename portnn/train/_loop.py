@@ -72,11 +72,13 @@ class Dataset:
         n: int = self.x.shape[0]
         return n
 
-    def batches(self, size: int | None, order: Array | None) -> Iterator[Batch]:
-        """The samples, `size` at a time (None for all at once), in the order given by indices."""
+    def batches(self, size: int | None, order: Array | None, first: int = 0) -> Iterator[Batch]:
+        """The samples, `size` at a time (None for all at once), in the order given by indices; the first
+        batches may be left out.
+        """
         n = self.size
         size = n if size is None else size
-        for start in range(0, n, size):
+        for start in range(first * size, n, size):
             stop = min(start + size, n)
             weight = None if self.weight is None else _part(self.weight, order, start, stop)
             yield Batch(

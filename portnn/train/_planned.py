@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, isfinite
+from math import isfinite
 from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.compile import Loop, Precision, make_loop
-from portnn.train._epochs import Plan, check_finite, is_shuffled, shares_of
+from portnn.train._epochs import Plan, check_finite, count_of, count_steps, is_shuffled, shares_of
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._loop import Batch, Dataset, Snapshot
+from portnn.train._moment import Part, stops
 from portnn.train._progress import Progress
 
 __all__ = ["plan_training", "run_planned_epochs"]
@@ -62,25 +63,22 @@ def plan_training(
         return (after.params, after.state, after.moments, right, number), loss
 
     arrays = (data.x, data.y, data.weight) if weighted else (data.x, data.y)
-    carry = _carry(start, data, measure is not None, plan.first_step if numbered else None)
+    steps = count_steps(data.size, plan.batch_size, 1)
+    number = plan.first_step + plan.done * steps + plan.part.step if numbered else None
+    carry = _carry(start, data, plan.part if measure is not None else None, number)
     shuffled = is_shuffled(data, plan)
     return make_loop(
         planned, carry, arrays, plan.batch_size, shuffled=shuffled, threads=threads, precision=precision
     )
 
 
-def _carry(now: Snapshot, data: Dataset, counted: bool, number: int | None) -> Tree:
-    """What a step changes, and the number of the step before it if steps are numbered."""
-    right = _nothing(data) if counted else None
+def _carry(now: Snapshot, data: Dataset, part: Part | None, number: int | None) -> Tree:
+    """What a step changes: also what is counted, if there is a measure, and the number of the step before, if
+    steps are numbered.
+    """
+    right = None if part is None else count_of(part, data)
     last = None if number is None else ops.asarray(number, dtype="uint32", like=data.backend)
     return now.params, now.state, now.moments, right, last
-
-
-def _nothing(data: Dataset) -> Array:
-    """Zero, as the measure counts: in the library's integers, or as the weights are."""
-    if data.weight is None:
-        return ops.count_nonzero(ops.zeros((1,), dtype="bool", like=data.backend))
-    return ops.zeros((), dtype=data.weight.dtype, like=data.backend)
 
 
 def run_planned_epochs(
@@ -92,6 +90,7 @@ def run_planned_epochs(
     counted: bool,
     progress: Progress,
     resume: Callable[[Snapshot], Snapshot],
+    pause: Callable[[Snapshot, int, Part], None],
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """Train with a loop, an epoch at a time.
 
@@ -103,6 +102,7 @@ def run_planned_epochs(
         counted: whether there is a measure.
         progress: is told of each step.
         resume: as for `run_epochs`.
+        pause: likewise.
 
     Yields:
         As `run_epochs`, and the same numbers.
@@ -110,21 +110,26 @@ def run_planned_epochs(
     Raises:
         DivergenceError: as `run_epochs`.
     """
-    steps = ceil(data.size / (plan.batch_size or data.size))
-    watch = _Watch(loop, guard, steps, _CHUNK if data.backend.on_host else steps)
-    for epoch in range(plan.epochs):
+    steps = count_steps(data.size, plan.batch_size, 1)
+    watch = _Watch(loop, guard, _CHUNK if data.backend.on_host else steps)
+    for epoch in range(plan.done, plan.epochs):
         order = data.host_order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
-        losses = watch.epoch(order, plan.first_step + epoch * steps, progress)
-        params, state, moments, right, number = loop.carry()
-        now = Snapshot(params, state, moments)
-        watch.check(now)
+        part, before = plan.begin(epoch), epoch * steps
+        for stop in stops(part.step, steps, before, plan.every):
+            losses = watch.run(order, plan.first_step + before, part.step, stop, progress)
+            params, state, moments, right, number = loop.carry()
+            now = Snapshot(params, state, moments)
+            watch.check(now)
+            part = Part(stop, (*part.losses, *losses), float(right) if counted else None)
+            if stop < steps:
+                pause(now, epoch, part)
         shares = shares_of(data, plan.batch_size, order)
-        logs = {"loss": sum(v * n for v, n in zip(losses, shares, strict=True)) / sum(shares)}
-        if counted:
-            logs["accuracy"] = float(right) / sum(shares)
+        logs = {"loss": sum(v * n for v, n in zip(part.losses, shares, strict=True)) / sum(shares)}
+        if part.right is not None:
+            logs["accuracy"] = part.right / sum(shares)
         yield now, logs
-        last = None if number is None else plan.first_step + (epoch + 1) * steps
-        loop.write(_carry(resume(now), data, counted, last))
+        last = None if number is None else plan.first_step + before + steps
+        loop.write(_carry(resume(now), data, Part() if counted else None, last))
 
 
 @final
@@ -135,19 +140,18 @@ class _Watch:
     within it is found by carrying the same steps out once more up to there: they give the same bits.
     """
 
-    def __init__(self, loop: Loop, guard: Guard, steps: int, piece: int) -> None:
+    def __init__(self, loop: Loop, guard: Guard, piece: int) -> None:
         self._loop = loop
         self._guard = guard
-        self._steps = steps
         self._piece = piece
         self._number = 0
         self._before: tuple[Any, Any, int, int] | None = None  # snapshot, order, first step, number of steps
 
-    def epoch(self, order: Any, number: int, progress: Progress) -> list[float]:
-        """The losses of an epoch, whose first step comes after step `number`."""
+    def run(self, order: Any, number: int, begin: int, stop: int, progress: Progress) -> list[float]:
+        """The losses of some steps of an epoch, whose first step comes after step `number`."""
         losses: list[float] = []
-        for first in range(0, self._steps, self._piece):
-            count = min(self._piece, self._steps - first)
+        for first in range(begin, stop, self._piece):
+            count = min(self._piece, stop - first)
             saved = self._loop.save()
             found = self._loop.run(order, first, count).tolist()
             bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
@@ -157,7 +161,7 @@ class _Watch:
             losses += found
             self._before = saved, order, first, count
             progress.step(count)
-        self._number = number + self._steps
+        self._number = number + stop
         return losses
 
     def _go_back(self, saved: Any, order: Any, first: int, bad: int) -> None:

@@ -15,5 +15,6 @@ from portnn.train.callbacks._csv_log import CSVLogger
 from portnn.train.callbacks._early_stopping import EarlyStopping
 from portnn.train.callbacks._plateau import ReduceLROnPlateau
 from portnn.train.callbacks._tensorboard import TensorBoard
+from portnn.train.callbacks._training_checkpoint import Checkpoint
 
-__all__ = ["CSVLogger", "EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]
+__all__ = ["CSVLogger", "Checkpoint", "EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]

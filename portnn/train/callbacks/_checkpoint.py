@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from typing import Self, final
+from typing import Any, Self, final
 
+from portnn._typing import Tree
 from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder, recalled
 
 __all__ = ["ModelCheckpoint"]
 
@@ -72,6 +73,15 @@ class ModelCheckpoint:
         self._monitor.reset()
         self.saved = []
         return self
+
+    def remember(self) -> tuple[dict[str, Any], Tree]:
+        """What a checkpoint of the training keeps."""
+        return {"best": self._monitor.remember(), "saved": self.saved}, {}
+
+    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
+        """Go on from what `remember` gave."""
+        self._monitor.recall(data["best"])
+        self.saved = [recalled(path, str) for path in data["saved"]]
 
     def __call__(self, epoch: Epoch) -> None:
         if epoch.number % self._every or (self._best_only and not self._monitor.better(epoch)):

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import Any, Self, final
 
+from portnn._typing import Tree
 from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import check_folder
+from portnn.train.callbacks._monitor import check_folder, recalled
 
 __all__ = ["CSVLogger"]
 
@@ -47,12 +48,23 @@ class CSVLogger:
         self._path = Path(path)
         self._append = append
         self._file: Any = None
-        self._before = 0
+        self._before = self._done = 0
+        self._recalled = False
 
     def __enter__(self) -> Self:
         check_folder("CSVLogger", str(self._path))
-        self._before = 0
+        self._before = self._done = 0
+        self._recalled = False
         return self
+
+    def remember(self) -> tuple[dict[str, Any], Tree]:
+        """What a checkpoint keeps: the epochs of the file before this training, and those of it."""
+        return {"before": self._before, "done": self._done}, {}
+
+    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
+        """Go on below the line of the last epoch that counts; what came after it goes."""
+        self._before, self._done = recalled(data["before"], int), recalled(data["done"], int)
+        self._recalled = True
 
     def __call__(self, epoch: Epoch) -> None:
         if self._file is None:
@@ -60,11 +72,12 @@ class CSVLogger:
         row = [self._before + epoch.number, *(repr(float(v)) for v in epoch.logs.values())]
         csv.writer(self._file, lineterminator="\n").writerow(row)
         self._file.flush()
+        self._done = epoch.number
 
     def _open(self, columns: list[str]) -> None:
         """Open the file with its first line, or at the end of what is there."""
         rows: list[list[str]] = []
-        if self._append and self._path.exists():
+        if (self._append or self._recalled) and self._path.exists():
             with self._path.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.reader(file))
         if rows and rows[0] != columns:
@@ -72,10 +85,16 @@ class CSVLogger:
                 f"CSVLogger: {self._path.name[-60:]} has the columns {', '.join(rows[0])[:80]}, not "
                 f"{', '.join(columns)[:80]}; write to another file"
             )
-        self._before = int(rows[-1][0]) if len(rows) > 1 else 0
-        self._file = self._path.open("a" if rows else "w", newline="", encoding="utf-8")
-        if not rows:
-            csv.writer(self._file, lineterminator="\n").writerow(columns)
+        if self._recalled:
+            last = self._before + self._done
+            rows = [columns, *(row for row in rows[1:] if int(row[0]) <= last)]
+        else:
+            self._before = int(rows[-1][0]) if len(rows) > 1 else 0
+        self._file = self._path.open(
+            "a" if rows and not self._recalled else "w", newline="", encoding="utf-8"
+        )
+        if self._recalled or not rows:
+            csv.writer(self._file, lineterminator="\n").writerows(rows or [columns])
 
     def __exit__(self, *error: object) -> None:
         if self._file is not None:

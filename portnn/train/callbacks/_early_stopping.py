@@ -6,8 +6,9 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Self, final
 
+from portnn._typing import Tree
 from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, recalled
 
 __all__ = ["EarlyStopping"]
 
@@ -72,6 +73,20 @@ class EarlyStopping:
         self.best_epoch = self.stopped_epoch = 0
         self._best = None
         return self
+
+    def remember(self) -> tuple[dict[str, Any], Tree]:
+        """What a checkpoint keeps: numbers, and the best parameters and state."""
+        best = {} if self._best is None else {"params": self._best[1], "state": self._best[2]}
+        numbers = {"best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
+        return {**numbers, "best": self._monitor.remember()}, best
+
+    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
+        """Go on from what `remember` gave."""
+        self._monitor.recall(data["best"])
+        self.best_epoch = recalled(data["best_epoch"], int)
+        self.stopped_epoch = recalled(data["stopped_epoch"], int)
+        if self._restore and arrays:
+            self._best = model, arrays["params"], arrays["state"]
 
     def __call__(self, epoch: Epoch) -> bool:
         if self._monitor.better(epoch):

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from math import inf, isfinite
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from portnn.train._epoch import Epoch
 
-__all__ = ["Mode", "Monitor", "check_count", "check_folder"]
+__all__ = ["Mode", "Monitor", "check_count", "check_folder", "recalled"]
 
 Mode: TypeAlias = Literal["auto", "min", "max"]
 """Which is better, less or more; "auto" takes less of a loss or an error, more of anything else."""
@@ -45,6 +45,16 @@ class Monitor:
         """Forget the best value."""
         self.best = inf if self._less else -inf
 
+    def remember(self) -> float | None:
+        """The best value so far as plain data, None if there is none."""
+        return self.best if isfinite(self.best) else None
+
+    def recall(self, best: Any) -> None:
+        """Go on from what `remember` gave."""
+        self.reset()
+        if best is not None:
+            self.best = recalled(best, float)
+
     def check(self, columns: Collection[str]) -> None:
         """Look whether the quantity is there.
 
@@ -70,6 +80,21 @@ class Monitor:
             self.best = value
             return True
         return False
+
+
+K = TypeVar("K", int, float, str)
+
+
+def recalled(value: Any, kind: type[K]) -> K:
+    """What a checkpoint says that a callback remembers, if it can be true.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    wrong = isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind)
+    if wrong or (kind is int and value < 0):
+        raise ValueError(f"expected a number or text that a callback remembered, got {value!r:.40}")
+    return kind(value)
 
 
 def check_count(who: str, name: str, value: Any, least: int) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Self, final
+from typing import Any, Self, final
 
+from portnn._typing import Tree
 from portnn.optim import Optimizer, adjustable, scale_learning_rate
 from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, recalled
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -85,6 +86,17 @@ class ReduceLROnPlateau:
         self.scale = 1.0
         self._waited = self._rest = 0
         return self
+
+    def remember(self) -> tuple[dict[str, Any], Tree]:
+        """What a checkpoint keeps; the scale itself is in the optimiser's state too."""
+        counts = {"scale": self.scale, "waited": self._waited, "rest": self._rest}
+        return {**counts, "best": self._monitor.remember()}, {}
+
+    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
+        """Go on from what `remember` gave."""
+        self._monitor.recall(data["best"])
+        self.scale = recalled(data["scale"], float)
+        self._waited, self._rest = recalled(data["waited"], int), recalled(data["rest"], int)
 
     def __call__(self, epoch: Epoch) -> None:
         better = self._monitor.better(epoch)

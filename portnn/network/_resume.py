@@ -1,0 +1,243 @@
+"""Trainings as files: what a step changes, where the training stands, and what its callbacks remember."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import NoneType
+from typing import Any, NamedTuple, TypeAlias
+
+from portnn import tree
+from portnn._typing import Tree
+from portnn.backend import Backend, get_backend
+from portnn.network._files import ODD, read_field
+from portnn.network._recorder import Recorder
+from portnn.nn import describe
+from portnn.serialize import (
+    CheckpointError,
+    Header,
+    check_tensors,
+    latest,
+    read_checked,
+    save_tensors,
+)  # fmt: skip
+from portnn.train import History, Part, Plan, Snapshot
+
+__all__ = ["Resumed", "content_of", "go_on", "read_training", "write_training"]
+
+FORMAT = 1  # the version of what stands in the header
+KIND = "training"
+_COUNTS = ("seed", "epochs", "steps", "done", "step", "samples", "accumulate")
+_FIELDS = {
+    "kind", "format", "layers", "right", "ended", "batch_size", "shuffle", "columns", "callbacks", *_COUNTS,
+}  # fmt: skip
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+class Resumed(NamedTuple):
+    """Where a training goes on.
+
+    Attributes:
+        snapshot: what its next step begins with.
+        plan: what is left of it.
+        history: what was.
+        memories: what the callbacks that remember something are told, in their order.
+        trained: how many whole epochs the network has been trained for, and how many steps in them.
+        over: whether nothing is left of it.
+        path: the file.
+    """
+
+    snapshot: Snapshot
+    plan: Plan
+    history: History
+    memories: list[tuple[dict[str, Any], Tree]]
+    trained: tuple[int, int]
+    over: bool
+    path: Path
+
+
+def go_on(recorder: Recorder, resumed: Resumed) -> None:
+    """Tell callbacks what they remembered, and write down what follows from here.
+
+    Raises:
+        CheckpointError: if a callback cannot have remembered that.
+    """
+    for callback, (data, arrays) in zip(recorder.rememberers, resumed.memories, strict=True):
+        try:
+            callback.recall(data, arrays, recorder.model)
+        except ODD as error:
+            name = type(callback).__name__
+            raise CheckpointError(
+                f"{resumed.path}: what {name} remembers is not whole: {error!r:.120}"
+            ) from None
+    recorder.plan, recorder.history = resumed.plan, resumed.history
+
+
+def content_of(
+    recorder: Recorder, now: Snapshot, epoch: int, part: Part, ended: bool
+) -> tuple[Tree, dict[str, Any]]:
+    """The arrays and the description of a moment, which later steps do not change."""
+    plan = recorder.plan
+    remembered = [c.remember() for c in recorder.rememberers]
+    told = [
+        {"is": type(c).__name__, **data}
+        for c, (data, _) in zip(recorder.rememberers, remembered, strict=True)
+    ]
+    host = _host().asarray
+    columns = [host(values, dtype="float64") for values in recorder.history.values()]
+    tensors = {
+        "params": now.params, "state": now.state, "moments": now.moments, "history": columns,
+        "losses": host([*part.losses], dtype="float64"), "callbacks": [a for _, a in remembered],
+    }  # fmt: skip
+    description = {
+        "kind": KIND, "format": FORMAT, "layers": _described(recorder.model.layer), "seed": plan.seed,
+        "epochs": plan.first_epoch, "steps": plan.first_step, "done": epoch, "step": part.step,
+        "right": part.right, "ended": ended, "columns": [*recorder.history], "callbacks": told,
+        **_settings(recorder),
+    }  # fmt: skip
+    return tensors, description
+
+
+def write_training(backend: Backend, tensors: Tree, description: dict[str, Any], path: PathLike) -> None:
+    """Write what `content_of` made."""
+    save_tensors(path, tree.map(backend.to_numpy, tensors), description)
+
+
+def _settings(recorder: Recorder) -> dict[str, Any]:
+    """What must be the same for a training to go on."""
+    plan = recorder.plan
+    return {
+        "samples": recorder.data.size, "batch_size": plan.batch_size, "shuffle": plan.shuffle,
+        "accumulate": recorder.accumulate,
+    }  # fmt: skip
+
+
+def read_training(recorder: Recorder, source: PathLike, moments: Tree) -> Resumed:
+    """Read a moment, and leave everything as it is.
+
+    Args:
+        recorder: knows the training that shall go on.
+        source: a file, or a folder whose newest whole checkpoint is meant.
+        moments: a state of the optimiser as it will be used.
+
+    Returns:
+        What to go on from.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or no checkpoint in the folder.
+        CheckpointError: if the file is damaged, or of another training.
+    """
+    path = _file_of(source)
+    model = recorder.model
+    template = {"params": model.params, "state": model.state, "moments": moments}
+    best = {name: template[name] for name in ("params", "state")}
+    like: list[Tree] = []
+
+    def check(header: Header) -> None:
+        data = header.description
+        _check(recorder, data, path)
+        starts = [f"callbacks.{i}." for i in range(len(recorder.rememberers))]
+        kept = [best if any(name.startswith(s) for name in header.tensors) else {} for s in starts]
+        like.append({**template, "callbacks": kept})
+        expected = {n: (a.shape, a.dtype) for n, a in tree.items(tree.map(_host().to_numpy, like[0]))}
+        real = _host().dtype("float64")
+        expected["losses"] = (data["step"],), real
+        expected |= {f"history.{i}": ((data["done"],), real) for i in range(len(data["columns"]))}
+        check_tensors(expected, header.tensors, path)
+
+    arrays, header = read_checked(path, check)
+    asarray, data = recorder.data.backend.asarray, header.description
+    placed = tree.unflatten(like[0], [asarray(arrays[name]) for name, _ in tree.items(like[0])])
+    columns = {name: arrays[f"history.{i}"].tolist() for i, name in enumerate(data["columns"])}
+    plan = replace(
+        recorder.plan, seed=data["seed"], first_epoch=data["epochs"], first_step=data["steps"],
+        done=data["done"], part=Part(data["step"], tuple(arrays["losses"].tolist()), data["right"]),
+    )  # fmt: skip
+    told = [{name: v for name, v in c.items() if name != "is"} for c in data["callbacks"]]
+    memories = list(zip(told, placed["callbacks"], strict=True))
+    snapshot = Snapshot(placed["params"], placed["state"], placed["moments"])
+    over = data["ended"] or plan.done == plan.epochs
+    trained = plan.first_epoch + plan.done, plan.first_step + plan.done * recorder.steps
+    return Resumed(snapshot, plan, History(**columns), memories, trained, over, path)
+
+
+def _check(recorder: Recorder, data: dict[str, Any], path: Path) -> None:
+    """The description is whole, and of this training.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    if (kind := read_field(data, "kind", str, path)) != KIND:
+        raise CheckpointError(f"{path}: the file holds a {kind[:40]!r}, expected a {KIND!r} to resume")
+    if (version := read_field(data, "format", int, path)) != FORMAT:
+        raise CheckpointError(f"{path}: the file has format {version}, this portnn reads {FORMAT}; update")
+    if odd := sorted(data.keys() ^ _FIELDS):
+        raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
+    for name in _COUNTS:
+        read_field(data, name, int, path)
+    for name, inner in (("columns", str), ("callbacks", dict)):
+        if not all(isinstance(value, inner) for value in read_field(data, name, list, path)):
+            raise CheckpointError(f"{path}: the description lacks a valid {name!r}")
+    read_field(data, "right", (int, float, NoneType), path)
+    if not isinstance(data["ended"], bool):
+        raise CheckpointError(f"{path}: the description lacks a valid 'ended'")
+    _check_training(recorder, data, path)
+
+
+def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> None:
+    """The training is this one, and has not gone further than this one shall.
+
+    Raises:
+        CheckpointError: if it is another.
+    """
+    steps = recorder.steps
+    expected = {**_settings(recorder), "callbacks": [type(c).__name__ for c in recorder.rememberers]}
+    found = {**data, "callbacks": [c.get("is") for c in data["callbacks"]]}
+    for name, value in expected.items():
+        if found[name] != value:
+            raise CheckpointError(
+                f"{path} is of a training with {name}={found[name]!r:.60}; expected {value!r:.60}, "
+                "so that it can go on in the same way"
+            )
+    layers = _described(recorder.model.layer)
+    if layers is not None and data["layers"] not in (None, layers):
+        raise CheckpointError(
+            f"{path} is of a network with other layers; expected {recorder.model.layer!r:.120}"
+        )
+    if data["step"] >= steps or data["done"] + (data["step"] > 0) > recorder.plan.epochs:
+        raise CheckpointError(
+            f"{path}: {data['done']} epochs and {data['step']} of {steps} steps are done; "
+            f"expected at most {recorder.plan.epochs} epochs; epochs= counts those before too"
+        )
+
+
+def _host() -> Backend:
+    """NumPy, whatever the training is on."""
+    return get_backend("numpy")
+
+
+def _described(layer: Any) -> Any:
+    """The layers as plain data; None for a network with parts of one's own, which is not compared."""
+    try:
+        return describe(layer)
+    except TypeError:
+        return None
+
+
+def _file_of(source: PathLike) -> Path:
+    """The file that is meant.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        TypeError: if it is no path.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"fit: resume must be a file or a folder of checkpoints, got {type(source).__name__}")
+    path = Path(source)
+    found = latest(path) if path.is_dir() else path
+    if found is None:
+        raise FileNotFoundError(
+            f"fit: resume: there is no checkpoint in {str(path)[-120:]!r}; leave resume out to begin"
+        )
+    return found

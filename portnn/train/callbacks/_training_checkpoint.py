@@ -1,0 +1,114 @@
+"""Checkpoints of a training, from which it goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self, final
+
+from portnn.serialize import checkpoint_path, checkpoints, remove_old, remove_unfinished
+from portnn.train._epoch import Epoch
+from portnn.train._moment import Moment
+from portnn.train.callbacks._monitor import check_count, check_folder
+
+__all__ = ["Checkpoint"]
+
+
+@final
+class Checkpoint:
+    """Write down the whole training now and then; ``fit(..., resume=folder)`` goes on from there.
+
+    A checkpoint has the parameters, the running state, the optimiser's state (with the step of its
+    schedule), the history, what other callbacks remember, and the seed, epoch and step that all random
+    numbers are drawn from. Going on gives the same bits as a training that was never stopped, on the
+    same backend, also from within an epoch. Each file is whole before an older one is deleted.
+    After the last epoch, and when Ctrl-C ends the training, the last moment is written too.
+
+    Args:
+        folder: where the files go, one folder a training; it is made if it is not there.
+        every_steps: after how many steps; None for none within epochs.
+        every_epochs: after how many epochs; None for none but the last.
+        keep: how many files to keep, at least 1; None keeps all.
+
+    Attributes:
+        saved: the files written by the last training, in order; the old ones may be deleted by now.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a number is not positive.
+        FileNotFoundError: at the start of the training, if the folder that it is to be made in is not there.
+        FileExistsError: at the start of the training, if the folder has checkpoints of another one.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from portnn.network import Network
+        >>> from portnn.nn import Linear
+        >>> from portnn.train.callbacks import Checkpoint
+        >>> x, y = np.eye(4, dtype=np.float32), np.asarray([0, 1, 0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Network([Linear(4, 2)]).fit(x, y, epochs=2, callbacks=[Checkpoint(folder)])
+        ...     later = Network([Linear(4, 2)])
+        ...     history = later.fit(x, y, epochs=5, callbacks=[Checkpoint(folder)], resume=folder)
+        >>> later.epochs, len(history["loss"])
+        (5, 5)
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        every_steps: int | None = None,
+        every_epochs: int | None = 1,
+        keep: int | None = 2,
+    ) -> None:
+        counts = {"every_steps": every_steps, "every_epochs": every_epochs, "keep": keep}
+        for name, value in counts.items():
+            counts[name] = None if value is None else check_count("Checkpoint", name, value, 1)
+        self._folder = Path(folder)
+        self.every_steps = counts["every_steps"]
+        self._every_epochs, self._keep = counts["every_epochs"], counts["keep"]
+        self._unwritten: Moment | None = None
+        self.saved: list[Path] = []
+
+    def begin(self, resumed: bool) -> None:
+        """Make the folder, unless there is another training in it; `fit` calls this before it trains."""
+        check_folder("Checkpoint", str(self._folder))
+        self._folder.mkdir(exist_ok=True)
+        if not resumed and (files := checkpoints(self._folder)):
+            raise FileExistsError(
+                f"Checkpoint: {str(self._folder)[-80:]!r} has {len(files)} checkpoints of another training; "
+                "go on from them with fit(resume=...), or give another folder"
+            )
+        remove_unfinished(self._folder)
+
+    def __enter__(self) -> Self:
+        self.saved, self._unwritten = [], None
+        return self
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Nothing yet: other callbacks may still change the network; `keep` is called after all of them."""
+
+    def keep(self, moment: Moment) -> None:
+        """Write the moment down if it is time."""
+        done = moment.epoch * moment.steps + moment.step
+        due = not moment.step and (moment.ended or moment.epoch == moment.total)
+        due |= not moment.step and self._every_epochs is not None and moment.epoch % self._every_epochs == 0
+        due |= self.every_steps is not None and done % self.every_steps == 0
+        self._unwritten = moment
+        if due:
+            self._write(moment)
+
+    def _write(self, moment: Moment) -> None:
+        path = checkpoint_path(self._folder, moment.number)
+        moment.save(path)
+        self._unwritten = None
+        self.saved.append(path)
+        if self._keep is not None:
+            remove_old(self._folder, path, self._keep)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        unwritten, self._unwritten = self._unwritten, None
+        if unwritten is not None and kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._write(unwritten)

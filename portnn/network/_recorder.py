@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from portnn import tree
+from portnn._typing import Tree
+from portnn.backend import Backend, get_backend
+from portnn.nn import describe
 from portnn.train import Dataset, History, Moment, Part, Plan, Snapshot, count_steps
 
-__all__ = ["Recorder"]
+__all__ = ["FORMAT", "KIND", "Recorder", "described", "host", "settings_of"]
+
+FORMAT = 1  # the version of what stands in the header of a checkpoint
+KIND = "training"
 
 
 class Recorder:
@@ -55,11 +63,65 @@ class Recorder:
         """Tell the callbacks that keep moments of one."""
         if not self._keepers:
             return
-        from portnn.network._resume import content_of, write_training  # not every training has checkpoints
-
         plan, steps = self.plan, self.steps
         number = plan.first_step + epoch * steps + part.step
-        save = partial(write_training, self.data.backend, *content_of(self, now, epoch, part, ended))
+        save = partial(_write, self.data.backend, *_content_of(self, now, epoch, part, ended))
         moment = Moment(epoch, plan.epochs, part.step, steps, number, ended, save)
         for callback in self._keepers:
             callback.keep(moment)
+
+
+def _content_of(
+    recorder: Recorder, now: Snapshot, epoch: int, part: Part, ended: bool
+) -> tuple[Tree, dict[str, Any]]:
+    """The arrays and the description of a moment, which later steps do not change."""
+    plan = recorder.plan
+    remembered = [c.remember() for c in recorder.rememberers]
+    told = [
+        {"is": type(c).__name__, **data}
+        for c, (data, _) in zip(recorder.rememberers, remembered, strict=True)
+    ]
+    at_home = host().asarray
+    columns = [at_home(values, dtype="float64") for values in recorder.history.values()]
+    tensors = {
+        "params": now.params, "state": now.state, "moments": now.moments, "history": columns,
+        "losses": at_home([*part.losses], dtype="float64"), "callbacks": [a for _, a in remembered],
+    }  # fmt: skip
+    description = {
+        "kind": KIND, "format": FORMAT, "layers": described(recorder.model.layer), "seed": plan.seed,
+        "epochs": plan.first_epoch, "steps": plan.first_step, "done": epoch, "step": part.step,
+        "right": part.right, "ended": ended, "columns": [*recorder.history], "callbacks": told,
+        **settings_of(recorder),
+    }  # fmt: skip
+    return tensors, description
+
+
+def _write(
+    backend: Backend, tensors: Tree, description: dict[str, Any], path: str | os.PathLike[str]
+) -> None:
+    """Write what `_content_of` made."""
+    from portnn.serialize import save_tensors  # not every training has checkpoints
+
+    save_tensors(path, tree.map(backend.to_numpy, tensors), description)
+
+
+def settings_of(recorder: Recorder) -> dict[str, Any]:
+    """What must be the same for a training to go on."""
+    plan = recorder.plan
+    return {
+        "samples": recorder.data.size, "batch_size": plan.batch_size, "shuffle": plan.shuffle,
+        "accumulate": recorder.accumulate,
+    }  # fmt: skip
+
+
+def host() -> Backend:
+    """NumPy, whatever the training is on."""
+    return get_backend("numpy")
+
+
+def described(layer: Any) -> Any:
+    """The layers as plain data; None for a network with parts of one's own, which is not compared."""
+    try:
+        return describe(layer)
+    except TypeError:
+        return None

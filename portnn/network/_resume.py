@@ -10,24 +10,19 @@ from typing import Any, NamedTuple, TypeAlias
 
 from portnn import tree
 from portnn._typing import Tree
-from portnn.backend import Backend, get_backend
 from portnn.network._files import ODD, read_field
-from portnn.network._recorder import Recorder
-from portnn.nn import describe
+from portnn.network._recorder import FORMAT, KIND, Recorder, described, host, settings_of
 from portnn.serialize import (
     CheckpointError,
     Header,
     check_tensors,
     latest,
     read_checked,
-    save_tensors,
 )  # fmt: skip
 from portnn.train import History, Part, Plan, Snapshot
 
-__all__ = ["Resumed", "content_of", "go_on", "read_training", "write_training"]
+__all__ = ["Resumed", "go_on", "read_training"]
 
-FORMAT = 1  # the version of what stands in the header
-KIND = "training"
 _COUNTS = ("seed", "epochs", "steps", "done", "step", "samples", "accumulate")
 _FIELDS = {
     "kind", "format", "layers", "right", "ended", "batch_size", "shuffle", "columns", "callbacks", *_COUNTS,
@@ -74,45 +69,6 @@ def go_on(recorder: Recorder, resumed: Resumed) -> None:
     recorder.plan, recorder.history = resumed.plan, resumed.history
 
 
-def content_of(
-    recorder: Recorder, now: Snapshot, epoch: int, part: Part, ended: bool
-) -> tuple[Tree, dict[str, Any]]:
-    """The arrays and the description of a moment, which later steps do not change."""
-    plan = recorder.plan
-    remembered = [c.remember() for c in recorder.rememberers]
-    told = [
-        {"is": type(c).__name__, **data}
-        for c, (data, _) in zip(recorder.rememberers, remembered, strict=True)
-    ]
-    host = _host().asarray
-    columns = [host(values, dtype="float64") for values in recorder.history.values()]
-    tensors = {
-        "params": now.params, "state": now.state, "moments": now.moments, "history": columns,
-        "losses": host([*part.losses], dtype="float64"), "callbacks": [a for _, a in remembered],
-    }  # fmt: skip
-    description = {
-        "kind": KIND, "format": FORMAT, "layers": _described(recorder.model.layer), "seed": plan.seed,
-        "epochs": plan.first_epoch, "steps": plan.first_step, "done": epoch, "step": part.step,
-        "right": part.right, "ended": ended, "columns": [*recorder.history], "callbacks": told,
-        **_settings(recorder),
-    }  # fmt: skip
-    return tensors, description
-
-
-def write_training(backend: Backend, tensors: Tree, description: dict[str, Any], path: PathLike) -> None:
-    """Write what `content_of` made."""
-    save_tensors(path, tree.map(backend.to_numpy, tensors), description)
-
-
-def _settings(recorder: Recorder) -> dict[str, Any]:
-    """What must be the same for a training to go on."""
-    plan = recorder.plan
-    return {
-        "samples": recorder.data.size, "batch_size": plan.batch_size, "shuffle": plan.shuffle,
-        "accumulate": recorder.accumulate,
-    }  # fmt: skip
-
-
 def read_training(recorder: Recorder, source: PathLike, moments: Tree) -> Resumed:
     """Read a moment, and leave everything as it is.
 
@@ -140,8 +96,8 @@ def read_training(recorder: Recorder, source: PathLike, moments: Tree) -> Resume
         starts = [f"callbacks.{i}." for i in range(len(recorder.rememberers))]
         kept = [best if any(name.startswith(s) for name in header.tensors) else {} for s in starts]
         like.append({**template, "callbacks": kept})
-        expected = {n: (a.shape, a.dtype) for n, a in tree.items(tree.map(_host().to_numpy, like[0]))}
-        real = _host().dtype("float64")
+        expected = {n: (a.shape, a.dtype) for n, a in tree.items(tree.map(host().to_numpy, like[0]))}
+        real = host().dtype("float64")
         expected["losses"] = (data["step"],), real
         expected |= {f"history.{i}": ((data["done"],), real) for i in range(len(data["columns"]))}
         check_tensors(expected, header.tensors, path)
@@ -192,7 +148,7 @@ def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> Non
         CheckpointError: if it is another.
     """
     steps = recorder.steps
-    expected = {**_settings(recorder), "callbacks": [type(c).__name__ for c in recorder.rememberers]}
+    expected = {**settings_of(recorder), "callbacks": [type(c).__name__ for c in recorder.rememberers]}
     found = {**data, "callbacks": [c.get("is") for c in data["callbacks"]]}
     for name, value in expected.items():
         if found[name] != value:
@@ -200,7 +156,7 @@ def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> Non
                 f"{path} is of a training with {name}={found[name]!r:.60}; expected {value!r:.60}, "
                 "so that it can go on in the same way"
             )
-    layers = _described(recorder.model.layer)
+    layers = described(recorder.model.layer)
     if layers is not None and data["layers"] not in (None, layers):
         raise CheckpointError(
             f"{path} is of a network with other layers; expected {recorder.model.layer!r:.120}"
@@ -210,19 +166,6 @@ def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> Non
             f"{path}: {data['done']} epochs and {data['step']} of {steps} steps are done; "
             f"expected at most {recorder.plan.epochs} epochs; epochs= counts those before too"
         )
-
-
-def _host() -> Backend:
-    """NumPy, whatever the training is on."""
-    return get_backend("numpy")
-
-
-def _described(layer: Any) -> Any:
-    """The layers as plain data; None for a network with parts of one's own, which is not compared."""
-    try:
-        return describe(layer)
-    except TypeError:
-        return None
 
 
 def _file_of(source: PathLike) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from portnn import losses, ops, tree
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend, convert_like, get_backend
 from portnn.compile import Predictor
 from portnn.losses import Task, link_of, task_of
+from portnn.network._fitted import Copied, Fitted
 from portnn.network._inputs import (
     bring_inputs,
     bring_targets,
@@ -20,31 +21,16 @@ from portnn.network._inputs import (
 from portnn.network._measures import decide
 from portnn.network._summary import as_html, as_text, input_shape_of
 from portnn.nn import Layer, Sequential
-from portnn.optim import Optimizer, ema_params
+from portnn.optim import ema_params
 from portnn.random import stream
 from portnn.train import Dataset, Snapshot
 
-__all__ = ["Fitted", "Model"]
-
-
-class Fitted(NamedTuple):
-    """What the last training left behind.
-
-    Attributes:
-        optimizer: its optimiser.
-        moments: the optimiser's state.
-        params: the parameters that steps go on from; not what the network shows if that is their average.
-    """
-
-    optimizer: Optimizer
-    moments: Tree
-    params: Tree
-
+__all__ = ["Model"]
 
 _ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few enough to fit
 
 
-class Model:
+class Model(Copied):
     """Layers with parameters on a backend; the base of `Network`, which documents the arguments."""
 
     def __init__(
@@ -279,9 +265,6 @@ class Model:
             predictor = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
             found = self._predictors[kind] = layer, loss, predictor
         return found[2]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to
 
     def _answer(self, result: Array, question: ArrayLike) -> Any:
         """A result in the library of the question."""

@@ -13,9 +13,10 @@ from portnn import optim
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.compile import Loop, Precision, check_precision
 from portnn.losses import Task, link_of
+from portnn.network._fitted import Fitted, going_on
 from portnn.network._inputs import adapted, check_callbacks, check_columns, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
-from portnn.network._model import Fitted, Model
+from portnn.network._model import Model
 from portnn.network._planning import loop_or_reason
 from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes
@@ -197,7 +198,8 @@ class Trainable(Model):
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             optimizer: one of `portnn.optim`; by default the last one, or ``adam(0.001)``. A new one begins
-                with a new state.
+                with a new state. A network that was pickled has kept the state, and is given the optimiser
+                again.
             sample_weight: weights of the samples.
 
         Returns:
@@ -211,11 +213,7 @@ class Trainable(Model):
         check_fit(1, None, optimizer, False, False, False, None)
         data = self._dataset(x, y, sample_weight)
         before = self._fitted
-        if before is None or (optimizer is not None and optimizer is not before.optimizer):
-            optimizer = optim.adam(0.001) if optimizer is None else optimizer
-            start = Snapshot(self.params, self.state, optimizer.init(self.params))
-        else:
-            optimizer, start = before.optimizer, self._present(before)
+        optimizer, start = going_on(self, optimizer)
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
         step = self._step(optimizer, start.moments, 1)
         recorder = Recorder(self, data, plan, 1, ())

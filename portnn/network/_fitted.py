@@ -1,0 +1,72 @@
+"""What a training leaves behind, and what of it goes along when a network is copied, or pickled by others."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, NamedTuple, Self
+
+from portnn import optim, tree
+from portnn._typing import Tree
+from portnn.optim import Optimizer
+from portnn.train import Snapshot
+
+__all__ = ["Copied", "Fitted", "going_on"]
+
+
+class Fitted(NamedTuple):
+    """What the last training left behind.
+
+    Attributes:
+        optimizer: its optimiser; None after the network was pickled.
+        moments: the optimiser's state.
+        params: the parameters that steps go on from; not what the network shows if that is their average.
+    """
+
+    optimizer: Optimizer | None
+    moments: Tree
+    params: Tree
+
+
+class Copied:
+    """Copies have everything but plans; what leaves the program has no optimiser, which is made of functions.
+
+    The state of the optimiser goes along, so `partial_fit` goes on from it once it is given the optimiser.
+    """
+
+    _fitted: Fitted | None
+
+    def _kept(self) -> dict[str, Any]:
+        return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to
+
+    def __getstate__(self) -> dict[str, Any]:
+        fitted = self._fitted
+        return {**self._kept(), "_fitted": None if fitted is None else fitted._replace(optimizer=None)}
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        vars(copied).update(self._kept())
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        vars(copied).update(deepcopy(self._kept(), memo))
+        return copied
+
+
+def going_on(model: Any, optimizer: Optimizer | None) -> tuple[Optimizer, Snapshot]:
+    """The optimiser of a single step, and what it begins with.
+
+    Raises:
+        ValueError: if nobody has said which optimiser.
+    """
+    before: Fitted | None = model._fitted
+    known = None if before is None else before.optimizer
+    if before is not None and known is None:
+        if optimizer is None:
+            raise ValueError("partial_fit: a network that was pickled has no optimiser; pass optimizer=...")
+        if tree.structure(optimizer.init(model.params)) == tree.structure(before.moments):
+            return optimizer, model._present(before)
+    if before is None or known is None or (optimizer is not None and optimizer is not known):
+        optimizer = optim.adam(0.001) if optimizer is None else optimizer
+        return optimizer, Snapshot(model.params, model.state, optimizer.init(model.params))
+    return known, model._present(before)

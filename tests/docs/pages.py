@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -81,3 +85,25 @@ def _pattern(text: str) -> str:
 
 def _words(text: str) -> str:
     return r"\s+".join(map(re.escape, re.split(r"\s+", text)))
+
+
+def run(block: Block, page: Path, names: dict[str, Any]) -> None:
+    """Carry out a block as a reader in the repository's folder would."""
+    data = f'"{(ROOT / "examples" / "data").as_posix()}'
+    code = "\n" * block.line + block.code.replace('"examples/data', data)
+    exec(compile(code, str(page), "exec"), names)  # the page's own lines in a traceback
+
+
+def run_page(page: Path, capsys: pytest.CaptureFixture[str], needs: set[str]) -> int:
+    """Carry out a page in order, with the blocks that need certain packages; how many those were."""
+    names = vars(sys.modules["page"])
+    used = 0
+    for block in blocks(page):
+        if block.left_out or (block.needs and block.needs not in needs):
+            continue
+        used += block.needs is not None
+        run(block, page, names)
+        printed = capsys.readouterr().out
+        wrong = None if block.shown is None else differs(block.shown, printed)
+        assert wrong is None, f"{page}:{block.line + 1}: {wrong}"
+    return used

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 import portnn
-from tests.docs.pages import DOCS, ROOT, Block, blocks, differs, name_of, pages
+from tests.docs.pages import DOCS, ROOT, blocks, differs, name_of, pages, run_page
 
 PAGES = [page for page in pages() if any(True for _ in blocks(page))]
 # Code that cannot run in the tests, by its reason: a new one has to be counted here.
@@ -21,52 +18,10 @@ LEFT_OUT = {"needs a GPU": 3}
 WORDS = 2000  # of a page: ten minutes
 
 
-def run(block: Block, page: Path, names: dict[str, Any]) -> None:
-    """Carry out a block as a reader in the repository's folder would."""
-    data = f'"{(ROOT / "examples" / "data").as_posix()}'
-    code = "\n" * block.line + block.code.replace('"examples/data', data)
-    exec(compile(code, str(page), "exec"), names)  # the page's own lines in a traceback
-
-
-def run_page(page: Path, capsys: pytest.CaptureFixture[str], needs: set[str]) -> int:
-    """Carry out a page in order, with the blocks that need certain packages; how many those were."""
-    names = vars(sys.modules["page"])
-    used = 0
-    for block in blocks(page):
-        if block.left_out or (block.needs and block.needs not in needs):
-            continue
-        used += block.needs is not None
-        run(block, page, names)
-        printed = capsys.readouterr().out
-        wrong = None if block.shown is None else differs(block.shown, printed)
-        assert wrong is None, f"{page}:{block.line + 1}: {wrong}"
-    return used
-
-
-@pytest.fixture
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, and a module in which the code of a page lives."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "page", ModuleType("page"))
-
-
 @pytest.mark.usefixtures("_place")
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_code_runs(page: Path, capsys: pytest.CaptureFixture[str]):
     run_page(page, capsys, set())
-
-
-def wants() -> list[Any]:
-    pairs = sorted({(page, block.needs) for page in PAGES for block in blocks(page) if block.needs})
-    return [pytest.param(page, need, id=f"{name_of(page)}-{need}") for page, need in pairs]
-
-
-@pytest.mark.usefixtures("_place")
-@pytest.mark.parametrize(("page", "need"), wants())
-def test_code_that_needs_a_package_runs(page: Path, need: str, capsys: pytest.CaptureFixture[str]):
-    if find_spec(need) is None:
-        pytest.skip(f"{need} is not installed")
-    assert run_page(page, capsys, {need})
 
 
 def test_what_is_left_out_is_counted():

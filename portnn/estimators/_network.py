@@ -1,0 +1,156 @@
+"""`NetworkClassifier` and `NetworkRegressor`: any network as an estimator."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from portnn import nn, optim
+from portnn.estimators._fitting import Fitting
+from portnn.estimators._labels import Labels
+from portnn.estimators._options import CLASS_WEIGHT, NETWORK, keep
+from portnn.estimators._tasks import Classifying, Regressing
+from portnn.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from portnn.nn import Layer
+from portnn.optim import Optimizer
+
+__all__ = ["NetworkClassifier", "NetworkRegressor"]
+
+
+class Described(Fitting):
+    """An estimator whose network is a parameter."""
+
+    _many_axes = True
+
+    def _layers(self, features: Any, outputs: int) -> Any:
+        network = self.network
+        if network is None:
+            if not isinstance(features, int):
+                raise ValueError(
+                    f"network: needed for samples of shape {features}; without one, X has shape (n, features)"
+                )
+            network = nn.MLP([features, 100, outputs])
+        made = (
+            network
+            if isinstance(network, Layer | list | tuple) or not callable(network)
+            else network(features, outputs)
+        )
+        if not isinstance(made, Layer | list | tuple):
+            raise TypeError(
+                f"network: expected a layer, a list of layers, or a function (n_features, n_outputs) that makes "
+                f"one of these, got {type(made).__name__}"
+            )
+        return made
+
+    def _optimizer(self) -> Optimizer:
+        made = self.optimizer
+        if made is None:
+            return optim.adam(0.001)
+        made = made if isinstance(made, Optimizer) else made()
+        if not isinstance(made, Optimizer):
+            raise TypeError(
+                "optimizer: expected one of portnn.optim, or a function without arguments that makes one, "
+                f"got {type(made).__name__}"
+            )
+        return made
+
+
+class NetworkClassifier(Classifying, Described):
+    """A classifier of any network.
+
+    Data, answers, validation and the other parameters are those of `MLPClassifier`.
+
+    Args:
+        network: a layer, a list of layers, or a function ``(n_features, n_outputs)`` that makes one of these,
+            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden layer
+            of 100 units.
+        loss: a loss of `portnn.losses` or of your own; by default softmax_cross_entropy,
+            or sigmoid_cross_entropy for several labels.
+        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be pickled:
+            ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
+        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it; none by default.
+        class_weight: a weight for each class, or "balanced".
+        backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
+        dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
+            as pixels, and float64 for others.
+        callbacks: functions of a `portnn.Epoch`, such as those of `portnn.train.callbacks`.
+        **others: as `MLPClassifier` has them.
+
+    Attributes:
+        network_: the `portnn.Network`, which can be saved and drawn.
+        loss_curve_: the loss after each epoch, with the penalty.
+        validation_scores_: the score of the validation data after each epoch, None if there are none.
+        validation_loss_curve_: their loss, likewise.
+
+    Example:
+        >>> from portnn import Linear, optim, relu
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = NetworkClassifier([Linear(4, 16), relu, Linear(16, 3)], optimizer=optim.adam(0.05), random_state=0)
+        >>> bool(model.fit(x, y).score(x, y) > 0.95)
+        True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**NETWORK, **CLASS_WEIGHT, "network": "no_validation"}
+
+    def __init__(
+        self, network: Any = None, *, loss: Any = None, optimizer: Any = None, alpha: Any = 0.0,
+        batch_size: Any = "auto", max_iter: Any = 200, shuffle: Any = True, random_state: Any = None,
+        tol: Any = 1e-4, verbose: Any = False, warm_start: Any = False, early_stopping: Any = False,
+        validation_fraction: Any = 0.1, n_iter_no_change: Any = 10, class_weight: Any = None,
+        backend: Any = None, dtype: Any = "auto", callbacks: Any = None,
+    ) -> None:  # fmt: skip
+        keep(self, locals())
+
+    def _choose_loss(self, labels: Labels) -> Any:
+        if self.loss is not None:
+            return self.loss
+        return softmax_cross_entropy if labels.kind == "classes" else sigmoid_cross_entropy
+
+
+class NetworkRegressor(Regressing, Described):
+    """A regressor of any network.
+
+    Data, answers, validation and the other parameters are those of `MLPRegressor`.
+
+    Args:
+        network: a layer, a list of layers, or a function ``(n_features, n_outputs)`` that makes one of these,
+            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden layer
+            of 100 units.
+        loss: a loss of `portnn.losses` or of your own; by default squared_error.
+        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be pickled:
+            ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
+        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it; none by default.
+        backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
+        dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
+            as pixels, and float64 for others.
+        callbacks: functions of a `portnn.Epoch`, such as those of `portnn.train.callbacks`.
+        **others: as `MLPRegressor` has them.
+
+    Attributes:
+        network_: the `portnn.Network`, which can be saved and drawn.
+        loss_curve_: the loss after each epoch, with the penalty.
+        validation_scores_: the score of the validation data after each epoch, None if there are none.
+        validation_loss_curve_: their loss, likewise.
+
+    Example:
+        >>> import numpy as np
+        >>> from portnn import Linear, optim, tanh
+        >>> x = np.linspace(-1.0, 1.0, 200)[:, None]
+        >>> model = NetworkRegressor([Linear(1, 20), tanh, Linear(20, 1)], optimizer=optim.adam(0.02), random_state=0)
+        >>> bool(model.fit(x, np.sin(3.0 * x[:, 0])).score(x, np.sin(3.0 * x[:, 0])) > 0.95)
+        True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**NETWORK, "network": "no_validation"}
+
+    def __init__(
+        self, network: Any = None, *, loss: Any = None, optimizer: Any = None, alpha: Any = 0.0,
+        batch_size: Any = "auto", max_iter: Any = 200, shuffle: Any = True, random_state: Any = None,
+        tol: Any = 1e-4, verbose: Any = False, warm_start: Any = False, early_stopping: Any = False,
+        validation_fraction: Any = 0.1, n_iter_no_change: Any = 10, backend: Any = None, dtype: Any = "auto",
+        callbacks: Any = None,
+    ) -> None:  # fmt: skip
+        keep(self, locals())
+
+    def _choose_loss(self) -> Any:
+        return squared_error if self.loss is None else self.loss

@@ -1,0 +1,134 @@
+"""Multilayer perceptrons with scikit-learn's parameters, initial weights and attributes."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+from portnn import nn, tree
+from portnn.backend import convert_like, get_backend
+from portnn.estimators import _methods as methods
+from portnn.estimators._fitting import Fitting
+from portnn.losses import link_of
+from portnn.network import Network
+from portnn.optim import Optimizer
+
+__all__ = ["Perceptron"]
+
+_ACTIVATIONS = {"identity": nn.identity, "logistic": nn.sigmoid, "tanh": nn.tanh, "relu": nn.relu}
+_LINKS = {"sigmoid": "logistic"}  # what scikit-learn calls the functions behind the last layer
+
+
+class Perceptron(Fitting):
+    """A network of linear layers."""
+
+    _seeds_network = False
+
+    @property
+    def _learning_rate(self) -> str:  # type: ignore[override]  # a constant elsewhere
+        """How the learning rate changes: only that of gradient descent does."""
+        return self.learning_rate if self.solver == "sgd" else "constant"
+
+    def _layers(self, features: Any, outputs: int) -> list[Any]:
+        hidden = self._hidden()
+        function = self.activation if callable(self.activation) else _ACTIVATIONS[self.activation]
+        layers: list[Any] = []
+        for a, b, p in zip([features, *hidden], hidden, self._shares(len(hidden)), strict=False):
+            layers += [nn.Linear(a, b), function, *([nn.Dropout(p)] if p else [])]
+        return [*layers, nn.Linear(hidden[-1] if hidden else features, outputs)]
+
+    def _hidden(self) -> list[int]:
+        """The widths of the hidden layers."""
+        sizes = self.hidden_layer_sizes
+        hidden = [int(n) for n in sizes] if hasattr(sizes, "__iter__") else [int(sizes)]
+        if any(n <= 0 for n in hidden):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        return hidden
+
+    def _shares(self, n: int) -> list[float]:
+        """The share that is dropped behind each hidden layer."""
+        dropout = self.dropout
+        shares = [float(p) for p in dropout] if hasattr(dropout, "__iter__") else [float(dropout)] * n
+        if len(shares) != n or not all(0.0 <= p < 1.0 for p in shares):
+            raise ValueError(
+                f"dropout must be a share in [0, 1), or one for each of {n} hidden layers, got {dropout!r:.80}"
+            )
+        return shares
+
+    def _start(self, network: Network, rng: Any) -> None:
+        """Weights and biases as scikit-learn draws them, from the same generator in the same order.
+
+        Uniform between ``±sqrt(6 / (in + out))`` (Glorot and Bengio 2010), with 2 for 6 and sigmoids.
+        """
+        factor = 2.0 if self.activation == "logistic" else 6.0
+        params = list(network.params)
+        for i in _linear(network):
+            shape = tuple(params[i]["weight"].shape)
+            bound = sqrt(factor / (shape[0] + shape[1]))
+            drawn = {
+                "weight": rng.uniform(-bound, bound, shape),
+                "bias": rng.uniform(-bound, bound, shape[1]),
+            }
+            params[i] = {n: network.backend.asarray(a, dtype=network.dtype) for n, a in drawn.items()}
+        network.params = tuple(params)
+
+    def _optimizer(self) -> Optimizer:
+        rate = self.learning_rate_init
+        if self.solver == "sgd":
+            return methods.sgd(rate, self.momentum, nesterov=self.nesterovs_momentum)
+        return methods.adam(rate, (self.beta_1, self.beta_2), self.epsilon)
+
+    def _is_stochastic(self) -> bool:
+        if self.solver == "lbfgs":
+            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not.")
+        return True
+
+    def _part(self, name: str) -> list[Any]:
+        network = self.network_
+        like = self._home.asarray([0.0], dtype=network.dtype)
+        return [convert_like(network.params[i][name], like) for i in _linear(network)]
+
+    def _put(self, name: str, arrays: Any) -> None:
+        network = self.network_
+        params = list(network.params)
+        for i, a in zip(_linear(network), arrays, strict=True):
+            new = network.backend.asarray(a, dtype=network.dtype)
+            if new.shape != params[i][name].shape:
+                expected = tuple(params[i][name].shape)
+                raise ValueError(f"expected an array of shape {expected}, got {tuple(new.shape)}")
+            params[i] = {**params[i], name: new}
+        network.params = tuple(params)
+
+    @property
+    def coefs_(self) -> list[Any]:
+        """The weights of each layer (inputs, outputs), of the library of X; they may be set."""
+        return self._part("weight")
+
+    @coefs_.setter
+    def coefs_(self, arrays: Any) -> None:
+        self._put("weight", arrays)
+
+    @property
+    def intercepts_(self) -> list[Any]:
+        """The biases of each layer (outputs,), of the library of X; they may be set."""
+        return self._part("bias")
+
+    @intercepts_.setter
+    def intercepts_(self, arrays: Any) -> None:
+        self._put("bias", arrays)
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, with that of the inputs."""
+        return len(_linear(self.network_)) + 1
+
+    @property
+    def out_activation_(self) -> str:
+        """The function behind the last layer, by scikit-learn's name for it."""
+        name = getattr(link_of(self.network_.loss), "__name__", "identity")
+        return _LINKS.get(name, name)
+
+
+def _linear(network: Network) -> list[int]:
+    """The positions of the linear layers."""
+    return [i for i, layer in enumerate(network.layer.members) if isinstance(layer, nn.Linear)]

@@ -1,0 +1,191 @@
+"""Classifying and regressing: targets, and answers."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.class_weight import compute_sample_weight
+
+from portnn import ops
+from portnn._typing import Array, ArrayLike
+from portnn.backend import backend_of, get_backend
+from portnn.estimators._arrays import home_of, on_host
+from portnn.estimators._labels import Labels, targets_on_host
+from portnn.losses import Task, task_of
+
+__all__ = ["Classifying", "Regressing"]
+
+
+def _weights(sample_weight: Any) -> Any:
+    return None if sample_weight is None else get_backend("cpu").to_numpy(sample_weight)
+
+
+class Classifying(ClassifierMixin):
+    """The part of a classifier that knows classes and labels."""
+
+    _y_numeric = False
+
+    def _before(self, X: Any, y: Any) -> Any:
+        """Targets on the host, where classes may be texts; sparse labels are made dense."""
+        y = y.toarray() if hasattr(y, "toarray") else y
+        return on_host(y)
+
+    def _learn(self, y: Any, classes: Any) -> tuple[int, Any]:
+        """The classes, and with them how many outputs and which loss."""
+        labels = Labels.of(targets_on_host(y), None if classes is None else on_host(classes))
+        loss = self._choose_loss(labels)
+        outputs = labels.outputs(task_of(loss))
+        self._labels = labels
+        return outputs, loss
+
+    def _encode(self, y: Any) -> Any:
+        return self._labels.encode(targets_on_host(y), self.network_.task, self.network_.dtype)
+
+    def _follow(self) -> None:
+        labels = self._labels
+        self.classes_ = self._home.asarray(labels.classes) if labels.numeric else labels.classes
+
+    def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        """The weights of the samples times those of their classes."""
+        weight = _weights(sample_weight)
+        if self.class_weight is None:
+            return weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError("class_weight='balanced' needs all data at once; for partial_fit give a dict")
+        share = compute_sample_weight(self.class_weight, targets_on_host(y))
+        return share if weight is None else share * weight
+
+    def _strata(self, y: Any) -> Any:
+        y = targets_on_host(y)
+        return y if self._labels.kind == "classes" and len(self._labels.classes) == 2 else None
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: Any = None
+    ) -> Self:
+        """Go through data once, going on from the parameters and the optimiser's state.
+
+        Args:
+            X: inputs (n, features).
+            y: targets (n,) or (n, labels).
+            sample_weight: weights (n,) of the samples.
+            classes: all classes there will be; the first call needs them.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            ValueError: if the first call has no classes, a later one others, or data are wrong.
+        """
+        first = not hasattr(self, "network_")
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if not first and classes is not None and self._labels.kind == "classes":
+            told = Labels.of(targets_on_host(on_host(y)), on_host(classes)).classes
+            if told.tolist() != self._labels.classes.tolist():
+                raise ValueError(
+                    f"`classes={classes!r:.80}` is not the same as on last call to partial_fit, was: "
+                    f"{str(self._labels.classes.tolist())[:80]}"
+                )
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X: ArrayLike) -> Any:
+        """The class of each sample, or 0 and 1 for each label.
+
+        Args:
+            X: inputs (n, features).
+
+        Returns:
+            Classes (n,) or labels (n, labels), as `y` had them, in the library of `X`.
+        """
+        x = self._inputs(X, "predict")
+        return self._labels.decode(self.network_.predict(x), self.classes_)
+
+    def predict_proba(self, X: ArrayLike) -> Any:
+        """The probability of each class, or of yes for each label.
+
+        Args:
+            X: inputs (n, features).
+
+        Returns:
+            Probabilities (n, classes) or (n, labels), in the library of `X`.
+        """
+        return self._probabilities(self._inputs(X, "predict_proba"))
+
+    def predict_log_proba(self, X: ArrayLike) -> Any:
+        """The logarithms of the probabilities.
+
+        Args:
+            X: inputs (n, features).
+
+        Returns:
+            Logarithms of the shape of the probabilities, in the library of `X`.
+        """
+        probabilities = self._probabilities(self._inputs(X, "predict_log_proba"))
+        return ops.log(ops.maximum(probabilities, float(ops.finfo(probabilities.dtype).smallest_normal)))
+
+    def _probabilities(self, x: Array) -> Array:
+        p = self.network_.predict_proba(x)
+        if self._labels.kind == "labels" or self.network_.task is Task.CLASSES:
+            return p
+        if len(self._labels.classes) == 1:
+            return ops.ones_like(p)
+        return ops.concat([ops.subtract(1.0, p), p], axis=1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class Regressing(RegressorMixin):
+    """The part of a regressor that knows values."""
+
+    _y_numeric = True
+
+    def _before(self, X: Any, y: Any) -> Any:
+        """Targets in the library of the inputs."""
+        there, here = home_of(X), backend_of(y)
+        return y if here is None or here is there else there.asarray(y)
+
+    def _learn(self, y: Any, classes: Any) -> tuple[int, Any]:
+        outputs = y.shape[1] if len(y.shape) > 1 else 1
+        self._flat = len(y.shape) == 1 or outputs == 1
+        return outputs, self._choose_loss()
+
+    def _encode(self, y: Any) -> Any:
+        return ops.expand_dims(y, axis=1) if len(y.shape) == 1 else y
+
+    def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        return _weights(sample_weight)
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Go through data once, going on from the parameters and the optimiser's state.
+
+        Args:
+            X: inputs (n, features).
+            y: targets (n,) or (n, outputs).
+            sample_weight: weights (n,) of the samples.
+
+        Returns:
+            The estimator.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: ArrayLike) -> Any:
+        """The value of each sample.
+
+        Args:
+            X: inputs (n, features).
+
+        Returns:
+            Values (n,) or (n, outputs), in the library of `X`.
+        """
+        x = self._inputs(X, "predict")
+        values = self.network_.predict(x)
+        return ops.squeeze(values, axis=1) if self._flat else values
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -96,6 +96,15 @@ def onnx(session: nox.Session) -> None:
     pytest(session, "--backend", "cpu", "--slow", "tests/export")
 
 
+@nox.session(venv_backend="virtualenv")
+def sklearn(session: nox.Session) -> None:
+    """Hold the estimators to all of scikit-learn's checks, and give them arrays of each library."""
+    session.install(TORCH)
+    session.install("-e", ".[jax,sklearn]", "rich", *group("test"))
+    session.env["SCIPY_ARRAY_API"] = "1"  # without it, scikit-learn refuses to follow arrays
+    pytest(session, "--backend", "cpu", "--slow", "tests/estimators")
+
+
 @nox.session
 def browser(session: nox.Session) -> None:
     """Draw digits on the example's page in a browser; Debian: apt install chromium chromium-driver."""

@@ -17,7 +17,21 @@ from portnn import _late, ops  # whatever is used first, traced arrays need thei
 from portnn._version import __version__
 
 if TYPE_CHECKING:
-    from portnn import data, decode, losses, metrics, nn, optim, plot, random, serialize, testing, train, tree
+    from portnn import (
+        data,
+        decode,
+        estimators,
+        losses,
+        metrics,
+        nn,
+        optim,
+        plot,
+        random,
+        serialize,
+        testing,
+        train,
+        tree,
+    )
     from portnn.autodiff import DifferentiationError, checkpoint, grad, stop_gradient, value_and_grad, vjp
     from portnn.backend import Backend, BackendUnavailableError, available_backends, get_backend, show_config
     from portnn.compile import Jitted, PlanError, PlanWarning, RetraceWarning, jit
@@ -179,6 +193,7 @@ __all__ = [
     "decode",
     "differentiable",
     "elu",
+    "estimators",
     "export_onnx",
     "gelu",
     "get_backend",
@@ -238,6 +253,7 @@ _MODULES = (
     "testing",
     "train",
     "plot",
+    "estimators",
 )
 # The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
 _HOMES = (

@@ -17,7 +17,7 @@ import portnn
 
 PACKAGES = [
     "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data",
-    "portnn.data.augment", "portnn.decode", "portnn.export", "portnn.losses",
+    "portnn.data.augment", "portnn.decode", "portnn.estimators", "portnn.export", "portnn.losses",
     "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
     "portnn.ops.linalg",
     "portnn.optim", "portnn.optim.schedules", "portnn.plot", "portnn.program", "portnn.random",

@@ -6,12 +6,12 @@ meaning, and more besides; `NetworkClassifier` and `NetworkRegressor` make an es
     >>> from sklearn.datasets import load_iris
     >>> from portnn.estimators import MLPClassifier
     >>> x, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((8,), learning_rate_init=0.05, random_state=0).fit(x, y)
+    >>> model = MLPClassifier((8,), batch_size=50, learning_rate_init=0.05, random_state=0).fit(x, y)
     >>> bool(model.score(x, y) > 0.95)
     True
 
-With ``sklearn.set_config(array_api_dispatch=True)`` everything follows X: answers and fitted arrays are of the
-library of X and lie on its device.
+With ``sklearn.set_config(array_api_dispatch=True)`` everything follows X: answers and fitted arrays are of
+the library of X and lie on its device.
 """
 
 try:

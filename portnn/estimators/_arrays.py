@@ -11,7 +11,9 @@ from portnn._typing import Array, ArrayLike
 from portnn.backend import Backend, backend_of, get_backend
 from portnn.nn import Embedding, Layer, Rescale
 
-__all__ = ["check_home", "dispatches", "dtype_for", "home_of", "on_host", "rows", "takes_integers"]
+__all__ = [
+    "check_home", "dispatches", "dtype_for", "home_of", "on_host", "place_of", "rows", "takes_integers",
+]  # fmt: skip
 
 _EXACT_IN_FLOAT32 = ("float32", "int8", "uint8", "int16", "uint16", "float16", "bool")
 
@@ -71,10 +73,17 @@ def check_home(estimator: Any, x: ArrayLike, method: str) -> None:
     fitted, found = estimator._home, home_of(x)
     if found is not fitted:
         raise ValueError(
-            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same "
-            f"device as those passed to fit(), {fitted.name}, got {found.name}; convert them, or move the "
-            "estimator with sklearn.utils._array_api.move_estimator_to"
+            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the "
+            f"same device as those passed to fit(), {fitted.name}, got {found.name}; convert them, or move "
+            "the estimator with sklearn.utils._array_api.move_estimator_to"
         )
+
+
+def place_of(x: Array) -> Backend:
+    """The backend of an array."""
+    found = backend_of(x)
+    assert found is not None, "scikit-learn has made an array of it"
+    return found
 
 
 def rows(values: Array, indices: Any) -> Array:

@@ -38,7 +38,8 @@ class Tasks:
 
     def __init__(self, estimator: Any, data: dict[str, Any], epochs: int) -> None:
         self._estimator, self._data = estimator, data
-        self._root = self._task = None
+        self._root: Any = None
+        self._task: Any = None
         if not hasattr(estimator, "_init_callback_context"):
             return
         self._root = estimator._init_callback_context(max_subtasks=epochs)

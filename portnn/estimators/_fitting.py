@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from portnn import ops, tree
 from portnn._typing import Array, ArrayLike
 from portnn.backend import backend_of, get_backend
-from portnn.estimators._arrays import check_home, dtype_for, home_of, rows, takes_integers
+from portnn.estimators._arrays import check_home, dtype_for, home_of, place_of, rows, takes_integers
 from portnn.estimators._bridge import CallbackSupportMixin, Tasks, with_callbacks
 from portnn.estimators._course import Course, begin_course
 from portnn.estimators._methods import L2, resumed
@@ -36,6 +36,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
 
     _learning_rate = "constant"
     _many_axes = False
+    _seeds_network = True
 
     @with_callbacks
     def fit(
@@ -75,6 +76,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         if not first:
             check_home(self, X, "fit")
+            self._check_same()
         shown = {
             "X": X,
             "y": y,
@@ -115,10 +117,9 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
     def _bring(self, x: Array) -> Array:
         """Inputs in the dtype of the network."""
         network = self.network_
-        dtype = backend_of(x).dtype(network.dtype)
-        if x.dtype == dtype or (
-            takes_integers(network.layer) and backend_of(x).xp.isdtype(x.dtype, "integral")
-        ):
+        place = place_of(x)
+        dtype = place.dtype(network.dtype)
+        if x.dtype == dtype or (takes_integers(network.layer) and place.xp.isdtype(x.dtype, "integral")):
             return x
         return ops.astype(x, dtype)
 
@@ -128,10 +129,8 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         outputs, loss = self._learn(y, classes)
         shape = tuple(x.shape[1:])
         layers = self._layers(shape[0] if len(shape) == 1 else shape, outputs)
-        seed, dtype = (
-            int(rng.randint(2**31 - 1)) if self._seeds_network else 0,
-            dtype_for(x, self.dtype, backend),
-        )
+        seed = int(rng.randint(2**31 - 1)) if self._seeds_network else 0
+        dtype = dtype_for(x, self.dtype, backend)
         network = Network(layers, loss=loss, backend=backend, seed=seed, dtype=dtype)
         self._start(network, rng)
         self.network_, self._home, self.n_outputs_ = network, home, outputs
@@ -139,7 +138,8 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         self._follow()
         begin_course(self)
 
-    _seeds_network = True
+    def _check_same(self) -> None:
+        """The parameters that made the network are what they were, since it goes on."""
 
     def _start(self, network: Network, rng: Any) -> None:
         """Change the initial parameters."""
@@ -192,8 +192,8 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         else:
             if not (incremental or course.stopped) and self.n_iter_ == self.max_iter:
                 warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                    "hasn't converged yet.", ConvergenceWarning, stacklevel=4,
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
+                    "optimization hasn't converged yet.", ConvergenceWarning, stacklevel=4,
                 )  # fmt: skip
         self._moments = self.network_.optimizer_state
         if self.early_stopping:

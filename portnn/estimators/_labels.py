@@ -9,7 +9,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from portnn._typing import Array
-from portnn.backend import backend_of, convert_like, get_backend
+from portnn.backend import convert_like, get_backend
+from portnn.estimators._arrays import place_of
 from portnn.losses import Task
 
 __all__ = ["Labels", "targets_on_host"]
@@ -88,7 +89,7 @@ class Labels:
         odd = self.classes[found] != y
         if _np.any(odd):
             raise ValueError(
-                f"y: `y` has classes not in `self.classes_`, such as {y[odd][0]!r}; known are "
+                f"y: `y` has classes not in `self.classes_`, such as {y[odd].tolist()[0]!r}; known are "
                 f"{str(self.classes.tolist())[:120]}"
             )
         return found
@@ -117,9 +118,10 @@ class Labels:
             decisions: positions (n,), or yes and no (n, outputs).
             classes: the classes, of the library of the decisions if they are numbers.
         """
-        space = backend_of(decisions).xp
+        place = place_of(decisions)
+        space = place.xp
         if self.kind == "labels":
-            return space.astype(decisions, backend_of(decisions).dtype(self.dtype))
+            return space.astype(decisions, place.dtype(self.dtype))
         if len(decisions.shape) > 1:
             decisions = space.astype(decisions[:, 0], space.int64)
         decisions = space.clip(decisions, max=len(self.classes) - 1)  # of one class the network knows two

@@ -48,6 +48,3 @@ def _half_poisson(predictions: Array, targets: Array, *, sample_weight: Array | 
 labels_log_loss = Loss(_labels_log_loss, task=Task.LABELS, link=ops.sigmoid)
 half_squared_error = Loss(_half_squared_error, task=Task.VALUES)
 half_poisson = Loss(_half_poisson, task=Task.VALUES, link=ops.exp)
-for _name, _loss in (("labels_log_loss", labels_log_loss), ("half_squared_error", half_squared_error),
-                     ("half_poisson", half_poisson)):  # fmt: skip
-    _loss.__qualname__ = _loss.__name__ = _name  # by which they are pickled

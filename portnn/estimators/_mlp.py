@@ -101,7 +101,8 @@ class MLPRegressor(Regressing, Perceptron):
     Example:
         >>> import numpy as np
         >>> x = np.linspace(-1.0, 1.0, 200)[:, None]
-        >>> model = MLPRegressor(hidden_layer_sizes=(20,), activation="tanh", learning_rate_init=0.02, random_state=0)
+        >>> options = {"activation": "tanh", "batch_size": 20, "learning_rate_init": 0.02, "random_state": 0}
+        >>> model = MLPRegressor(hidden_layer_sizes=(20,), **options)
         >>> bool(model.fit(x, np.sin(3.0 * x[:, 0])).score(x, np.sin(3.0 * x[:, 0])) > 0.95)
         True
     """

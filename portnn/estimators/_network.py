@@ -29,15 +29,12 @@ class Described(Fitting):
                     f"network: needed for samples of shape {features}; without one, X has shape (n, features)"
                 )
             network = nn.MLP([features, 100, outputs])
-        made = (
-            network
-            if isinstance(network, Layer | list | tuple) or not callable(network)
-            else network(features, outputs)
-        )
+        ready = isinstance(network, Layer | list | tuple) or not callable(network)
+        made = network if ready else network(features, outputs)
         if not isinstance(made, Layer | list | tuple):
             raise TypeError(
-                f"network: expected a layer, a list of layers, or a function (n_features, n_outputs) that makes "
-                f"one of these, got {type(made).__name__}"
+                "network: expected a layer, a list of layers, or a function (n_features, n_outputs) that "
+                f"makes one of these, got {type(made).__name__}"
             )
         return made
 
@@ -61,13 +58,13 @@ class NetworkClassifier(Classifying, Described):
 
     Args:
         network: a layer, a list of layers, or a function ``(n_features, n_outputs)`` that makes one of these,
-            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden layer
-            of 100 units.
+            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden
+            layer of 100.
         loss: a loss of `portnn.losses` or of your own; by default softmax_cross_entropy,
             or sigmoid_cross_entropy for several labels.
-        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be pickled:
-            ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
-        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it; none by default.
+        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be
+            pickled: ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
+        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it.
         class_weight: a weight for each class, or "balanced".
         backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
         dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
@@ -85,7 +82,8 @@ class NetworkClassifier(Classifying, Described):
         >>> from portnn import Linear, optim, relu
         >>> from sklearn.datasets import load_iris
         >>> x, y = load_iris(return_X_y=True)
-        >>> model = NetworkClassifier([Linear(4, 16), relu, Linear(16, 3)], optimizer=optim.adam(0.05), random_state=0)
+        >>> layers = [Linear(4, 16), relu, Linear(16, 3)]
+        >>> model = NetworkClassifier(layers, optimizer=optim.adam(0.05), tol=0.01, random_state=0)
         >>> bool(model.fit(x, y).score(x, y) > 0.95)
         True
     """
@@ -114,12 +112,12 @@ class NetworkRegressor(Regressing, Described):
 
     Args:
         network: a layer, a list of layers, or a function ``(n_features, n_outputs)`` that makes one of these,
-            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden layer
-            of 100 units.
+            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden
+            layer of 100.
         loss: a loss of `portnn.losses` or of your own; by default squared_error.
-        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be pickled:
-            ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
-        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it; none by default.
+        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be
+            pickled: ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
+        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it.
         backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
         dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
             as pixels, and float64 for others.
@@ -136,7 +134,8 @@ class NetworkRegressor(Regressing, Described):
         >>> import numpy as np
         >>> from portnn import Linear, optim, tanh
         >>> x = np.linspace(-1.0, 1.0, 200)[:, None]
-        >>> model = NetworkRegressor([Linear(1, 20), tanh, Linear(20, 1)], optimizer=optim.adam(0.02), random_state=0)
+        >>> layers = [Linear(1, 20), tanh, Linear(20, 1)]
+        >>> model = NetworkRegressor(layers, optimizer=optim.adam(0.02), batch_size=20, random_state=0)
         >>> bool(model.fit(x, np.sin(3.0 * x[:, 0])).score(x, np.sin(3.0 * x[:, 0])) > 0.95)
         True
     """

@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
-from portnn import nn, tree
-from portnn.backend import convert_like, get_backend
+from portnn import nn
+from portnn.backend import convert_like
 from portnn.estimators import _methods as methods
 from portnn.estimators._fitting import Fitting
+from portnn.estimators._lbfgs import minimise
 from portnn.losses import link_of
 from portnn.network import Network
 from portnn.optim import Optimizer
@@ -51,9 +52,32 @@ class Perceptron(Fitting):
         shares = [float(p) for p in dropout] if hasattr(dropout, "__iter__") else [float(dropout)] * n
         if len(shares) != n or not all(0.0 <= p < 1.0 for p in shares):
             raise ValueError(
-                f"dropout must be a share in [0, 1), or one for each of {n} hidden layers, got {dropout!r:.80}"
+                f"dropout must be a share in [0, 1), or one for each of {n} hidden layers, "
+                f"got {dropout!r:.60}"
             )
         return shares
+
+    def _check_same(self) -> None:
+        widths = [self.network_.params[i]["bias"].shape[0] for i in _linear(self.network_)]
+        if widths[:-1] != self._hidden():
+            raise ValueError(
+                f"hidden_layer_sizes: {self._hidden()} cannot go on from a network of {widths[:-1]}; "
+                "set warm_start=False"
+            )
+
+    def _train(
+        self, x: Any, targets: Any, weight: Any, validation: Any, shown: dict[str, Any], *, incremental: bool
+    ) -> None:
+        if self.solver != "lbfgs":
+            super()._train(x, targets, weight, validation, shown, incremental=incremental)
+            return
+        if self.network_.layer.draws or self.callbacks or validation is not None:
+            raise ValueError(
+                "solver='lbfgs' has no epochs: dropout, callbacks and validation need 'adam' or 'sgd'"
+            )
+        penalty = methods.L2(self.alpha) if self.alpha else None
+        options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
+        self.n_iter_, self.loss_ = minimise(self.network_, x, targets, weight, penalty, **options)
 
     def _start(self, network: Network, rng: Any) -> None:
         """Weights and biases as scikit-learn draws them, from the same generator in the same order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils.class_weight import compute_sample_weight
 
 from portnn import ops
@@ -17,8 +18,9 @@ from portnn.losses import Task, task_of
 __all__ = ["Classifying", "Regressing"]
 
 
-def _weights(sample_weight: Any) -> Any:
-    return None if sample_weight is None else get_backend("cpu").to_numpy(sample_weight)
+def _weights(sample_weight: Any, dtype: str) -> Any:
+    """Weights on the host, in the network's dtype, since its device may lack another."""
+    return None if sample_weight is None else get_backend("cpu").asarray(sample_weight, dtype=dtype)
 
 
 class Classifying(ClassifierMixin):
@@ -48,13 +50,13 @@ class Classifying(ClassifierMixin):
 
     def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         """The weights of the samples times those of their classes."""
-        weight = _weights(sample_weight)
+        weight = _weights(sample_weight, self.network_.dtype)
         if self.class_weight is None:
             return weight
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' needs all data at once; for partial_fit give a dict")
         share = compute_sample_weight(self.class_weight, targets_on_host(y))
-        return share if weight is None else share * weight
+        return _weights(share if weight is None else share * weight, self.network_.dtype)
 
     def _strata(self, y: Any) -> Any:
         y = targets_on_host(y)
@@ -157,7 +159,7 @@ class Regressing(RegressorMixin):
         return ops.expand_dims(y, axis=1) if len(y.shape) == 1 else y
 
     def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
-        return _weights(sample_weight)
+        return _weights(sample_weight, self.network_.dtype)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Go through data once, going on from the parameters and the optimiser's state.
@@ -184,6 +186,21 @@ class Regressing(RegressorMixin):
         x = self._inputs(X, "predict")
         values = self.network_.predict(x)
         return ops.squeeze(values, axis=1) if self._flat else values
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The coefficient of determination of the predictions, R².
+
+        Args:
+            X: inputs (n, features).
+            y: targets (n,) or (n, outputs).
+            sample_weight: weights (n,) of the samples.
+
+        Returns:
+            At most 1, which means that all are right.
+        """
+        # On the host: scikit-learn's score changes arrays in place, which not every library has.
+        values = [None if a is None else on_host(a) for a in (y, self.predict(X), sample_weight)]
+        return float(r2_score(values[0], values[1], sample_weight=values[2]))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -88,7 +88,7 @@ class BatchNorm(Layer):
         check_input("BatchNorm", x, ("n", self.features))
         check_params("BatchNorm", params, BOTH if self.affine else ())
         if self.track:
-            check_state("BatchNorm", state, ("mean", "var", "count"))
+            check_state("BatchNorm", state, ("mean", "var", "count") if training else ("mean", "var"))
         weight, bias = params.get("weight"), params.get("bias")
         if self.track and not training:
             return self._predict(state, x, weight, bias), state

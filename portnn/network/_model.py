@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from portnn import losses, ops, tree
 from portnn._typing import Array, ArrayLike, Tree
@@ -24,6 +24,9 @@ from portnn.nn import Layer, Sequential
 from portnn.optim import ema_params
 from portnn.random import stream
 from portnn.train import Dataset, Snapshot
+
+if TYPE_CHECKING:
+    from portnn.network._survey import Survey
 
 __all__ = ["Model"]
 
@@ -192,9 +195,22 @@ class Model(Copied):
         if depth is not None and depth < 1:
             raise ValueError(f"summary: depth must be at least 1, got {depth}")
         shape = self._sample_shape if input_shape is None else tuple(input_shape)
-        return as_text(self._survey(shape), self.backend, self.dtype, depth)
+        return as_text(self.survey(shape), self.backend, self.dtype, depth)
 
-    def _survey(self, shape: tuple[int, ...] | None) -> Any:
+    def survey(self, shape: tuple[int, ...] | None) -> Survey:
+        """What `summary` tells, as data.
+
+        Args:
+            shape: the shape of one sample; None leaves outputs and costs unknown.
+
+        Returns:
+            An object with ``rows``, one for each layer with its ``path``, ``name``, ``output``,
+            ``parameters`` and ``flops``; with the number of ``parameters`` and the ``program`` of the
+            whole.
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
         from portnn.network._survey import survey  # not needed to train
 
         return survey(self.layer, self.params, self.state, self.backend, self.dtype, shape)
@@ -204,7 +220,7 @@ class Model(Copied):
         loss = getattr(self.loss, "func", self.loss)
         trained = f"{self.epochs:,} epochs" if self.epochs else "not trained"
         title = f"{type(self).__name__}, {getattr(loss, '__name__', type(loss).__name__)}, {trained}"
-        return as_html(self._survey(self._sample_shape), self.backend, self.dtype, title)
+        return as_html(self.survey(self._sample_shape), self.backend, self.dtype, title)
 
     def _dataset(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Dataset:
         """Samples on the backend, checked in full before anything is changed."""

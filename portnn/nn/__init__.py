@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from portnn.nn._description import describe, from_description
     from portnn.nn._dropout import Dropout, Dropout1d, Dropout2d
     from portnn.nn._embedding import Embedding
+    from portnn.nn._keras import from_keras, to_keras
     from portnn.nn._layer import Key, Layer
     from portnn.nn._linear import Linear
     from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
@@ -75,10 +76,11 @@ __all__ = [
     "MultiHeadAttention", "PReLU", "Parallel", "RMSNorm", "Repeat", "Rescale", "Reshape", "Residual",
     "Sequential", "Shared", "Sharing", "SinusoidalPositions", "Sum", "TransformerDecoder",
     "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer", "Upsample", "Visit",
-    "ZeroPad1d", "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_torch", "gelu", "glu",
-    "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu", "log_sigmoid",
+    "ZeroPad1d", "ZeroPad2d", "celu", "describe", "elu", "from_description", "from_keras", "from_torch",
+    "gelu", "glu", "hard_sigmoid", "hard_swish", "hard_tanh", "identity", "init", "leaky_relu",
+    "log_sigmoid",
     "log_softmax", "mish", "outline", "prelu", "relu", "selu", "sigmoid", "silu", "softmax", "softmin",
-    "softplus", "softsign", "tanh", "to_torch", "walk", "watched",
+    "softplus", "softsign", "tanh", "to_keras", "to_torch", "walk", "watched",
 ]  # fmt: skip
 
 # A layer is imported when it is first used: few networks have them all.
@@ -87,7 +89,7 @@ _HOMES = (
     "_pooling", "_resampling", "_batch_norm", "_normalization", "_dropout", "_embedding", "_recurrent_layers",
     "_attention", "_positions", "_transformer", "_transformer_stacks", "_convolution_transposed", "_branches",
     "_cast",
-    "_sharing", "_description", "_torch_names", "_outline", "_watching",
+    "_sharing", "_description", "_torch_names", "_outline", "_keras", "_watching",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from portnn.serialize._folder import (
     remove_unfinished,
 )  # fmt: skip
 from portnn.serialize._header import Header, Spec
+from portnn.serialize._npz import load_npz, save_npz
 from portnn.serialize._tensors import (
     check_tensors,
     fill,
@@ -19,6 +20,7 @@ from portnn.serialize._tensors import (
 )  # fmt: skip
 
 __all__ = [
-    "CheckpointError", "Header", "Spec", "check_tensors", "checkpoint_path", "checkpoints", "fill", "latest",
-    "load_tensors", "read_checked", "remove_old", "remove_unfinished", "save_tensors", "verify",
+    "CheckpointError", "Header", "Spec", "check_tensors", "checkpoint_path", "checkpoints", "fill",
+    "latest", "load_npz", "load_tensors", "read_checked", "remove_old", "remove_unfinished", "save_npz",
+    "save_tensors", "verify",
 ]  # fmt: skip

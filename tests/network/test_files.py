@@ -149,7 +149,7 @@ def what_runs_code(node):
         return [a.name for a in node.names if a.name.split(".")[0] in FORBIDDEN]
     if isinstance(node, ast.ImportFrom):
         return [node.module] if (node.module or "").split(".")[0] in FORBIDDEN else []
-    if isinstance(node, ast.Name | ast.Attribute) and getattr(node, "id", None) in (
+    if isinstance(node, ast.Name) and node.id in (
         "eval",
         "exec",
         "compile",

@@ -114,6 +114,14 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """Run examples/digits.ipynb from top to bottom in a kernel."""
+    session.install("-e", ".", *group("test"), *group("notebook"))
+    test = ("python", "-m", "pytest", "tests/examples/test_notebook.py", "--slow", "-W", "default")
+    session.run(*test, *session.posargs, env=quiet_threads())
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, the direction of imports, and spelling."""
     session.install("-e", ".", *group("lint"))

@@ -149,11 +149,7 @@ def what_runs_code(node):
         return [a.name for a in node.names if a.name.split(".")[0] in FORBIDDEN]
     if isinstance(node, ast.ImportFrom):
         return [node.module] if (node.module or "").split(".")[0] in FORBIDDEN else []
-    if isinstance(node, ast.Name) and node.id in (
-        "eval",
-        "exec",
-        "compile",
-    ):
+    if isinstance(node, ast.Name) and node.id in ("eval", "exec"):
         return [node.id]
     if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
         return [] if isinstance(node.value, ast.Constant) and node.value.value is False else ["allow_pickle"]

@@ -16,7 +16,7 @@ import pytest
 import portnn
 
 PACKAGES = [
-    "portnn", "portnn.autodiff", "portnn.backend", "portnn.compile", "portnn.data",
+    "portnn", "portnn.autodiff", "portnn.backend", "portnn.cli", "portnn.compile", "portnn.data",
     "portnn.data.augment", "portnn.decode", "portnn.estimators", "portnn.export", "portnn.losses",
     "portnn.metrics", "portnn.network", "portnn.nn", "portnn.nn.init", "portnn.ops", "portnn.ops.fft",
     "portnn.ops.linalg",
@@ -41,13 +41,16 @@ WITHOUT_EXAMPLE = {
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
 }  # fmt: skip
 HEAVY = [
+    "PIL",
     "array_api_strict",
+    "click",
     "cupy",
     "jax",
     "matplotlib",
     "onnx",
     "pandas",
     "pooch",
+    "rich",
     "scipy",
     "sklearn",
     "torch",

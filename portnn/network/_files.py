@@ -24,7 +24,7 @@ Path: TypeAlias = str | os.PathLike[str]
 
 FORMAT = 2  # the version of what stands in the header
 KIND = "network"
-_FIELDS = {"kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps"}
+_FIELDS = {"kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps", "notes"}
 
 # What Python raises over a description that is plain data and still no layer.
 ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError)
@@ -86,7 +86,7 @@ def write_network(net: Model, path: Path) -> None:
     """Write a network: its description in the header, and its arrays."""
     description = {
         "kind": KIND, "format": FORMAT, "layers": describe(net.layer), "loss": describe_loss(net.loss),
-        "seed": net.seed, "dtype": net.dtype, "epochs": net.epochs, "steps": net.steps,
+        "seed": net.seed, "dtype": net.dtype, "epochs": net.epochs, "steps": net.steps, "notes": net.notes,
     }  # fmt: skip
     save_tensors(
         path, tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state}), description
@@ -136,6 +136,7 @@ def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callabl
     filled = fill({"params": found.params, "state": found.state}, arrays, path)
     net = cls.revive(found.layer, found.loss, backend, seed=found.seed, dtype=found.dtype)
     net.resume(filled["params"], filled["state"], found.epochs, found.steps)
+    net.notes = found.notes
     if not header.checked:
         warn(
             f"{path} has no digests, so damage to it would not be seen; save the network again", stacklevel=3
@@ -152,6 +153,7 @@ class _Plan(NamedTuple):
     dtype: str
     epochs: int
     steps: int
+    notes: dict[str, Any]
     params: Tree
     state: Tree
 
@@ -173,7 +175,7 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
     if (dtype := read_field(data, "dtype", str, path)) not in ("float32", "float64"):
         raise CheckpointError(f"{path}: dtype must be 'float32' or 'float64', got {dtype[:40]!r}")
     loss = loss_from(data.get("loss"), path) if loss is None else loss
-    layers = read_field(data, "layers", dict, path)
+    layers, notes = [read_field({"notes": {}, **data}, name, dict, path) for name in ("layers", "notes")]
     check_counts(layers, len(header.tensors), path)
     # Somewhat more than there is, so that the tensor that does not fit is named.
     size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
@@ -186,7 +188,7 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
         raise CheckpointError(f"{path}: {str(error)[:200]}") from None
     expected = tree.items({"params": params, "state": state})
     check_tensors({name: (a.shape, a.dtype) for name, a in expected}, header.tensors, path)
-    return _Plan(layer, loss, **numbers, dtype=dtype, params=params, state=state)
+    return _Plan(layer, loss, **numbers, dtype=dtype, notes=notes, params=params, state=state)
 
 
 def check_counts(data: Any, most: int, path: Any) -> None:

@@ -39,10 +39,15 @@ def check_fit(
     accumulate: Any = 1,
 ) -> tuple[int, int | None]:
     """The options of a training, before any work is done; the numbers as integers of Python."""
-    for name, value in (("shuffle", shuffle), ("progress", progress), ("compile", compile)):
-        if not isinstance(value, bool) and (name != "progress" or value is not None):
-            kinds = "True, False or None" if name == "progress" else "True or False"
-            raise TypeError(f"fit: {name} must be {kinds}, got {type(value).__name__}")
+    for name, value in (("shuffle", shuffle), ("compile", compile)):
+        if not isinstance(value, bool):
+            raise TypeError(f"fit: {name} must be True or False, got {type(value).__name__}")
+    told = callable(getattr(progress, "step", None)) and callable(getattr(progress, "epoch", None))
+    if not (progress is None or isinstance(progress, bool) or told):
+        raise TypeError(
+            f"fit: progress must be True, False, None or an object with the methods step and epoch, "
+            f"got {type(progress).__name__}"
+        )
     optional = {"batch_size": batch_size, "threads": threads}
     counts = (("epochs", epochs), ("accumulate", accumulate))
     for name, value in (*counts, *((n, 1 if v is None else v) for n, v in optional.items())):

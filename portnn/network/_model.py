@@ -67,6 +67,7 @@ class Model(Copied):
         self.seed = seed  # an int: a NumPy integer would not go into a file's header
         self.dtype = dtype
         self.epochs = self.steps = 0
+        self.notes: dict[str, Any] = {}
         self._sample_shape = input_shape_of(self.layer)
         self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
         self._fitted: Fitted | None = None

@@ -42,6 +42,7 @@ class Network(Trainable):
         state: the running state of the layers, likewise.
         epochs: how many epochs the network has been trained for.
         steps: how many steps.
+        notes: plain data of your own that are saved with the network, such as the names of the classes.
 
     Raises:
         TypeError: if an argument is of the wrong type.

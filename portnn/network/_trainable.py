@@ -61,7 +61,7 @@ class Trainable(Model):
         validation_split: float = 0.0,
         accumulate: int = 1,
         callbacks: Iterable[Callback] = (),
-        progress: bool | None = None,
+        progress: Any = None,
         compile: bool = True,
         threads: int | None = None,
         precision: Precision = "float32",
@@ -93,7 +93,9 @@ class Trainable(Model):
                 draw random numbers draw others.
             callbacks: functions of a `portnn.Epoch`, called after each; True stops the training. See
                 `portnn.train.callbacks`.
-            progress: True for a bar (tqdm), False for none, None for a bar if someone is looking.
+            progress: True for a bar (tqdm), False for none, None for a bar if someone is looking. Or an
+                object of your own, whose ``step(count)`` is told of steps, first of all of those done before,
+                and whose ``epoch(number, total, logs)`` of epochs.
             compile: whether the step is written down once and then carried out as a plan, which gives the
                 same bits sooner on NumPy and CuPy. What runs in a step, such as a print in a loss, then
                 runs once. Where that cannot be, as with an ``if`` on a value, a `PlanWarning` says why and

@@ -18,14 +18,17 @@ class Progress:
     Args:
         total: the number of steps.
         show: True for a bar, False for none, None for a bar if tqdm is installed and someone is looking
-            (a terminal or a notebook).
+            (a terminal or a notebook). Or an object with the methods `step` and `epoch`, which is told.
 
     Raises:
         ImportError: if `show` is True and tqdm is not installed.
     """
 
-    def __init__(self, total: int, show: bool | None) -> None:
+    def __init__(self, total: int, show: Any) -> None:
         self._bar: Any = None
+        self._told: Any = None if show is None or isinstance(show, bool) else show
+        if self._told is not None:
+            return
         if show is None:
             watched = sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules)
             show = watched and find_spec("tqdm") is not None
@@ -38,11 +41,15 @@ class Progress:
 
     def step(self, count: int = 1) -> None:
         """So many steps more are done."""
+        if self._told is not None:
+            self._told.step(count)
         if self._bar is not None:
             self._bar.update(count)
 
     def epoch(self, number: int, total: int, logs: Mapping[str, float]) -> None:
         """Show the values of an epoch beside the bar."""
+        if self._told is not None:
+            self._told.epoch(number, total, logs)
         if self._bar is not None:
             self._bar.set_description(f"epoch {number}/{total}", refresh=False)
             self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()})

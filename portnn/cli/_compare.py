@@ -1,0 +1,71 @@
+"""``portnn compare``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from portnn import ops, random
+from portnn._typing import Array
+from portnn.autodiff import value_and_grad
+from portnn.cli._saved import inputs_of, open_network, shape_of
+from portnn.cli._source import split_names
+from portnn.cli._terminal import emit
+from portnn.losses import Task
+from portnn.network import Network
+from portnn.program import LockstepReport, lockstep
+
+__all__ = ["run"]
+
+
+def run(
+    *, network: str, backends: str, dtypes: str | None, gradient: bool, data: str | None, samples: int,
+    shape: str | None, seed: int, as_json: bool,
+) -> int:  # fmt: skip
+    """Run a network on two backends at the same pace."""
+    names = split_names(backends)
+    pair: Any = names[0] if len(names) == 1 or (dtypes and backends == "cpu,gpu") else tuple(names)
+    net, notes = open_network(network, "cpu")
+    if data:
+        x = inputs_of(net, notes, [data], {"shape": shape, "invert": False})[:samples, ...]
+    else:
+        x = random_inputs(notes, (samples, *shape_of(net, notes, shape)), seed)
+    f, arguments = _question(net, x, gradient)
+    report = lockstep(f, arguments, pair, dtypes=tuple(split_names(dtypes)) if dtypes else None)  # type: ignore[arg-type]  # lockstep checks that there are two
+    emit(str(report), _plain(report), as_json)
+    return 1 if report.first is not None else 0
+
+
+def random_inputs(notes: dict[str, Any], shape: tuple[int, ...], seed: int) -> Array:
+    """Samples that nobody has drawn: pixels as bytes, other numbers normally distributed."""
+    key = random.key(seed)
+    if notes.get("pixels"):
+        return ops.astype(random.randint(key, shape, 0, 256), "uint8")
+    return random.normal(key, shape)
+
+
+def _question(net: Network, x: Array, gradient: bool) -> tuple[Any, tuple[Any, ...]]:
+    """What is compared: predictions, or the loss of the network's own decisions with its gradient."""
+    layer, state = net.layer, net.state
+    if not gradient:
+
+        def predictions(params: Any, x: Array) -> Any:
+            return layer.apply(params, x, state=state)[0]
+
+        return predictions, (net.params, x)
+    found = {Task.CLASSES: "int32", Task.LABELS: "float32", Task.VALUES: net.dtype}
+    y = ops.astype(net.predict(x), found[net.task])
+
+    def loss(params: Any, x: Array, y: Array) -> Any:
+        return net.loss(layer.apply(params, x, state=state)[0], y)
+
+    return value_and_grad(loss), (net.params, x, y)
+
+
+def _plain(report: LockstepReport) -> dict[str, Any]:
+    """A report that JSON can hold."""
+    lines = [{k: v if not isinstance(v, float) or isfinite(v) else str(v) for k, v in asdict(line).items()}
+             for line in report.lines]  # fmt: skip
+    first = None if report.first is None else report.first.index
+    return {"sides": list(report.sides), "differs": first is not None, "first": first, "lines": lines}

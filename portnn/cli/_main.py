@@ -1,0 +1,74 @@
+"""From arguments to an exit code: 0 all is well, 1 it failed, 2 the command was written wrongly."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_LONGEST = 400  # characters of an error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line.
+
+    Args:
+        argv: the arguments; None for those of the process.
+
+    Returns:
+        The exit code: 0, 1 if it failed (data, a file, a backend), 2 if the command was written wrongly. An
+        error is one line on standard error; with ``--debug`` its traceback comes before.
+
+    Example:
+        >>> main(["summary", "no-such-file.safetensors"])
+        1
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        import click
+        import rich  # noqa: F401  # asked for here, so that it is not missed in the middle of a training
+    except ImportError as error:
+        return _fail(f'the command line needs {error.name}: pip install "portnn[cli]"', 1)
+    from portnn.cli._commands import make_group
+
+    try:
+        code = make_group().main(arguments or ["--help"], prog_name="portnn", standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "portnn"
+        return _fail(f"{error.format_message()} (see {path} --help)", 2)
+    except BrokenPipeError:  # whoever read has enough; nothing more may be written, not even at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", 1)
+    except Exception as error:  # noqa: BLE001  # the outermost place: one line instead of a traceback
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return _fail(_say(error), 1)
+    return code if isinstance(code, int) else 0
+
+
+def _say(error: Exception) -> str:
+    """An error in one line; what nobody has foreseen says so."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        text = f"{error.filename}: {error.strerror}"
+    foreseen = isinstance(
+        error, ValueError | TypeError | OSError | ImportError | RuntimeError | ArithmeticError
+    )
+    if isinstance(error, MemoryError):
+        text = f"not enough memory {text}".strip()
+    elif not foreseen or not text:
+        text = f"{type(error).__name__}: {text} (--debug shows where)"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _fail(text: str, code: int) -> int:
+    """Say what is wrong on standard error, in one line."""
+    red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    print(f"\x1b[31mportnn: error:\x1b[0m {text}" if red else f"portnn: error: {text}", file=sys.stderr)  # noqa: T201
+    return code

@@ -1,0 +1,131 @@
+"""Networks from files, with what the files say of the data, and inputs for them."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from click import UsageError
+
+from portnn import losses, ops
+from portnn._typing import Array
+from portnn.cli._source import column_of, is_picture, is_table, read_samples, split_names, whole
+from portnn.data import DataError, load_mnist, read_arrays, read_image, read_table
+from portnn.losses import Task
+from portnn.network import Network
+from portnn.nn import Linear
+
+__all__ = ["inputs_of", "labelled", "open_network", "shape_of", "width_of"]
+
+_TASKS = {Task.CLASSES: "classification", Task.LABELS: "multilabel", Task.VALUES: "regression"}
+
+
+def open_network(path: str, backend: str) -> tuple[Network, dict[str, Any]]:
+    """A network, and what its file says of the data it learned from."""
+    net = Network.load(path, backend=backend)
+    for name in ("classes", "targets", "features"):
+        words = net.notes.get(name, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise DataError(f"{path}: the note {name!r} must be a list of names")
+    lengths = net.notes.get("shape", [])
+    if not isinstance(lengths, list) or not all(isinstance(n, int) and n > 0 for n in lengths):
+        raise DataError(f"{path}: the note 'shape' must be a list of lengths")
+    return net, {**net.notes, "task": _TASKS[losses.task_of(net.loss)]}
+
+
+def shape_of(net: Network, notes: dict[str, Any], given: str | None) -> tuple[int, ...]:
+    """The shape of a sample: as given, as noted, or as the first linear layer says.
+
+    Raises:
+        UsageError: if it is not known.
+    """
+    if given:
+        parts = split_names(given)
+        if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+            raise UsageError(f"--shape: expected lengths such as 28,28, got {given[:40]!r}.")
+        return tuple(map(int, parts))
+    if "shape" in notes:
+        return tuple(notes["shape"])
+    first = (net.layer.members or (net.layer,))[0]
+    if isinstance(first, Linear):
+        return (first.in_features,)
+    raise UsageError("the file does not say what shape a sample has; give --shape, such as 28,28.")
+
+
+def width_of(net: Network, notes: dict[str, Any], x: Array) -> int:
+    """The number of outputs."""
+    if notes["task"] == "regression":
+        return int(prod(net.predict(x[:1]).shape[1:]))
+    return int(net.predict_proba(x[:1]).shape[-1])
+
+
+def inputs_of(net: Network, notes: dict[str, Any], paths: list[str], options: dict[str, Any]) -> Array:
+    """Inputs without labels, for predictions.
+
+    Raises:
+        DataError: if the data are not as expected.
+        UsageError: if there are several files that are no pictures.
+    """
+    shape = shape_of(net, notes, options.get("shape"))
+    if all(is_picture(path) for path in paths):
+        return ops.stack(
+            [read_image(p, _picture_shape(shape), invert=options["invert"]) for p in paths], axis=0
+        )
+    if len(paths) > 1:
+        raise UsageError("Give either one table or any number of pictures.")
+    [path] = paths
+    if Path(path).is_dir():
+        return load_mnist(path, "test")[0]
+    if is_table(path):
+        return _table_inputs(path, notes, shape, options)
+    [x, *more] = read_arrays(path).values()
+    if more:
+        raise DataError(f"{path}: expected one array (.npy)")
+    return _checked(path, ops.expand_dims(x, axis=0) if tuple(x.shape) == shape else x, shape)
+
+
+def _picture_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a picture: rows of pixels of a square one have none of their own."""
+    side = round(prod(shape) ** 0.5)
+    return (side, side) if len(shape) == 1 and side * side == shape[0] else shape
+
+
+def _table_inputs(path: str, notes: dict[str, Any], shape: tuple[int, ...], options: dict[str, Any]) -> Array:
+    table = read_table(path, header=options.get("header"))
+    left_out = {column_of(table, name) for name in split_names(options.get("label"))}
+    if table.named and notes.get("features"):
+        names = notes["features"]
+    else:
+        names = [name for name in table.names if name not in left_out]
+    x = table.numbers(names)
+    if x.shape[1] == prod(shape) + 1 and not left_out:
+        raise DataError(
+            f"{path}: has {x.shape[1]} columns, the network takes {prod(shape)}; is one a label? --label"
+        )
+    return _checked(path, whole(x) if notes.get("pixels") else x, shape)
+
+
+def _checked(path: str, x: Array, shape: tuple[int, ...]) -> Array:
+    """Samples of the right size, in the right shape."""
+    if len(x.shape) < 2 or prod(x.shape[1:]) != prod(shape):
+        raise DataError(f"{path}: samples have shape {tuple(x.shape[1:])}, the network takes {shape}")
+    return ops.reshape(x, (x.shape[0], *shape))
+
+
+def labelled(path: str, net: Network, notes: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Samples with labels, for `portnn evaluate`; columns are found by the names that the network knows."""
+    known = notes.get("targets")
+    if not options.get("label") and known and is_table(path):
+        options = {**options, "label": ",".join(known)}
+    samples = read_samples(path, options, "test")
+    features = notes.get("features")
+    if samples.features is not None and features and samples.features != features:
+        missing = [name for name in features if name not in samples.features]
+        if missing:
+            raise DataError(f"{path}: there is no column {missing[0][:60]!r}, which the network learned from")
+        order = [samples.features.index(name) for name in features]
+        return samples, ops.stack([samples.x[:, i] for i in order], axis=1)
+    return samples, _checked(
+        path, samples.x, shape_of(net, notes, None) if "shape" in notes else samples.x.shape[1:]
+    )

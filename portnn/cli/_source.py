@@ -1,0 +1,188 @@
+"""Samples from whatever a path leads to: inputs, labels as they stand there, and the names of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from portnn import ops
+from portnn._typing import Array
+from portnn.data import DataError, Table, load_mnist, read_arrays, read_table
+
+__all__ = ["Samples", "is_picture", "is_table", "pixel_like", "read_samples", "split_names", "whole"]
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_TABLES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".parquet", ".pq")
+_PAIRS = {
+    "train": (("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("data", "target")),
+    "test": (("x_test", "y_test"), ("x", "y"), ("images", "labels"), ("data", "target")),
+}
+_PIXELS, _DARK = (
+    64,
+    100.0,
+)  # so many columns of whole numbers, of which one is above this, are taken for pixels
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What was read.
+
+    Attributes:
+        source: where from, for messages.
+        x: inputs (n, ...), float32 or uint8.
+        labels: columns of labels (n,), text or float64; or one array (n, k); None if there are none.
+        features: names of the columns of x, if they have some.
+        targets: names of the columns of labels, likewise.
+    """
+
+    source: str
+    x: Array
+    labels: tuple[Array, ...] | None
+    features: list[str] | None = None
+    targets: list[str] | None = None
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file is a picture, by its name."""
+    return Path(path).suffix.lower() in _PICTURES
+
+
+def is_table(path: str) -> bool:
+    """Whether a file is a table, by its name."""
+    return Path(path).suffix.lower() in _TABLES
+
+
+def split_names(text: str | None) -> list[str]:
+    """Words that are separated by commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def read_samples(path: str, options: dict[str, Any], split: str = "train") -> Samples:
+    """Read inputs with labels.
+
+    Args:
+        path: a table, arrays, or a folder with MNIST.
+        options: label, labels_file, drop, header, as on the command line.
+        split: which part of MNIST, and of arrays that are in two parts.
+
+    Raises:
+        DataError: if the data are not as expected.
+        FileNotFoundError: if there is nothing.
+    """
+    if Path(path).is_dir():
+        x, y = load_mnist(path, split)
+        return Samples(path, x, (y,))
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if is_table(path):
+        return from_table(read_table(path, header=options.get("header")), options)
+    if Path(path).suffix.lower() in (".npy", ".npz"):
+        return _from_arrays(path, options, split)
+    raise DataError(f"{path}: expected a table ({', '.join(_TABLES)}), .npy, .npz, or a folder with MNIST")
+
+
+def from_table(table: Table, options: dict[str, Any]) -> Samples:
+    """Columns of labels, and the others as inputs."""
+    if options.get("labels_file"):
+        targets, labels = [], _read_labels(options["labels_file"])
+    else:
+        targets = [column_of(table, name) for name in split_names(options.get("label")) or [table.names[0]]]
+        labels = tuple(table.column(name) for name in targets)
+    dropped = {column_of(table, name) for name in split_names(options.get("drop"))}
+    features = [name for name in table.names if name not in targets and name not in dropped]
+    if not features:
+        raise DataError(f"{table.source}: no columns are left for the inputs")
+    for name in features:
+        if table.column(name).dtype.kind == "U":
+            text = next(iter(table.column(name).tolist()))
+            raise DataError(
+                f"{table.source}: column {name[:60]!r} holds text such as {text[:40]!r}, which is no input; "
+                f"is it the label (--label {name[:60]}), or to be left out (--drop {name[:60]})?"
+            )
+    x = whole(table.numbers(features))
+    return Samples(
+        table.source,
+        x,
+        labels,
+        features if table.named else None,
+        targets if table.named and targets else None,
+    )
+
+
+def column_of(table: Table, name: str) -> str:
+    """A column by its name, or by its number counted from 1 (from -1 at the end)."""
+    number = name.removeprefix("-").isdigit() and name not in table.names
+    if number and 1 <= abs(int(name)) <= len(table.names):
+        i = int(name)
+        return table.names[i - 1 if i > 0 else i]
+    table.column(name)  # which says what there is
+    return name
+
+
+def whole(x: Array) -> Array:
+    """Pixels as bytes: whole numbers from 0 to 255 in many columns."""
+    return ops.astype(x, "uint8") if pixel_like(x) else x
+
+
+def pixel_like(x: Array) -> bool:
+    """Whether numbers look like pixels."""
+    if str(x.dtype) == "uint8":
+        return len(x.shape) > 2 or x.shape[1] >= _PIXELS
+    if len(x.shape) < 2 or x.shape[1] < _PIXELS or float(ops.min(x)) < 0.0:
+        return False
+    return _DARK < float(ops.max(x)) <= 255.0 and bool(ops.all(ops.equal(x, ops.floor(x))))
+
+
+def _from_arrays(path: str, options: dict[str, Any], split: str) -> Samples:
+    arrays = read_arrays(path)
+    if "" in arrays:
+        return _from_array(path, arrays[""], options)
+    for x, y in _PAIRS[split]:
+        if x in arrays and y in arrays:
+            return Samples(path, _inputs(path, arrays[x]), _columns(path, arrays[y], arrays[x].shape[0]))
+    known = ", ".join(arrays) or "nothing"
+    raise DataError(f"{path}: expected the arrays x and y, or x_train and y_train; it holds {known}"[:290])
+
+
+def _from_array(path: str, array: Array, options: dict[str, Any]) -> Samples:
+    """One array: inputs with the labels in another file, or a table without names."""
+    if options.get("labels_file"):
+        n = array.shape[0] if array.shape else 0
+        return Samples(path, _inputs(path, array), _read_labels(options["labels_file"], n))
+    if len(array.shape) != 2 or array.shape[1] < 2:
+        raise DataError(
+            f"{path}: an array of shape {array.shape} has no column of labels; give --labels FILE"
+        )
+    names = tuple(str(i + 1) for i in range(array.shape[1]))
+    numbers = _numeric(path, array)
+    table = Table(path, names, tuple(ops.astype(numbers[:, i], "float64") for i in range(len(names))), False)
+    return from_table(table, options)
+
+
+def _read_labels(path: str, n: int | None = None) -> tuple[Array, ...]:
+    [array, *more] = read_arrays(path).values()
+    if more:
+        raise DataError(f"{path}: expected one array of labels, it holds {1 + len(more)}")
+    return _columns(path, array, n)
+
+
+def _columns(path: str, y: Array, n: int | None) -> tuple[Array, ...]:
+    """Labels as columns."""
+    if len(y.shape) not in (1, 2) or (n is not None and y.shape[0] != n):
+        raise DataError(f"{path}: expected labels for {n} samples, got shape {y.shape}")
+    return (y,) if len(y.shape) == 1 else tuple(y[:, i] for i in range(y.shape[1]))
+
+
+def _inputs(path: str, x: Array) -> Array:
+    if not x.shape or not x.shape[0]:
+        raise DataError(f"{path}: expected inputs with a batch axis, got shape {x.shape}")
+    x = _numeric(path, x)
+    return x if str(x.dtype) == "uint8" else ops.astype(x, "float32")
+
+
+def _numeric(path: str, x: Array) -> Array:
+    if not (ops.isdtype(x.dtype, "numeric") or ops.isdtype(x.dtype, "bool")):
+        raise DataError(f"{path}: expected numbers, got dtype {x.dtype}")
+    return x

@@ -1,0 +1,137 @@
+"""``portnn train``."""
+
+from __future__ import annotations
+
+import sys
+from math import prod
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from click import UsageError
+
+from portnn import tree
+from portnn.cli._keeper import Keeper
+from portnn.cli._names import hidden_of, optimizer_of
+from portnn.cli._problem import Problem, build, make_problem
+from portnn.cli._progress import Progress
+from portnn.cli._runs import begin_run, finish_run, resumed_options
+from portnn.cli._scaling import fold
+from portnn.cli._terminal import count, emit, note
+from portnn.network import Network
+from portnn.serialize import latest
+from portnn.train import History
+from portnn.train.callbacks import Checkpoint, EarlyStopping
+
+__all__ = ["run"]
+
+
+def run(*, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Train a network on data, or go on with a training."""
+    options = resumed_options(given) if given["resume"] else dict(given)
+    hidden_of(options["layers"])  # a slip is told before the data are read
+    if not options["data"]:
+        raise UsageError("Missing argument 'DATA'.")
+    _check_output(options["output"])
+    problem = make_problem(options)
+    net = build(problem, options)
+    if not quiet:
+        note(_announce(problem, net))
+    folder = begin_run(options, problem.digest)
+    begin = perf_counter()
+    try:
+        history, stop = _fit(net, problem, options, folder, quiet)
+    except KeyboardInterrupt:
+        raise _interrupted(folder) from None
+    made = fold(net, problem.inputs, problem.outputs)
+    made.notes = problem.notes
+    made.save(options["output"])
+    finish_run(options, folder)
+    _report(made, problem, history, stop, perf_counter() - begin, options["output"], as_json)
+
+
+def _check_output(path: str) -> None:
+    """See that the network can be written, before it is trained."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--output {path}: the folder {folder} does not exist; make it first")
+    if not path.endswith(".safetensors"):
+        raise UsageError(f"--output {path}: the name of a network's file ends with .safetensors.")
+
+
+def _announce(problem: Problem, net: Network) -> str:
+    """What will be learned."""
+    targets, held = problem.targets, 0 if problem.held_out is None else problem.held_out[0].shape[0]
+    what = {
+        "classification": count(targets.width, "class"), "multilabel": count(targets.width, "label"),
+        "regression": count(targets.width, "value"),
+    }[targets.task]  # fmt: skip
+    shape = "x".join(map(str, problem.x.shape[1:]))
+    kind = "pixels" if problem.pixels else "inputs"
+    parameters = sum(prod(a.shape) for a in tree.leaves(net.params))
+    held_out = f" + {held:,} held out" if held else ""
+    scaled = "; losses are of values brought to deviation 1" if problem.outputs is not None else ""
+    return (
+        f"{targets.task}: {problem.size:,} samples{held_out}, {shape} {kind}, {what}\n"
+        f"{parameters:,} parameters on {net.backend.name}{scaled}"
+    )
+
+
+def _fit(
+    net: Network, problem: Problem, options: dict[str, Any], folder: Path, quiet: bool
+) -> tuple[History, EarlyStopping | None]:
+    """Train, with checkpoints."""
+    epochs, batch = options["epochs"], options["batch_size"]
+    steps = problem.steps(batch)
+    extra = {name: options[name] for name in ("momentum", "weight_decay") if options[name] is not None}
+    optimizer = optimizer_of(
+        options["optimizer"], epochs * steps, rate=options["learning_rate"], schedule=options["schedule"],
+        warmup=options["warmup"], **extra,
+    )  # fmt: skip
+    stop = None
+    if options["patience"]:
+        watched = "loss" if problem.held_out is None else "val_loss"
+        stop = EarlyStopping(watched, patience=options["patience"])
+    newest = latest(folder) if options["resume"] else None
+    if newest is not None and not quiet:
+        note(f"going on from {newest}")
+    callbacks: list[Any] = [
+        Checkpoint(folder, every_steps=options["checkpoint_steps"]),
+        Keeper(folder, steps),
+    ]
+    with Progress(problem.size, steps, epochs, quiet) as progress:
+        history = net.fit(
+            problem.x, problem.y, epochs=epochs, batch_size=batch, optimizer=optimizer,
+            validation_data=problem.held_out, callbacks=callbacks if stop is None else [stop, *callbacks],
+            progress=progress, resume=newest,
+        )  # fmt: skip
+    return history, stop
+
+
+def _interrupted(folder: Path) -> Exception:
+    """What to say after Ctrl-C."""
+    newest = latest(folder)
+    if newest is None:
+        return RuntimeError("interrupted before there was anything to save")
+    step = int(newest.stem.rpartition("-")[2])
+    return RuntimeError(f"interrupted; step {step:,} is saved, go on with: portnn train --resume {folder}")
+
+
+def _report(
+    net: Network, problem: Problem, history: History, stop: EarlyStopping | None, seconds: float, output: str,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """What came of it."""
+    done = len(history["loss"])
+    best = stop.best_epoch if stop is not None else done
+    early = stop is not None and stop.stopped_epoch > 0
+    final = {name: values[best - 1] for name, values in history.items()}
+    data = {
+        "output": output, "task": problem.targets.task, "samples": problem.size, "epochs": done,
+        "best_epoch": best, "stopped_early": early, "seconds": seconds, "backend": net.backend.name,
+        "final": final, "history": dict(history),
+    }  # fmt: skip
+    words = f"stopped after epoch {done}, best was {best}" if early else count(done, "epoch")
+    values = "  ".join(f"{name} {value:.4f}" for name, value in final.items())
+    emit(f"{output}: {words}, {seconds:.1f} s\n{values}", data, as_json)
+    sys.stdout.flush()

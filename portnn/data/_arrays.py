@@ -1,0 +1,111 @@
+"""Arrays from NumPy's files, and pictures as arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portnn.data._errors import DataError
+from portnn.data._files import PathLike, as_path, shown
+
+__all__ = ["read_arrays", "read_image"]
+
+
+def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a ``.npy`` or ``.npz`` file; objects, which would be code, are refused.
+
+    Args:
+        file: path of the file.
+
+    Returns:
+        The arrays by name; that of a ``.npy`` file, which has none, under "".
+
+    Raises:
+        DataError: the file is damaged, of another kind, or holds objects.
+        FileNotFoundError: there is no such file.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(folder + "/a.npz", x=np.ones(2))
+        ...     read_arrays(folder + "/a.npz")["x"].tolist()
+        [1.0, 1.0]
+    """
+    import zipfile
+    import zlib
+
+    path = as_path(file, "file")
+    if not path.is_file():
+        raise FileNotFoundError(f"{shown(path)}: {'is a folder' if path.is_dir() else 'no such file'}")
+    try:
+        with path.open("rb") as stream:  # np.load leaves a damaged file open
+            found: Any = np.load(stream, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return {"": found}
+            with found:
+                return {name: found[name] for name in found.files}
+    # What damaged bytes lead to.
+    except (ValueError, OSError, EOFError, KeyError, MemoryError, SyntaxError, NotImplementedError,
+            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        raise DataError(f"{shown(path)}: no whole file of NumPy arrays: {str(error)[:120]}") from None
+
+
+def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) -> NDArray[np.uint8]:
+    """Read a picture and bring it to the shape that a network expects, by Pillow.
+
+    Args:
+        file: path of the file: PNG, JPEG or whatever else Pillow reads.
+        shape: (height, width) for shades of grey; (1, height, width) or (3, height, width) for grey or
+            colours.
+        invert: whether to exchange dark and light: a network that learned light digits on dark ground reads
+            ink on paper so.
+
+    Returns:
+        The pixels, uint8, of that shape.
+
+    Raises:
+        DataError: the file is no picture.
+        FileNotFoundError: there is no such file.
+        ImportError: Pillow is not installed.
+        ValueError: the shape is none of pictures.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (56, 56), "white").save(folder + "/a.png")
+        ...     int(read_image(folder + "/a.png", (28, 28)).min())
+        255
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise ImportError('reading pictures needs Pillow: pip install "portnn[image]"') from None
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] not in (1, 3)):
+        raise ValueError(f"a picture has the shape (height, width) or (channels, height, width), not {shape}")
+    path = Path(as_path(file, "file"))
+    if not path.is_file():
+        raise FileNotFoundError(f"{shown(path)}: {'is a folder' if path.is_dir() else 'no such file'}")
+    try:
+        with Image.open(path) as opened:
+            picture = _on_paper(ImageOps.exif_transpose(opened))
+            picture = picture.convert("RGB" if len(shape) == 3 and shape[0] == 3 else "L")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{shown(path)}: not a picture: {str(error)[:120]}") from None
+    if invert:
+        picture = ImageOps.invert(picture)
+    pixels = np.asarray(picture.resize((shape[-1], shape[-2]), Image.Resampling.LANCZOS), dtype=np.uint8)
+    return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels.reshape(shape)
+
+
+def _on_paper(picture: Any) -> Any:
+    """What is transparent becomes white, and not the black that lies below by chance."""
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)

@@ -1,0 +1,83 @@
+"""Tables: named columns of numbers or of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portnn.data._errors import DataError
+
+__all__ = ["Table"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length, as `read_table` returns them.
+
+    Attributes:
+        source: where it came from, for messages.
+        names: the names of the columns; "1", "2", ... if the file has none.
+        columns: for each an array (n,), float64 or text.
+        named: whether the file has names.
+
+    Example:
+        >>> import numpy as np
+        >>> columns = np.asarray(["cat", "hen"]), np.asarray([4.0, 2.0])
+        >>> table = Table("pets", ("kind", "legs"), columns, True)
+        >>> table.numbers(["legs"]).tolist()
+        [[4.0], [2.0]]
+    """
+
+    source: str
+    names: tuple[str, ...]
+    columns: tuple[NDArray[Any], ...]
+    named: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.columns[0])
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column by its name.
+
+        Raises:
+            DataError: if there is none of this name.
+        """
+        if name not in self.names:
+            known = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
+            raise DataError(f"{self.source}: there is no column {name[:60]!r}; the columns are {known}"[:290])
+        return self.columns[self.names.index(name)]
+
+    def numbers(self, names: Sequence[str], dtype: str = "float32") -> NDArray[Any]:
+        """Some columns as one array (n, columns).
+
+        Raises:
+            DataError: if one is not there, holds text, or lacks values.
+        """
+        for name in names:
+            values = self.column(name)
+            if values.dtype.kind == "U":
+                raise DataError(f"{self.source}: column {name[:60]!r} holds text, {self._first_text(values)}")
+            bad = ~np.isfinite(values)
+            if bad.any():
+                row = int(np.argmax(bad)) + 1
+                raise DataError(f"{self.source}: column {name[:60]!r} has no finite number in row {row}")
+        return np.stack([self.column(name).astype(dtype) for name in names], axis=1)
+
+    def _first_text(self, values: NDArray[Any]) -> str:
+        row, text = next((i, v) for i, v in enumerate(values.tolist(), 1) if not _is_number(v))
+        return f"{text[:40]!r} in row {row}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""Small data sets as files, and the command line in this process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portnn.cli import main
+
+
+def flower_table():
+    """A table of two measures and three kinds that can be told apart."""
+    rng = np.random.default_rng(0)
+    kinds = ["iris", "rose", "lily"]
+    centers = np.asarray([[1.0, 200.0], [3.0, 100.0], [5.0, 300.0]])
+    lines = ["kind,petal,stem"]
+    for i in range(90):
+        petal, stem = centers[i % 3] + rng.normal(size=2) * (0.3, 15.0)
+        lines.append(f"{kinds[i % 3]},{petal:.3f},{stem:.2f}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def flowers(tmp_path, monkeypatch):
+    """The table as a file; the tests run in its folder."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "flowers.csv"
+    path.write_text(flower_table())
+    return path
+
+
+@pytest.fixture
+def portnn(capsys):
+    """A function that carries out a command line: exit code, standard output, standard error."""
+
+    def call(*arguments):
+        code = main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """The bytes of a network that knows the flowers."""
+    folder = tmp_path_factory.mktemp("once")
+    (folder / "flowers.csv").write_text(flower_table())
+    options = ["--epochs", "60", "--lr", "0.02", "--layers", "8", "-q", "-o", str(folder / "net.safetensors")]
+    assert main(["train", str(folder / "flowers.csv"), *options]) == 0
+    return (folder / "net.safetensors").read_bytes()
+
+
+@pytest.fixture
+def trained(flowers, once):
+    """A file of that network, beside the table."""
+    (flowers.parent / "net.safetensors").write_bytes(once)
+    return "net.safetensors"

@@ -1,0 +1,86 @@
+"""What a user may get wrong: one line on standard error, and the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portnn.cli import _info
+
+# The command, its exit code, and what the error says.
+TABLE = [
+    ("train", 2, "Missing argument 'DATA'"),
+    ("train none.csv", 1, "none.csv: no such file or folder"),
+    ("train flowers.csv --label colour", 1, "there is no column 'colour'; the columns are kind, petal, stem"),
+    ("train flowers.csv --label petal", 1, "column 'kind' holds text such as 'iris', which is no input"),
+    ("train flowers.csv --layers 3,x", 2, "--layers: expected widths such as 128,64, or none, got '3,x'"),
+    ("train flowers.csv --layers 0", 2, "--layers: expected widths"),
+    ("train flowers.csv --optimizer sdg", 2, "'sdg' is not one of"),
+    ("train flowers.csv --momentum 0.9", 2, "--optimizer adam has no --momentum"),
+    ("train flowers.csv --epochs 0", 2, "Invalid value for '--epochs'"),
+    ("train flowers.csv --loss huber", 1, "label column 'kind' holds text; regression needs numbers"),
+    ("train flowers.csv --loss huber --task multilabel", 1, "holds text"),
+    (
+        "train flowers.csv --label petal --drop kind --loss huber --task classification",
+        2,
+        "is for regression",
+    ),
+    ("train flowers.csv --backend abacus", 1, "unknown backend 'abacus'"),
+    ("train flowers.csv -o /none/a.safetensors", 1, "the folder /none does not exist"),
+    ("train flowers.csv -o net.pt", 2, "ends with .safetensors"),
+    ("train --resume none", 1, "no training of portnn train to go on with"),
+    ("train one.csv", 1, "every label is 'a'"),
+    ("train hole.csv", 1, "column 'x' has no finite number in row 2"),
+    ("train ragged.csv", 1, "ragged.csv, line 3: the row has 3 fields, expected 2"),
+    ("train empty.csv", 1, "empty.csv: the file is empty"),
+    ("train latin.csv", 1, "latin.csv: not UTF-8 text"),
+    ("train objects.npy", 1, "objects.npy: no whole file of NumPy arrays"),
+    ("predict flowers.csv flowers.csv", 1, "flowers.csv"),
+    ("predict net.safetensors one.csv", 1, "there is no column 'petal'"),
+    ("predict net.safetensors a.csv b.csv", 2, "Give either one table or any number of pictures"),
+    ("predict net.safetensors", 2, "Missing argument 'INPUTS...'"),
+    ("evaluate net.safetensors strange.csv", 1, "row 1 has the label 'tulip'; known: iris, lily, rose"),
+    ("export net.safetensors net.pt", 2, "ends with .onnx"),
+    ("compare net.safetensors --backends cpu", 1, "nothing to compare"),
+    ("summary net.safetensors --shape 2x2", 2, "--shape: expected lengths such as 28,28"),
+    ("fly", 2, "No such command 'fly'"),
+]
+
+
+@pytest.fixture
+def files(trained):
+    texts = {
+        "one.csv": "k,x\na,1\na,2\n", "hole.csv": "k,x\na,1\nb,\n", "ragged.csv": "k,x\na,1\nb,2,3\n",
+        "empty.csv": "", "strange.csv": "kind,petal,stem\ntulip,1,2\n",
+    }  # fmt: skip
+    for name, text in texts.items():
+        Path(name).write_text(text)
+    Path("latin.csv").write_bytes("k,x\nä,1\nb,2\n".encode("latin-1"))
+    Path("objects.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '|O'}")
+
+
+def test_each_mistake_is_told_in_one_line(files, portnn):
+    for command, code, text in TABLE:
+        found, out, err = portnn(*command.split(), *(("-q",) if command.startswith("train ") else ()))
+        assert found == code, (command, err)
+        assert text in err, command
+        assert err.startswith("portnn: error: "), command
+        assert err.count("\n") == 1, command
+        assert out == "", command
+
+
+def test_debug_shows_the_traceback(portnn):
+    code, _, err = portnn("train", "none.csv", "--debug")
+    assert code == 1
+    assert "Traceback" in err
+    assert err.endswith("portnn: error: none.csv: no such file or folder\n")
+
+
+def test_what_nobody_has_foreseen_is_one_line_too(portnn, monkeypatch):
+    def fail(**options):
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(_info, "run", fail)
+    code, _, err = portnn("info")
+    assert (code, err) == (1, "portnn: error: KeyError: 'surprise' (--debug shows where)\n")

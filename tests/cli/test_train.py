@@ -1,0 +1,229 @@
+"""``portnn train``: what data it takes, what it writes, and that going on is as never having stopped."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import portnn as pn
+from portnn.cli import _names, _train
+from portnn.cli._scaling import measure
+
+
+def test_a_table_is_learned_and_its_names_are_kept(trained, flowers):
+    net = pn.Network.load(trained)
+    assert net.notes == {
+        "classes": ["iris", "lily", "rose"], "targets": ["kind"], "features": ["petal", "stem"], "shape": [2],
+        "pixels": False,
+    }  # fmt: skip
+    table = pn.data.read_table(flowers)
+    y = [net.notes["classes"].index(kind) for kind in table.column("kind").tolist()]
+    # The scaling of the columns is part of the network: it takes the numbers as they stand in the file.
+    assert net.score(table.numbers(["petal", "stem"]), np.asarray(y)) == 1.0
+    assert not Path("net.safetensors.checkpoints").exists()
+
+
+def test_json_on_stdout_and_progress_on_stderr(flowers, portnn):
+    code, out, err = portnn("train", flowers, "--epochs", 3, "--json")
+    assert code == 0
+    data = json.loads(out)
+    assert data["epochs"] == 3
+    assert data["task"] == "classification"
+    assert list(data["history"]) == ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert data["samples"] == 81
+    assert "81 samples + 9 held out" in err
+    line = r"epoch 2/3  loss \d\.\d{4}  acc \d\.\d{4}  val loss .*  [\d,]+ samples/s  \d+:\d\d left"
+    assert re.search(line, err)
+    assert "\x1b" not in err
+
+
+def test_values_are_scaled_and_the_network_undoes_it(flowers, portnn):
+    options = ("--label", "stem", "--drop", "kind", "--epochs", 30, "--lr", 0.02, "--validation", 0, "-q")
+    code, _, err = portnn("train", flowers, *options)
+    assert code == 0, err
+    net = pn.Network.load("network.safetensors")
+    table = pn.data.read_table(flowers)
+    values = net.predict(table.numbers(["petal"]))
+    assert net.task is pn.losses.Task.VALUES
+    # The three kinds have stems of 200, 100 and 300: far from 0 and 1, which the training saw.
+    assert np.abs(values.mean() - 200.0) < 20.0
+
+
+def test_several_columns_of_yes_or_no(flowers, portnn):
+    lines = flowers.read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    text = "long,wide,a,b\n" + "\n".join(
+        f"{int(float(s) > 150)},{int(float(p) > 2)},{p},{s}" for _, p, s in rows
+    )
+    Path("labels.csv").write_text(text)
+    code, out, err = portnn(
+        "train", "labels.csv", "--label", "long,wide", "--epochs", 40, "--lr", 0.05, "--json"
+    )
+    assert code == 0, err
+    assert json.loads(out)["task"] == "multilabel"
+    assert json.loads(out)["final"]["accuracy"] > 0.9
+    code, out, _ = portnn(
+        "predict", "network.safetensors", "labels.csv", "--label", "long,wide", "--format", "csv"
+    )
+    assert out.splitlines()[0] == "long,wide"
+    assert set(out.splitlines()[1:]) <= {"0,0", "0,1", "1,0", "1,1"}
+    code, out, _ = portnn("evaluate", "network.safetensors", "labels.csv")
+    assert code == 0
+    assert re.search(r"^wide +\d", out, flags=re.MULTILINE)
+
+
+def test_pixels_are_divided_by_255(tmp_path, monkeypatch, portnn):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    x = (rng.integers(0, 100, (40, 8, 8)) + 150 * y[:, None, None]).astype(np.uint8)
+    np.savez("images.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    code, _, err = portnn("train", "images.npz", "--epochs", 20, "--lr", 0.01)
+    assert code == 0
+    assert "8x8 pixels, 2 classes" in err
+    net = pn.Network.load("network.safetensors")
+    assert [type(layer).__name__ for layer in net.layer.layers[:2]] == ["Flatten", "Rescale"]
+    code, out, _ = portnn("evaluate", "network.safetensors", "images.npz", "--json")
+    assert json.loads(out)["samples"] == 10
+    assert json.loads(out)["accuracy"] == 1.0
+
+
+def test_arrays_with_the_labels_apart(tmp_path, monkeypatch, portnn):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).normal(size=(30, 4)))
+    np.save("y.npy", np.arange(30) % 5 + 3)  # classes 3 to 7
+    assert portnn("train", "x.npy", "--labels", "y.npy", "--epochs", 1, "-q")[0] == 0
+    assert pn.Network.load("network.safetensors").notes["classes"] == ["3", "4", "5", "6", "7"]
+
+
+def test_early_stopping_keeps_the_best(flowers, portnn):
+    code, out, _ = portnn("train", flowers, "--epochs", 300, "--lr", 0.5, "--patience", 2, "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["stopped_early"]
+    assert data["best_epoch"] == data["epochs"] - 2
+    assert data["final"]["val_loss"] == min(data["history"]["val_loss"])
+
+
+@pytest.mark.parametrize("name", _names.SCHEDULES)
+def test_schedules_and_optimisers(name, flowers, portnn):
+    optimizer = _names.OPTIMIZERS[_names.SCHEDULES.index(name)]
+    options = ("--schedule", name, "--warmup", 2, "--optimizer", optimizer, "--epochs", 2, "-q")
+    code, _, err = portnn("train", flowers, *options)
+    assert code == 0, err
+
+
+class StopsIn:
+    """Raises as Ctrl-C does, at the last step before so many."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def step(self, count=1):
+        self.left -= count
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+    def epoch(self, number, total, logs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+@pytest.mark.parametrize("steps", [230, 170])
+def test_ctrl_c_saves_and_resuming_gives_the_same_bits(steps, flowers, portnn, monkeypatch):
+    options = (
+        "train",
+        flowers,
+        "--epochs",
+        3,
+        "--batch-size",
+        1,
+        "--dropout",
+        0.1,
+        "--schedule",
+        "cosine",
+        "-q",
+    )
+    assert portnn(*options, "-o", "whole.safetensors")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(_train, "Progress", lambda *rest: StopsIn(steps))
+        code, out, err = portnn(*options, "-o", "parts.safetensors")
+    assert (code, out) == (1, "")
+    assert err.startswith("portnn: error: interrupted; step ")
+    assert err.count("\n") == 1
+    command = re.search(r"portnn (train --resume \S+)\n", err)
+    assert not Path("parts.safetensors").exists()
+    code, _, err = portnn(*command[1].split())
+    assert code == 0, err
+    assert Path("parts.safetensors").read_bytes() == Path("whole.safetensors").read_bytes()
+    assert not Path("parts.safetensors.checkpoints").exists()
+
+
+def interrupted(flowers, portnn, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(_train, "Progress", lambda *rest: StopsIn(150))
+        assert portnn("train", flowers, "--epochs", 9, "--batch-size", 1, "--checkpoints", "run")[0] == 1
+
+
+def test_what_cannot_be_changed_when_going_on(flowers, portnn, monkeypatch):
+    interrupted(flowers, portnn, monkeypatch)
+    code, _, err = portnn("train", "--resume", "run", "--layers", "3")
+    assert code == 2
+    assert "--layers cannot be changed with --resume" in err
+    code, _, err = portnn("train", flowers, "--checkpoints", "run")
+    assert code == 1
+    assert "go on with: portnn train --resume run" in err
+    text = flowers.read_text()
+    flowers.write_text(text.replace("iris", "rose", 1))
+    code, _, err = portnn("train", "--resume", "run", "-q")
+    assert code == 1
+    assert "the data are not those that the training began with" in err
+    flowers.write_text(text)
+    assert portnn("train", "--resume", "run", "-q", "-o", "b.safetensors")[0] == 0
+    assert Path("b.safetensors").exists()
+    assert list(Path("run").glob("checkpoint-*"))  # asked for, so it stays
+
+
+def test_a_damaged_record_of_the_options(flowers, portnn, monkeypatch):
+    interrupted(flowers, portnn, monkeypatch)
+    file = Path("run/training.json")
+    for text in ("{", "[]", '{"format": 1}', file.read_text().replace('"epochs"', '"epoch"')):
+        file.write_text(text)
+        code, _, err = portnn("train", "--resume", "run")
+        assert (code, err) == (1, f"portnn: error: {file}: damaged, or of another version of portnn\n")
+
+
+def test_names_are_those_of_the_library():
+    constructors = {
+        "adadelta",
+        "adagrad",
+        "adam",
+        "adamax",
+        "adamw",
+        "lion",
+        "nadam",
+        "radam",
+        "rmsprop",
+        "sgd",
+    }
+    assert set(_names.OPTIMIZERS) == constructors
+    assert set(_names.LOSSES) <= set(pn.losses.__all__)
+    tasks = {"classes": "classification", "labels": "multilabel", "values": "regression"}
+    for name, task in _names.LOSSES.items():
+        assert tasks[pn.losses.task_of(_names.loss_of(name)).value] == task
+    for name in _names.ACTIVATIONS:
+        assert _names.activation_of(name)(np.ones((1, 4), dtype=np.float32)).shape == (1, 4)
+
+
+def test_a_constant_column_is_only_shifted():
+    scaling = measure(np.asarray([[3.0, 0.1], [3.0, 0.1], [3.0, 0.1 + 1e-12]]))
+    assert scaling.deviation.tolist() == [1.0, 1.0]

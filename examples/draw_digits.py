@@ -161,7 +161,7 @@ def open_network(args: argparse.Namespace) -> pn.Network:
                 f"{args.network}: expected ten classes of 28 x 28 images, got {answer.shape[1:]}"
             )
         return network
-    print("training a network, some 10 seconds on two cores ...", flush=True)
+    print("training a network, some 15 seconds on two cores ...", flush=True)
     start = perf_counter()
     network = train(args.backend)
     accuracy = network.score(*load_mnist(DATA, "test"))

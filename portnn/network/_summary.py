@@ -13,7 +13,7 @@ __all__ = ["as_html", "as_text", "input_shape_of"]
 _HEAD = ("layer", "output", "parameters", "flops")
 # Everything is drawn in the colour of the page's own text, so that it suits light and dark pages alike.
 _STYLE = (
-    ".portnn-net table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    ".portnn-net table{color:inherit;border-collapse:collapse;font-variant-numeric:tabular-nums}"
     ".portnn-net th,.portnn-net td{padding:.15em .8em;text-align:right;background:none;color:inherit}"
     ".portnn-net th:first-child,.portnn-net td:first-child{text-align:left;font-family:monospace}"
     ".portnn-net thead th,.portnn-net tbody{border-bottom:1px solid rgba(128,128,128,.6)}"

@@ -246,8 +246,8 @@ def _is_function(value: Any) -> bool:
 PUBLIC = {"ops": ops, "ops.linalg": ops.linalg, "ops.fft": ops.fft, "nn": nn, "losses": losses}
 # Functions that say what a thing is, and compute nothing.
 NO_MATHEMATICS = {
-    "nn.describe", "nn.from_description", "nn.from_torch", "nn.outline", "nn.to_torch", "nn.walk",
-    "nn.watched",
+    "nn.describe", "nn.from_description", "nn.from_keras", "nn.from_torch", "nn.outline", "nn.to_keras",
+    "nn.to_torch", "nn.walk", "nn.watched",
     "losses.task_of", "losses.link_of",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.]*\w)")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of Python: where it begins, what it shall print (None: whatever it likes), and its mark."""
+    """Python and what it shall print (None: whatever it likes), or a session of portnn's commands."""
 
+    language: str
     line: int
     code: str
     shown: str | None
@@ -39,12 +41,13 @@ def pages() -> list[Path]:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """The blocks of Python of a page."""
+    """The blocks of a page that are run."""
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
-        if found["language"] == "python":
+        if found["language"] in ("python", "console"):
             mark, note = found["mark"], found["note"]
             yield Block(
+                found["language"],
                 text.count("\n", 0, found.start("text")),
                 found["text"],
                 found["shown"],
@@ -88,10 +91,25 @@ def _words(text: str) -> str:
 
 
 def run(block: Block, page: Path, names: dict[str, Any]) -> None:
-    """Carry out a block as a reader in the repository's folder would."""
+    """Carry out a block of Python as a reader in the repository's folder would."""
     data = f'"{(ROOT / "examples" / "data").as_posix()}'
     code = "\n" * block.line + block.code.replace('"examples/data', data)
     exec(compile(code, str(page), "exec"), names)  # the page's own lines in a traceback
+
+
+def run_session(block: Block, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Carry out the lines ``$ portnn ...`` of a session, and compare what they print (not their progress)."""
+    from portnn.cli import main
+
+    for part in block.code.removeprefix("$ ").split("\n$ "):
+        command, _, shown = part.partition("\n")
+        words = shlex.split(command.replace("examples/data", (ROOT / "examples" / "data").as_posix()))
+        assert words[0] == "portnn", f"{page}:{block.line + 1}: {command}"
+        code = main(words[1:])
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        wrong = differs(shown, printed.out)
+        assert wrong is None, f"{page}:{block.line + 1}: {command}: {wrong}"
 
 
 def run_page(page: Path, capsys: pytest.CaptureFixture[str], needs: set[str]) -> int:
@@ -102,6 +120,9 @@ def run_page(page: Path, capsys: pytest.CaptureFixture[str], needs: set[str]) ->
         if block.left_out or (block.needs and block.needs not in needs):
             continue
         used += block.needs is not None
+        if block.language == "console":
+            run_session(block, page, capsys)
+            continue
         run(block, page, names)
         printed = capsys.readouterr().out
         wrong = None if block.shown is None else differs(block.shown, printed)

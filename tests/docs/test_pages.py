@@ -32,7 +32,7 @@ def test_what_is_left_out_is_counted():
 def test_fences_are_well_formed(page: Path):
     text = page.read_text(encoding="utf-8")
     assert text.count("\n```") % 2 == 0
-    assert len(re.findall(r"^```python$", text, flags=re.MULTILINE)) == len(list(blocks(page)))
+    assert len(re.findall(r"^```(?:python|console)$", text, flags=re.MULTILINE)) == len(list(blocks(page)))
     assert len(re.findall(r"^<!-- (?:not run|needs):", text, flags=re.MULTILINE)) == len(
         [b for b in blocks(page) if b.left_out or b.needs]
     )

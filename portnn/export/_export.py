@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from portnn._typing import Tree
 from portnn.backend import get_backend
 from portnn.export._graph import Graph
-from portnn.export._model import need_onnx, to_model, write
+from portnn.export._model import need_onnx, to_model
 from portnn.export._sources import Source, first_dtype, from_function, from_network, from_program
 from portnn.export._translate import know, translate
 from portnn.network import Network
 from portnn.nn import describe
 from portnn.program import Program
+from portnn.serialize import whole_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -87,7 +88,8 @@ def export_onnx(
     about = _about(source, softmax) | dict(metadata or {})
     model = _model(found, about)
     if path is not None:
-        write(model, path)
+        with whole_file(path) as file:
+            file.write(model.SerializeToString())
     return model
 
 

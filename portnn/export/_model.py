@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from portnn._version import __version__
@@ -17,7 +14,7 @@ from portnn.export._tensors import Size, Tensor
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-__all__ = ["need_onnx", "to_model", "write"]
+__all__ = ["need_onnx", "to_model"]
 
 OPSET, IR = 20, 10
 _MOST = 2**31  # bytes in a message of Protocol Buffers
@@ -120,22 +117,3 @@ def _dtype(onnx: Any, name: str) -> int:
     """The number of a dtype in the format."""
     words = {"float32": "FLOAT", "float64": "DOUBLE", "complex64": "COMPLEX64", "complex128": "COMPLEX128"}
     return int(onnx.TensorProto.DataType.Value(words.get(name, name.upper())))
-
-
-def write(model: ModelProto, path: str | os.PathLike[str]) -> None:
-    """Write a model under another name, flush and rename: `path` is never half a file."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"export_onnx: the folder {path.parent} does not exist; make it first")
-    if path.is_dir():
-        raise IsADirectoryError(f"export_onnx: {path} is a folder; name a file in it")
-    temporary = path.with_name(f".{path.name}.{token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(model.SerializeToString())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -14,9 +14,9 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.compile import Loop, Precision, check_precision
 from portnn.losses import Task, link_of
 from portnn.network._fitted import Fitted, going_on
-from portnn.network._inputs import adapted, check_callbacks, check_columns, check_fit, check_pair
 from portnn.network._measures import count_right, score_of
 from portnn.network._model import Model
+from portnn.network._options import adapted, check_callbacks, check_columns, check_fit, check_pair
 from portnn.network._planning import loop_or_reason
 from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes

@@ -17,10 +17,11 @@ from portnn.serialize._tensors import (
     read_checked,
     save_tensors,
     verify,
+    whole_file,
 )  # fmt: skip
 
 __all__ = [
     "CheckpointError", "Header", "Spec", "check_tensors", "checkpoint_path", "checkpoints", "fill",
     "latest", "load_npz", "load_tensors", "read_checked", "remove_old", "remove_unfinished", "save_npz",
-    "save_tensors", "verify",
+    "save_tensors", "verify", "whole_file",
 ]  # fmt: skip

@@ -74,7 +74,7 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
         CheckpointError: if it is missing or of another type.
     """
     value = data.get(name) if isinstance(data, dict) else None
-    odd = isinstance(value, int) and (isinstance(value, bool) or value < 0)
+    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < 2**64)
     if odd or not isinstance(value, kind):
         raise CheckpointError(
             f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"

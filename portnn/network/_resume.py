@@ -131,11 +131,14 @@ def _check(recorder: Recorder, data: dict[str, Any], path: Path) -> None:
     if odd := sorted(data.keys() ^ _FIELDS):
         raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
     for name in _COUNTS:
-        read_field(data, name, int, path)
+        if read_field(data, name, int, path) >= 2**32 and name != "seed":
+            raise CheckpointError(f"{path}: the description has {name}={data[name]}; expected less than 2^32")
     for name, inner in (("columns", str), ("callbacks", dict)):
         if not all(isinstance(value, inner) for value in read_field(data, name, list, path)):
             raise CheckpointError(f"{path}: the description lacks a valid {name!r}")
-    read_field(data, "right", (int, float, NoneType), path)
+    right = read_field(data, "right", (int, float, NoneType), path)
+    if right is not None and not 0 <= right < 2**53:
+        raise CheckpointError(f"{path}: the description has right={right}; expected a count of samples")
     if not isinstance(data["ended"], bool):
         raise CheckpointError(f"{path}: the description lacks a valid 'ended'")
     _check_training(recorder, data, path)

@@ -207,6 +207,7 @@ CHANGES = {
     "no format": ({"format": ...}, "lacks a valid 'format'"),
     "seed": ({"seed": "0"}, "lacks a valid 'seed'"),
     "negative seed": ({"seed": -1}, "lacks a valid 'seed'"),
+    "large seed": ({"seed": 2**64}, "lacks a valid 'seed'"),
     "seed bool": ({"seed": True}, "lacks a valid 'seed'"),
     "dtype": ({"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
     "other dtype": ({"dtype": "float64"}, "'params.0.weight' has .* dtype float32; expected .* float64"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 from zipfile import ZipFile
 
@@ -94,6 +95,15 @@ def test_damage_is_refused(like, tmp_path, request):
         whole = {a.tobytes() for a in tree.leaves(LIKE)}
         assert {a.tobytes() for a in tree.leaves(found)} <= whole
         assert like is None or len(tree.leaves(found)) == 2
+
+
+def test_a_member_ends_with_its_array(tmp_path):
+    path, whole = tmp_path / "a.npz", io.BytesIO()
+    np.save(whole, np.zeros(4))
+    with ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", whole.getvalue() + b"x")
+    with pytest.raises(CheckpointError, match="member 'a' is longer than its array"):
+        load_npz(path)
 
 
 def test_other_files_are_refused(tmp_path):

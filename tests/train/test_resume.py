@@ -152,6 +152,22 @@ def test_a_training_that_was_over_stays_over(tmp_path):
     assert dict(later) == dict(history)
 
 
+def test_a_plateau_is_as_long_as_it_was(tmp_path):
+    def run(**options):
+        slow = ReduceLROnPlateau("loss", patience=3, cooldown=2, min_delta=100.0)
+        told = [slow, *options.pop("told", [])]
+        net = Network([Linear(6, 3)])
+        net.fit(X, Y, epochs=8, callbacks=told, compile=False, **options)
+        return net, slow.scale
+
+    whole, scale = run(told=[Checkpoint(tmp_path, keep=None)])
+    assert scale == pytest.approx(0.1)
+    for path in checkpoints(tmp_path):
+        found, same_scale = run(resume=path)
+        assert same(found, whole)
+        assert same_scale == scale
+
+
 def test_a_training_may_go_on_for_longer(tmp_path):
     whole, later = Network(LAYERS, seed=3), Network(LAYERS, seed=3)
     whole.fit(X, Y, epochs=5, batch_size=7)

@@ -199,6 +199,38 @@ def check_wheel(session: nox.Session, wheel: Path) -> None:
         session.error(f"expected the package's code and py.typed alone, got also {strays[:5]}")
 
 
+@nox.session
+def cli(session: nox.Session) -> None:
+    """Try the command line of a built wheel: with its extra alone, then all of it with what it may use."""
+    session.install(*(requirement for requirement in group("build") if requirement.startswith("build")))
+    tmp = Path(session.create_tmp()).resolve()
+    for old in (tmp / "dist").glob("*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(tmp / "dist"))
+    [wheel] = (tmp / "dist").iterdir()
+    session.install("--force-reinstall", f"portnn[cli] @ {wheel.as_uri()}")
+    session.chdir(tmp)
+    table, net = str(ROOT / "tests" / "cli" / "flowers.csv"), "flowers.safetensors"
+    session.run("portnn", "train", table, "--epochs", "60", "--lr", "0.02", "--output", net)
+    for command in ("predict", "evaluate"):
+        session.run("portnn", command, net, table)
+    session.run("portnn", "summary", net)
+    session.run("portnn", "compare", net, "--dtypes", "float32,float64", "--gradient")
+    session.run("portnn", "bench", net, "--seconds", "0.2")
+    session.run("portnn", "info")
+    session.run("portnn", "completion", "bash", silent=True)
+    session.run("portnn", "export", net, "flowers.onnx", success_codes=[1])  # needs an extra, and says so
+    session.install(
+        f"portnn[cli,image,onnx,parquet,plot] @ {wheel.as_uri()}", "array-api-strict", "onnxruntime", "pytest"
+    )
+    # Not the tests' own configuration, which would find the package in this folder before the installed one.
+    alone = ("-c", os.devnull, "--rootdir", str(tmp), "--confcutdir", str(ROOT / "tests" / "cli"))
+    options = ("--import-mode", "importlib", "-q", "-p", "no:cacheprovider", "-o", "markers=slow", *alone)
+    tests = (str(ROOT / "tests" / "cli"), str(ROOT / "tests" / "data" / "test_read_table.py"))
+    environment = {**quiet_threads(), "PORTNN_INSTALLED": "1"}
+    session.run("python", "-m", "pytest", *options, *tests, *session.posargs, env=environment)
+
+
 @nox.session(venv_backend="virtualenv")
 def bench(session: nox.Session) -> None:
     """Measure portnn beside its peers, ten minutes; what stands after ``--`` are the benchmark's options."""

@@ -3,6 +3,7 @@
     python examples/digits_conv.py                         # trains in minutes, prints the test accuracy
     python examples/digits_conv.py --augment --epochs 15   # each image shifted and bent anew in each epoch
     python examples/digits_conv.py --backend gpu --plot digits_conv.png
+    python examples/digits_conv.py --save digits_conv.safetensors   # for examples/draw_digits.py
     python examples/digits_conv.py --quick                 # a few steps, to see that everything works
 
 Two convolutions with kernels of 5 x 5 pixels look for strokes and for corners, wherever they are; pooling
@@ -66,6 +67,19 @@ def make_network(args: argparse.Namespace) -> pn.Network:
     return pn.Network(layers, loss=loss, backend=args.backend, seed=args.seed)
 
 
+def without_distortion(network: pn.Network) -> pn.Network:
+    """The same network for predictions: a layer of one's own does nothing there, and goes into no file."""
+    layers = network.layer.members
+    plain = pn.Network(
+        [layer for layer in layers if not isinstance(layer, Distort)],
+        loss=network.loss,
+        backend=network.backend,
+    )
+    kept = [not isinstance(layer, Distort) for layer in layers]
+    plain.params = tuple(p for p, keep in zip(network.params, kept, strict=True) if keep)
+    return plain
+
+
 def report(epoch: pn.Epoch) -> None:
     """Print a line after each epoch."""
     values = ", ".join(f"{name.replace('val_', 'test ')} {x:.4f}" for name, x in epoch.logs.items())
@@ -84,6 +98,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one epoch on 1000 images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw curves and mistakes, to .png or .pdf")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the network to .safetensors")
     args = parser.parse_args(argv)
     # What would fail after the training fails before it.
     if args.epochs < 1:
@@ -94,8 +109,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(str(error))
     if args.plot and not find_spec("matplotlib"):
         parser.error('--plot needs matplotlib: python -m pip install -e ".[plot]"')
-    if args.plot and not args.plot.resolve().parent.is_dir():
-        parser.error(f"there is no folder {args.plot.parent} to write {args.plot.name} to")
+    for file in (args.plot, args.save):
+        if file and not file.resolve().parent.is_dir():
+            parser.error(f"there is no folder {file.parent} to write {file.name} to")
     return args
 
 
@@ -123,6 +139,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         probabilities = network.predict_proba(test_images)
         pn.plot.digits_report(history, test_images, test_labels, probabilities).savefig(args.plot)
         print(f"\nthe picture is in {args.plot}")
+    if args.save:
+        without_distortion(network).save(args.save)
+        print(f"\nthe network is in {args.save}")
     print(f"\ntest accuracy: {network.score(test_images, test_labels):.4f}")
 
 

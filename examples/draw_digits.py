@@ -31,6 +31,7 @@ DATA = Path(__file__).parent / "data" / "mnist"
 PAGE = Path(__file__).with_suffix(".html")
 LARGEST = 1_000_000  # bytes of a drawing; an hour of scribbling has fewer
 MOVED = 20_000  # images that are learned a second time, turned and moved
+MAPS = 16  # feature maps of one layer that the page shows at most
 UNITS = 1_000  # of one layer that the page shows at most
 
 
@@ -63,19 +64,36 @@ def as_input(network: pn.Network, picture: Any) -> Any:
     return picture[None] if scales else picture[None].astype(np.float32) / 255
 
 
+def arranged(y: Any) -> Any:
+    """The units of a layer in rows: the first feature maps side by side, or 16 units in each row."""
+    if y.ndim == 3:
+        maps = y[:MAPS]
+        across = min(8, len(maps))
+        maps = np.pad(maps, ((0, -len(maps) % across), (0, 0), (0, 0)))
+        rows = maps.reshape(-1, across, *maps.shape[1:])
+        return rows.transpose(0, 2, 1, 3).reshape(-1, across * maps.shape[2])
+    units = np.ravel(y)[:UNITS]
+    across = min(16 if len(units) <= 256 else 32, len(units))
+    return np.pad(units, (0, -len(units) % across)).reshape(-1, across)
+
+
 def look(network: pn.Network, strokes: Sequence[Any]) -> dict[str, Any]:
     """What the page shows of a drawing: the picture, ten probabilities, and the units in between."""
     picture = draw_strokes(strokes)
     x = as_input(network, picture)
     outputs = [(name, y[0]) for name, y in network.activations(x).items()]
     hidden = [(name, y) for name, y in outputs[:-1] if "Activation" in name]
-    layers = [
-        {
-            "name": f"{name.partition('(')[2].rstrip(')')}, {' x '.join(map(str, y.shape))} units",
-            "values": [round(float(v), 3) for v in np.ravel(y)[:UNITS]],
-        }
-        for name, y in hidden
-    ]
+    layers = []
+    for name, y in hidden:
+        units = arranged(np.asarray(y))
+        told = f"{name.partition('(')[2].rstrip(')')}, {' x '.join(map(str, y.shape))} units"
+        layers.append(
+            {
+                "name": told,
+                "across": units.shape[1],
+                "values": [round(float(v), 3) for v in units.ravel()],
+            }
+        )
     return {
         "picture": picture.ravel().tolist(),
         "probabilities": network.predict_proba(x)[0].tolist() if picture.any() else [],

@@ -33,6 +33,15 @@ def test_the_picture_is_drawn(tmp_path, capsys):
     assert f"the picture is in {file}" in capsys.readouterr().out
 
 
+def test_the_saved_network_predicts_without_the_layer_of_ones_own(tmp_path, capsys):
+    file = tmp_path / "digits_conv.safetensors"
+    digits_conv.main(["--quick", "--augment", "--save", str(file)])
+    printed = last_figure(capsys)
+    network = pn.Network.load(file)
+    images, labels = pn.data.load_mnist(digits_conv.DATA, "test")
+    assert round(network.score(images[:1000], labels[:1000]), 4) == printed
+
+
 def test_images_are_distorted_in_training_alone():
     images = np.zeros((2, 1, 28, 28), dtype=np.float32)
     images[:, :, 8:20, 12:16] = 1.0

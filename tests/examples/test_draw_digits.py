@@ -11,6 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
 
 from examples import draw_digits
@@ -52,6 +53,19 @@ def test_an_answer_has_the_picture_and_the_hidden_units(address: str, network: A
     assert [layer["name"] for layer in told["layers"]] == ["relu, 128 units", "relu, 64 units"]
     values = network.activations(picture[None])["3 Activation(relu)"][0]
     assert told["layers"][0]["values"] == pytest.approx(values.tolist(), abs=1e-3)
+
+
+def test_feature_maps_stand_side_by_side() -> None:
+    maps = np.arange(3 * 2 * 4).reshape(3, 2, 4)
+    units = draw_digits.arranged(maps)
+    np.testing.assert_array_equal(units, np.concatenate(list(maps), axis=1))
+    assert draw_digits.arranged(np.ones((20, 5, 5))).shape == (10, 40)
+    assert draw_digits.arranged(np.ones(100)).sum() == 100
+    layers = [draw_digits.pn.Reshape((1, 28, 28)), draw_digits.pn.Rescale(), draw_digits.pn.Conv2d(1, 6, 5)]
+    layers += [draw_digits.pn.relu, draw_digits.pn.Flatten(), draw_digits.pn.Linear(6 * 24 * 24, 10)]
+    [shown] = draw_digits.look(draw_digits.pn.Network(layers), STROKES["2"])["layers"]
+    assert shown["name"] == "relu, 6 x 24 x 24 units"
+    assert (shown["across"], len(shown["values"])) == (6 * 24, 6 * 24 * 24)
 
 
 def test_nothing_drawn(address: str) -> None:

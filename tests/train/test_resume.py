@@ -2,85 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from portnn import CheckpointError, Network, losses, optim, tree
-from portnn.nn import BatchNorm, Dropout, Linear, relu
-from portnn.optim import schedules
-from portnn.serialize import checkpoint_path, checkpoints, latest, load_tensors, save_tensors
-from portnn.train.callbacks import (
-    Checkpoint,
-    CSVLogger,
-    EarlyStopping,
-    ModelCheckpoint,
-    ReduceLROnPlateau,
-)  # fmt: skip
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(90, 6)).astype(np.float32)
-Y = np.argmax(X @ RNG.normal(size=(6, 3)), axis=1)
-WEIGHT = RNG.uniform(0.5, 1.5, size=90).astype(np.float32)
-LAYERS = [Linear(6, 8), BatchNorm(8), relu, Dropout(0.3), Linear(8, 3)]
-EPOCHS = 6
-
-
-def _adam():
-    return optim.adam(schedules.cosine(0.02, 60))
-
-
-def _averaged():
-    return optim.ema(optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(0.01)), 0.9)
-
-
-def _watchers():
-    return [
-        ReduceLROnPlateau("val_loss", factor=0.5, patience=1, min_delta=0.01),
-        EarlyStopping("val_loss", patience=3, min_delta=0.01),
-    ]
-
-
-CASES = {
-    "adam and schedule": {"optimizer": _adam},
-    "ema": {"optimizer": _averaged},
-    "plateau and early stopping": {"optimizer": partial(optim.sgd, 0.5, momentum=0.9), "watch": _watchers},
-    "eager": {"optimizer": _adam, "compile": False},
-    "eager ema": {"optimizer": _averaged, "compile": False, "watch": _watchers},
-    "weights": {"optimizer": _adam, "sample_weight": WEIGHT},
-    "in parts": {"optimizer": _averaged, "accumulate": 2},
-    "all at once": {"optimizer": _adam, "batch_size": None},
-    "in order": {"optimizer": _adam, "shuffle": False, "watch": _watchers},
-}
-
-
-def train(options, folder=None, resume=None, backend="cpu", **more):
-    options = {"batch_size": 7, **options, **more}
-    watch = options.pop("watch", list)()
-    if folder is not None:
-        watch.insert(0, Checkpoint(folder, every_steps=5, keep=None))
-    net = Network(LAYERS, seed=3, backend=backend)
-    options["optimizer"] = options["optimizer"]()
-    history = net.fit(
-        X, Y, epochs=EPOCHS, validation_data=(X[:20], Y[:20]), callbacks=watch, resume=resume, **options
-    )
-    return net, history
-
-
-def numbers(net):
-    parts = net.params, net.state, net.optimizer_state
-    return [net.backend.to_numpy(a) for a in tree.leaves(parts)], (net.epochs, net.steps, net.seed)
-
-
-def same(a, b):
-    (arrays, counts), (others, other_counts) = numbers(a), numbers(b)
-    return counts == other_counts and all(
-        x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(arrays, others, strict=True)
-    )
-
+from portnn.nn import Linear
+from portnn.serialize import checkpoints, latest
+from portnn.train.callbacks import Checkpoint, CSVLogger, ModelCheckpoint, ReduceLROnPlateau
+from tests.train.resuming import CASES, EPOCHS, LAYERS, X, Y, same, train
 
 SHORT = {"plateau and early stopping", "eager ema", "in order"}
 
@@ -241,98 +170,6 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path):
         path.write_bytes(b"")
     with pytest.raises(CheckpointError, match="none of 2 checkpoints is whole; the last looked at: "):
         latest(tmp_path)
-
-
-def test_no_checkpoint_is_no_resume(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint in .*; leave resume out to begin"):
-        Network(LAYERS).fit(X, Y, resume=tmp_path)
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        Network(LAYERS).fit(X, Y, resume=tmp_path / "no")
-    with pytest.raises(TypeError, match="resume must be a file or a folder of checkpoints, got bool"):
-        Network(LAYERS).fit(X, Y, resume=True)
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        Network(LAYERS).fit(X, Y, callbacks=[Checkpoint(tmp_path / "a" / "b")])
-    for wrong, kind in (({"keep": 0}, ValueError), ({"every_steps": 1.5}, TypeError)):
-        with pytest.raises(kind, match="Checkpoint: "):
-            Checkpoint(tmp_path, **wrong)
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory) -> Path:
-    """A checkpoint within an epoch."""
-    folder = tmp_path_factory.mktemp("kept")
-    train(CASES["plateau and early stopping"], folder)
-    return checkpoint_path(folder, 15)
-
-
-OTHERS = {
-    "batch size": ({"batch_size": 8}, "with batch_size=7; expected 8"),
-    "order": ({"shuffle": False}, "with shuffle=True; expected False"),
-    "parts": ({"accumulate": 2}, "with accumulate=1; expected 2"),
-    "callbacks": ({"watch": list}, r"with callbacks=\['ReduceLROnPlateau', 'EarlyStopping'\]; expected \[\]"),
-    "optimiser": ({"optimizer": _adam}, "tensor 'moments"),
-}
-
-
-@pytest.mark.parametrize(("change", "text"), OTHERS.values(), ids=OTHERS)
-def test_another_training_is_refused(change, text, kept):
-    with pytest.raises(CheckpointError, match=text) as caught:
-        train({**CASES["plateau and early stopping"], **change}, resume=kept)
-    assert str(kept) in str(caught.value)
-    assert len(str(caught.value).replace(str(kept), "")) < 300
-
-
-DAMAGES = {
-    "kind": ({"kind": "network"}, "holds a 'network', expected a 'training' to resume"),
-    "format": ({"format": 9}, "format 9, this portnn reads 1"),
-    "unknown": ({"zzz": 1}, "the field 'zzz' is missing or unknown"),
-    "missing": ({"right": ...}, "the field 'right' is missing or unknown"),
-    "right": ({"right": "x"}, "lacks a valid 'right'"),
-    "much right": ({"right": 1e300}, r"right=1e\+300; expected a count of samples"),
-    "negative right": ({"right": -0.5}, "right=-0.5; expected a count of samples"),
-    "steps": ({"steps": 2**32}, r"steps=4294967296; expected less than 2\^32"),
-    "large seed": ({"seed": 2**64}, "lacks a valid 'seed'"),
-    "ended": ({"ended": 1}, "lacks a valid 'ended'"),
-    "seed": ({"seed": -1}, "lacks a valid 'seed'"),
-    "columns": ({"columns": [1]}, "lacks a valid 'columns'"),
-    "other columns": ({"columns": ["loss"]}, "unknown tensor 'history.1'"),
-    "step": ({"step": 10**6}, "epochs and 1000000 of 13 steps are done"),
-    "another step": ({"step": 4}, r"tensor 'losses' has shape \(2,\).*; expected \(4,\)"),
-    "done": ({"done": 7}, "7 epochs and 2 of 13 steps are done; expected at most 6 epochs"),
-    "layers": ({"layers": {"is": "Flatten"}}, "is of a network with other layers; expected Sequential"),
-    "memory": (
-        {"callbacks": [{"is": "ReduceLROnPlateau"}, {"is": "EarlyStopping"}]},
-        "is not whole: KeyError",
-    ),
-}
-
-
-@pytest.mark.parametrize(("changes", "text"), DAMAGES.values(), ids=DAMAGES)
-def test_wrong_descriptions_are_refused_and_change_nothing(changes, text, kept, tmp_path):
-    arrays, data = load_tensors(kept)
-    assert (data["done"], data["step"]) == (1, 2)
-    path = tmp_path / "c"
-    save_tensors(path, arrays, {k: v for k, v in {**data, **changes}.items() if v is not ...})
-    net = Network(LAYERS, seed=3)
-    before = numbers(net)
-    options = {"callbacks": _watchers(), "optimizer": optim.sgd(0.5, momentum=0.9), "batch_size": 7}
-    with pytest.raises(CheckpointError, match=text) as caught:
-        net.fit(X, Y, epochs=EPOCHS, validation_data=(X[:20], Y[:20]), resume=path, **options)
-    assert len(str(caught.value).replace(str(path), "")) < 300
-    after = numbers(net)
-    assert before[1] == after[1]
-    assert all(map(np.array_equal, before[0], after[0]))
-
-
-def test_a_checkpoint_holds_numbers_and_no_state_of_a_generator(kept):
-    arrays, data = load_tensors(kept)
-    assert {"seed", "epochs", "steps", "done", "step"} <= data.keys()
-    assert not any(word in json.dumps(data).lower() for word in ("pcg", "generator", "bit_gen", "mt19937"))
-    assert {name.split(".")[0] for name in arrays} == {
-        "params", "state", "moments", "history", "losses", "callbacks"
-    }  # fmt: skip
-    with pytest.raises(CheckpointError, match="the file holds a 'training', expected a 'network'"):
-        Network.load(kept)
 
 
 def test_values_have_no_accuracy(tmp_path):

@@ -58,7 +58,7 @@ def test_constant_weights_can_be_drawn() -> None:
 
 def test_activations_of_each_layer_and_dead_units(backend: Any) -> None:
     net = Network([nn.Rescale(2.0), nn.Linear(16, 4), nn.relu], backend=backend.member.backend_name)
-    bias = np.asarray([-1e3, -1e3, -1e3, 5.0], dtype=np.float32)
+    bias = np.asarray([-1e3, -1e3, -1e3, 0.0], dtype=np.float32)  # the last one answers to some samples
     params = tree.map(backend.to_numpy, net.params)
     net.params = tree.map(backend.asarray, (params[0], {**params[1], "bias": bias}, params[2]))
     figure = plot.activations(net, backend.asarray(IMAGES), title="units")

@@ -175,6 +175,13 @@ def test_gradients_with_dropout_and_statistics() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_gradients_are_those_of_training() -> None:
+    # Statistics of the batch take out what a bias before them adds.
+    net = Network([nn.Linear(4, 8), nn.BatchNorm(8), nn.Linear(8, 3)])
+    grads = net.gradients(X, LABELS)
+    assert abs(grads[0]["bias"]).max() < 1e-5 < abs(grads[0]["weight"]).max()
+
+
 def test_peak_memory_of_a_program() -> None:
     from portnn.program import trace
 

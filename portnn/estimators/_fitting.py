@@ -134,7 +134,6 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         network = Network(layers, loss=loss, backend=backend, seed=seed, dtype=dtype)
         self._start(network, rng)
         self.network_, self._home, self.n_outputs_ = network, home, outputs
-        self._moments = None
         self._follow()
         begin_course(self)
 
@@ -174,8 +173,9 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
     ) -> None:
         n = x.shape[0]
         optimizer, size = self._optimizer(), self._batch(n)
-        if incremental and self._moments is not None:
-            optimizer = resumed(optimizer, self._moments)
+        moments = self.network_.optimizer_state if incremental else None
+        if moments is not None:
+            optimizer = resumed(optimizer, moments)
         else:
             self._rate = getattr(self, "learning_rate_init", None)
         epochs = 1 if incremental else self.max_iter
@@ -195,7 +195,6 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
                     "optimization hasn't converged yet.", ConvergenceWarning, stacklevel=4,
                 )  # fmt: skip
-        self._moments = self.network_.optimizer_state
         if self.early_stopping:
             course.restore()
         tasks.close()
@@ -207,16 +206,6 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         if self.batch_size > n:
             warn(f"batch_size={self.batch_size} is more than the {n} samples; it is clipped", stacklevel=5)
         return min(int(self.batch_size), n)
-
-    def __getstate__(self) -> Any:
-        state = super().__getstate__()
-        if (
-            "network_" in state
-        ):  # without the optimiser, which is made of the parameters; its state is `_moments`
-            bare = copy(state["network_"])
-            bare._fitted = None
-            state = {**state, "network_": bare}
-        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -233,7 +222,6 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         moved.network_ = copy(self.network_)
         if self.backend is None:
             moved.network_.to(moved._home)
-            moved._moments = tree.map(moved._home.asarray, self._moments)
         moved._follow()
         return moved
 

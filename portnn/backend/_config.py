@@ -55,7 +55,7 @@ def show_config(file: TextIO | None = None) -> None:
         True
     """
     rows = [("Python", platform.python_version()), ("system", platform.platform())]
-    rows += [(name, _version(name)) for name in ("portnn", "array-api-compat", "safetensors")]
+    rows += [(name, _version(name)) for name in ("portnn", "array-api-compat", "threadpoolctl")]
     for package in KNOWN:
         working, problems = _try_all(package)
         builds = installed_builds() if package == "cupy" else [package.replace("_", "-")]

@@ -246,7 +246,7 @@ def test_wrong_options_are_told(
 
 
 def test_sizes_count_what_is_needed() -> None:
-    assert {"portnn", "numpy", "array-api-compat", "safetensors"} <= set(closure("portnn"))
+    assert {"portnn", "numpy", "array-api-compat", "threadpoolctl"} <= set(closure("portnn"))
     assert closure("numpy")["numpy"] > 1_000_000
     with pytest.raises(PackageNotFoundError):
         closure("a-package-that-nobody-has")

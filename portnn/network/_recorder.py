@@ -29,6 +29,7 @@ class Recorder:
         plan: how.
         accumulate: in how many parts a batch is worked through.
         callbacks: what watches over it.
+        columns: the names of the values of an epoch.
 
     Attributes:
         history: what was; a training that goes on from another begins with that one's.
@@ -36,12 +37,19 @@ class Recorder:
     """
 
     def __init__(
-        self, model: Any, data: Dataset, plan: Plan, accumulate: int, callbacks: Sequence[Any]
+        self,
+        model: Any,
+        data: Dataset,
+        plan: Plan,
+        accumulate: int,
+        callbacks: Sequence[Any],
+        columns: Sequence[str],
     ) -> None:
         self.model = model
         self.data = data
         self.accumulate = accumulate
         self._callbacks = callbacks
+        self.columns = columns
         self._keepers = [c for c in callbacks if hasattr(c, "keep")]
         self.rememberers = [c for c in callbacks if hasattr(c, "remember")]
         every = [getattr(c, "every_steps", None) for c in self._keepers]
@@ -107,10 +115,12 @@ def _write(
 
 def settings_of(recorder: Recorder) -> dict[str, Any]:
     """What must be the same for a training to go on."""
+    from portnn.network._files import describe_loss  # not every training has checkpoints
+
     plan = recorder.plan
     return {
         "samples": recorder.data.size, "batch_size": plan.batch_size, "shuffle": plan.shuffle,
-        "accumulate": recorder.accumulate,
+        "accumulate": recorder.accumulate, "loss": describe_loss(recorder.model.loss),
     }  # fmt: skip
 
 

@@ -25,7 +25,8 @@ __all__ = ["Resumed", "go_on", "read_training"]
 
 _COUNTS = ("seed", "epochs", "steps", "done", "step", "samples", "accumulate")
 _FIELDS = {
-    "kind", "format", "layers", "right", "ended", "batch_size", "shuffle", "columns", "callbacks", *_COUNTS,
+    "kind", "format", "layers", "loss", "right", "ended", "batch_size", "shuffle", "columns", "callbacks",
+    *_COUNTS,
 }  # fmt: skip
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -153,6 +154,8 @@ def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> Non
     steps = recorder.steps
     expected = {**settings_of(recorder), "callbacks": [type(c).__name__ for c in recorder.rememberers]}
     found = {**data, "callbacks": [c.get("is") for c in data["callbacks"]]}
+    if data["done"]:
+        expected["columns"] = [*recorder.columns]
     for name, value in expected.items():
         if found[name] != value:
             raise CheckpointError(

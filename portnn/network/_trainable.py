@@ -132,12 +132,13 @@ class Trainable(Model):
         if class_weight is not None:
             classes = self._forward(data.x[:1, ...]).shape[-1]
             data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
-        check_columns(told, self._columns(held_out is not None))
+        columns = self._columns(held_out is not None)
+        check_columns(told, columns)
         optimizer = adapted(optim.adam(0.001) if optimizer is None else optimizer, told)
         moments = optimizer.init(self.params)
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
-        recorder = Recorder(self, data, plan, index(accumulate), told)
+        recorder = Recorder(self, data, plan, index(accumulate), told, columns)
         if resume is not None:
             from portnn.network._resume import go_on, read_training  # not every training goes on from another
         found = None if resume is None else read_training(recorder, resume, moments)
@@ -218,7 +219,7 @@ class Trainable(Model):
         optimizer, start = going_on(self, optimizer)
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
         step = self._step(optimizer, start.moments, 1)
-        recorder = Recorder(self, data, plan, 1, ())
+        recorder = Recorder(self, data, plan, 1, (), ())
         with self.backend.activate(), Progress(1, False) as bar:
             try:
                 for _ in self._train(step, start, data, recorder, optimizer, bar, ""):

@@ -117,7 +117,6 @@ def from_description(data: Any) -> Any:
         raise ValueError(
             f"description: expected the name of a layer or initialiser of portnn, got {str(kind)[:60]!r}; "
             "a file of a newer portnn needs that version"
-            f"description: expected one of portnn's own parts, such as 'Linear', got {str(kind)[:60]!r}"
         )
     known = {f.name for f in fields(cls)}
     given = {name: from_description(value) for name, value in data.items() if name != "is"}

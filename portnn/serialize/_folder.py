@@ -26,8 +26,8 @@ def checkpoint_path(folder: str | os.PathLike[str], number: int) -> Path:
 
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
-    """The checkpoints in a folder, the newest first, whole or not."""
-    numbered = [(_number(path), path) for path in Path(folder).iterdir()]
+    """The checkpoints in a folder, the newest first, whole or not; what is no file is none."""
+    numbered = [(_number(path), path) for path in Path(folder).iterdir() if path.is_file()]
     return [path for number, path in sorted(numbered, reverse=True) if number >= 0]
 
 
@@ -58,7 +58,7 @@ def latest(folder: str | os.PathLike[str]) -> Path | None:
     for path in files:
         try:
             verify(path)
-        except CheckpointError as error:
+        except (CheckpointError, FileNotFoundError) as error:  # another training may tidy up meanwhile
             said = str(error)
         else:
             return path

@@ -30,6 +30,7 @@ __all__ = ["HEADER_LIMIT", "Header", "Spec", "bytes_of", "make_header", "parse_h
 
 HEADER_LIMIT = 8 << 20  # bytes: tens of thousands of tensors, and no gigabytes of Python objects
 _AXES = 32
+_MOST = 2**63  # bytes or elements: more than any file has
 _DESCRIPTION, _TENSORS, _WHOLE = "portnn", "portnn.tensors", "portnn.sha256"
 _ZEROS = "0" * 64
 _DTYPES = {
@@ -204,7 +205,7 @@ def _layout(
     for spec, first, last in found:
         if first != end or last - first != spec.size:
             raise CheckpointError(
-                f"{path}: tensor {spec.name[:60]!r} of {spec.size} bytes should lie at {end}, "
+                f"{path}: tensor {spec.name[:60]!r} of {str(spec.size)[:40]} bytes should lie at {end}, "
                 f"but the header has it from {first} to {last}"
             )
         tensors[spec.name] = Spec(spec.name, spec.dtype, spec.shape, start + first, spec.digest)
@@ -231,4 +232,8 @@ def _spec(name: str, entry: Any, digest: Any, path: Any) -> tuple[Spec, int, int
 
 def _counts(values: Any, most: int) -> bool:
     """Whether these are a few numbers that count something."""
-    return isinstance(values, list) and len(values) <= most and all(type(n) is int and n >= 0 for n in values)
+    return (
+        isinstance(values, list)
+        and len(values) <= most
+        and all(type(n) is int and 0 <= n < _MOST for n in values)
+    )

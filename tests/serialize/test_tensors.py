@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -64,3 +66,17 @@ def test_a_link_is_written_through(tmp_path):
     save_tensors(link, {"w": np.ones(2)}, {})
     assert link.is_symlink()
     assert load_tensors(target)[0]["w"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("shape", [[10**1000], [2**62, 2**62] * 16, [2**63]])
+def test_sizes_beyond_every_file_are_refused_in_few_words(shape, tmp_path):
+    save_tensors(tmp_path / "t", {"w": np.ones(2, dtype="float32")}, {})
+    raw = (tmp_path / "t").read_bytes()
+    header = json.loads(raw[8:-8])
+    header["w"]["shape"] = shape
+    del header["__metadata__"]["portnn.sha256"], header["__metadata__"]["portnn.tensors"]
+    text = json.dumps(header).encode()
+    (tmp_path / "t").write_bytes(struct.pack("<Q", len(text)) + text + raw[-8:])
+    with pytest.raises(CheckpointError, match="tensor 'w'") as caught:
+        load_tensors(tmp_path / "t")
+    assert len(str(caught.value).replace(str(tmp_path), "")) < 300

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from portnn import Network, optim, tree
+from portnn import Network, losses, optim, tree
 from portnn.nn import BatchNorm, Dropout, Linear, relu
 from portnn.optim import schedules
 from portnn.train.callbacks import Checkpoint, EarlyStopping, ReduceLROnPlateau
@@ -52,11 +52,9 @@ def train(options, folder=None, resume=None, backend="cpu", **more):
     watch = options.pop("watch", list)()
     if folder is not None:
         watch.insert(0, Checkpoint(folder, every_steps=5, keep=None))
-    net = Network(LAYERS, seed=3, backend=backend)
-    options["optimizer"] = options["optimizer"]()
-    history = net.fit(
-        X, Y, epochs=EPOCHS, validation_data=(X[:20], Y[:20]), callbacks=watch, resume=resume, **options
-    )
+    net = Network(LAYERS, seed=3, backend=backend, loss=options.pop("loss", losses.softmax_cross_entropy))
+    options = {"validation_data": (X[:20], Y[:20]), **options, "optimizer": options["optimizer"]()}
+    history = net.fit(X, Y, epochs=EPOCHS, callbacks=watch, resume=resume, **options)
     return net, history
 
 

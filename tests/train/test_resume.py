@@ -180,3 +180,18 @@ def test_values_have_no_accuracy(tmp_path):
 
     whole = run(callbacks=[Checkpoint(tmp_path, every_steps=4, keep=None)])
     assert same(run(resume=checkpoints(tmp_path)[-2]), whole)
+
+
+def test_what_is_no_file_is_no_checkpoint(tmp_path, monkeypatch):
+    keeper = Checkpoint(tmp_path)
+    (tmp_path / "checkpoint-999999999.safetensors").mkdir()
+    (tmp_path / "checkpoint-888888888.safetensors").symlink_to(tmp_path / "nowhere")
+    net = Network(LAYERS)
+    net.fit(X, Y, epochs=3, callbacks=[keeper])
+    assert latest(tmp_path) == keeper.saved[-1]
+    later = Network(LAYERS)
+    later.fit(X, Y, epochs=3, resume=tmp_path)
+    assert same(later, net)
+    gone = tmp_path / "checkpoint-777777777.safetensors"  # as if another program had deleted it just now
+    monkeypatch.setattr("portnn.serialize._folder.checkpoints", lambda _: [gone, keeper.saved[-1]])
+    assert latest(tmp_path) == keeper.saved[-1]

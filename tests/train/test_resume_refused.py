@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portnn import CheckpointError, Network, optim
+from portnn import CheckpointError, Network, losses, optim
 from portnn.serialize import checkpoint_path, load_tensors, save_tensors
-from portnn.train.callbacks import Checkpoint
+from portnn.train.callbacks import Checkpoint, EarlyStopping, ReduceLROnPlateau
 from tests.train.resuming import CASES, EPOCHS, LAYERS, X, Y, adam, numbers, train, watchers
 
 
@@ -36,12 +36,18 @@ def kept(tmp_path_factory) -> Path:
     return checkpoint_path(folder, 15)
 
 
+def without():
+    return [ReduceLROnPlateau("loss"), EarlyStopping("loss")]
+
+
 OTHERS = {
     "batch size": ({"batch_size": 8}, "with batch_size=7; expected 8"),
     "order": ({"shuffle": False}, "with shuffle=True; expected False"),
     "parts": ({"accumulate": 2}, "with accumulate=1; expected 2"),
     "callbacks": ({"watch": list}, r"with callbacks=\['ReduceLROnPlateau', 'EarlyStopping'\]; expected \[\]"),
     "optimiser": ({"optimizer": adam}, "tensor 'moments"),
+    "loss": ({"loss": losses.focal}, "with loss={'name': 'softmax_cross_entropy', .*; expected {'name': 'fo"),
+    "columns": ({"validation_data": None, "watch": without}, r"with columns=.*; expected \['loss', 'acc"),
 }
 
 
@@ -66,7 +72,7 @@ DAMAGES = {
     "ended": ({"ended": 1}, "lacks a valid 'ended'"),
     "seed": ({"seed": -1}, "lacks a valid 'seed'"),
     "columns": ({"columns": [1]}, "lacks a valid 'columns'"),
-    "other columns": ({"columns": ["loss"]}, "unknown tensor 'history.1'"),
+    "other columns": ({"columns": ["loss"]}, r"with columns=\['loss'\]; expected \['loss', 'acc"),
     "step": ({"step": 10**6}, "epochs and 1000000 of 13 steps are done"),
     "another step": ({"step": 4}, r"tensor 'losses' has shape \(2,\).*; expected \(4,\)"),
     "done": ({"done": 7}, "7 epochs and 2 of 13 steps are done; expected at most 6 epochs"),

@@ -1,12 +1,9 @@
-"""The last moment of a training, for when somebody presses Ctrl-C."""
+"""Moments of a training that Ctrl-C can go back to."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import TracebackType
-from typing import Self, final
+from typing import final
 
-from portnn.serialize import checkpoint_path
 from portnn.train import Epoch, Moment
 
 __all__ = ["Keeper"]
@@ -16,31 +13,17 @@ _EVERY = 100  # steps that may have to be done again; a moment costs a copy of t
 
 @final
 class Keeper:
-    """Keeps the newest moment in memory, and writes it down if Ctrl-C ends the training.
+    """Asks for moments within epochs: `Checkpoint` writes the last one down when Ctrl-C ends the training.
 
     Args:
-        folder: where the checkpoints of the training are.
         steps: how many steps an epoch has.
     """
 
-    def __init__(self, folder: Path, steps: int) -> None:
-        self._folder = folder
+    def __init__(self, steps: int) -> None:
         self.every_steps = min(_EVERY, steps)
-        self._last: Moment | None = None
 
     def keep(self, moment: Moment) -> None:
-        """Remember a moment."""
-        self._last = moment
+        """Nothing: the moment is for `Checkpoint`, which is given each."""
 
     def __call__(self, epoch: Epoch) -> None:
         pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        last, self._last = self._last, None
-        if last is not None and kind is not None and issubclass(kind, KeyboardInterrupt):
-            last.save(checkpoint_path(self._folder, last.number))

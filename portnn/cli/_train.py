@@ -97,7 +97,7 @@ def _fit(
         note(f"going on from {newest}")
     callbacks: list[Any] = [
         Checkpoint(folder, every_steps=options["checkpoint_steps"]),
-        Keeper(folder, steps),
+        Keeper(steps),
     ]
     with Progress(problem.size, steps, epochs, quiet) as progress:
         history = net.fit(

@@ -170,6 +170,9 @@ def test_without_click_the_error_says_what_to_install(monkeypatch, capsys):
 
 
 def test_a_reader_who_has_enough_is_no_error(trained, flowers):
-    command = f"{sys.executable} -m portnn predict {trained} {flowers} | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.stdout, done.stderr) == ("prediction,probability\n", "")
+    end, pipe = os.pipe()
+    os.close(end)
+    command = [sys.executable, "-m", "portnn", "predict", trained, str(flowers)]
+    done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(pipe)
+    assert (done.returncode, done.stderr) == (1, "")

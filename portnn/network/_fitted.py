@@ -66,7 +66,7 @@ def going_on(model: Any, optimizer: Optimizer | None) -> tuple[Optimizer, Snapsh
             raise ValueError("partial_fit: a network that was pickled has no optimiser; pass optimizer=...")
         if tree.structure(optimizer.init(model.params)) == tree.structure(before.moments):
             return optimizer, model._present(before)
-    if before is None or known is None or (optimizer is not None and optimizer is not known):
+    if before is None or known is None or (optimizer is not None and optimizer != known):
         optimizer = optim.adam(0.001) if optimizer is None else optimizer
         return optimizer, Snapshot(model.params, model.state, optimizer.init(model.params))
     return known, model._present(before)

@@ -42,9 +42,10 @@ def test_a_copy_is_as_good_as_the_network(backend, duplicate):
 @pytest.mark.parametrize("optimizer", [optim.adam(0.01), optim.ema(optim.sgd(0.1, momentum=0.9), 0.5)])
 def test_steps_go_on_where_they_were(optimizer):
     net = fitted(optimizer=optimizer)
-    twins = copy(net), deepcopy(net), pickle.loads(pickle.dumps(net))
+    twins = copy(net), deepcopy(net), deepcopy(net), pickle.loads(pickle.dumps(net))
     net.partial_fit(X, Y)
-    for twin, options in zip(twins, ({}, {}, {"optimizer": optimizer}), strict=True):
+    again = {"optimizer": optimizer}
+    for twin, options in zip(twins, ({}, {}, again, again), strict=True):
         twin.partial_fit(X, Y, **options)
         assert same(net, twin)
 

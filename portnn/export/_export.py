@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from portnn._typing import Tree
 from portnn.backend import get_backend
+from portnn.export._errors import ExportError
 from portnn.export._graph import Graph
 from portnn.export._model import need_onnx, to_model
 from portnn.export._sources import Source, first_dtype, from_function, from_network, from_program
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 __all__ = ["export_onnx"]
+
+_TAKEN = {"params", "state", "training", "key", "x"}  # what `Layer.apply` is called with besides
 
 
 def export_onnx(
@@ -78,6 +81,7 @@ def export_onnx(
     """
     need_onnx()
     _check(source, input_shape, input_dtype, softmax, batch_size, options)
+    _check_texts(path, metadata)
     if isinstance(source, Program):
         found = from_program(source)
     elif isinstance(source, Network):
@@ -94,6 +98,8 @@ def export_onnx(
 
 
 def _model(source: Source, about: Mapping[str, str]) -> ModelProto:
+    if not source.steps.results:
+        raise ExportError("the function returns no arrays; a model needs an output")
     named = dict(zip(source.names, source.steps.inputs, strict=True))
     inputs = {name: tensor for name, tensor in named.items() if name not in source.params}
     graph = Graph(next((name for name, tensor in inputs.items() if 0 in tensor.follows), None))
@@ -128,10 +134,26 @@ def _check(source: Any, shape: Any, dtype: Any, softmax: bool, batch: Any, optio
             raise TypeError(f"export_onnx: {name} is not for programs, which were traced with given shapes")
     if softmax and not isinstance(source, Network):
         raise TypeError("export_onnx: softmax=True is for networks; call portnn.softmax in the function")
+    if not isinstance(softmax, bool):
+        raise TypeError(f"export_onnx: softmax must be True or False, got {type(softmax).__name__}")
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(f"export_onnx: options must be a dict, got {type(options).__name__}")
+    if odd := [name for name in options or {} if not isinstance(name, str) or name in _TAKEN]:
+        raise TypeError(
+            f"export_onnx: {odd[0]!r:.40} is no option of a layer; networks are exported as they predict"
+        )
     if options and not isinstance(source, Network):
         raise TypeError("export_onnx: options are for networks; give them inside the function")
     if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise ValueError(f"export_onnx: batch_size must be a positive integer, got {batch!r:.40}")
+
+
+def _check_texts(path: Any, metadata: Any) -> None:
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise TypeError(f"export_onnx: path must be the name of a file, got {type(path).__name__}")
+    plain = metadata is None or isinstance(metadata, Mapping)
+    if not plain or any(not isinstance(text, str) for item in (metadata or {}).items() for text in item):
+        raise TypeError("export_onnx: metadata must be a dict of texts, such as {'author': 'me'}")
 
 
 def _samples(net: Network | None, shapes: Any, dtypes: Any) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -147,6 +169,9 @@ def _samples(net: Network | None, shapes: Any, dtypes: Any) -> dict[str, tuple[t
     named = dict(shapes) if isinstance(shapes, Mapping) else {"x": shapes}
     if not named:
         raise ValueError("export_onnx: input_shape is an empty dict; name at least one input")
+    odd = [n for n in named if not isinstance(n, str) or not n or n.startswith(("params.", "state."))]
+    if odd:
+        raise ValueError(f"export_onnx: input_shape: {odd[0]!r:.40} cannot be the name of an input; try 'x'")
     own = "float32" if net is None else net.dtype
     first, *rest = named
     known = {name: _guessed(name, own) for name in rest}
@@ -166,14 +191,17 @@ def _guessed(name: str, own: str) -> str:
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple | list) or any(type(n) is not int or n < 1 for n in shape):
-        raise ValueError(f"export_onnx: a shape must be a tuple of positive integers, got {shape!r:.60}")
+        raise ValueError(f"export_onnx: input_shape must be a tuple of positive integers, got {shape!r:.60}")
     return tuple(shape)
 
 
 def _checked_dtype(dtype: str) -> str:
     """The name of a dtype that NumPy has, on which networks are traced."""
     host = get_backend("numpy")
-    return str(host.xp.empty(0, dtype=host.dtype(dtype)).dtype)
+    try:
+        return str(host.xp.empty(0, dtype=host.dtype(dtype)).dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"export_onnx: input_dtype: {str(error)[:250]}") from None
 
 
 def _about(source: Any, softmax: bool) -> dict[str, str]:

@@ -25,6 +25,20 @@ WRONG = {
     "batch": ((small(), {"batch_size": 0}), ValueError, "batch_size must be a positive integer, got 0"),
     "unknown dtype": ((small(), {"input_dtype": "float33"}), ValueError, "float33"),
     "bfloat16": ((pn.Network(nn.Cast(nn.relu, "bfloat16")), {"input_shape": (2,)}), ValueError, "bfloat16"),
+    "dtype's name": ((small(), {"input_dtype": "f4"}), ValueError, "_onnx: input_dtype: .*no dtype 'f4'"),
+    "softmax's type": ((small(), {"softmax": "yes"}), TypeError, "softmax must be True or False, got str"),
+    "options' type": ((small(), {"options": "x"}), TypeError, "options must be a dict, got str"),
+    "training": ((small(), {"options": {"training": True}}), TypeError, "'training' is no option of a layer that predicts"),
+    "option 1": ((small(), {"options": {1: True}}), TypeError, "1 is no option of a layer that predicts"),
+    "metadata": ((small(), {"metadata": {"a": 1}}), TypeError, "metadata must be a dict of texts"),
+    "metadata's type": ((small(), {"metadata": "x"}), TypeError, "metadata must be a dict of texts"),
+    "path": ((small(), {"path": b"x"}), TypeError, "path must be the name of a file, got bytes"),
+    "empty name": ((small(), {"input_shape": {"": (3,)}}), ValueError, "'' cannot be the name of an input"),
+    "name of a parameter": (
+        (small(), {"input_shape": {"params.0.weight": (3,)}}), ValueError, "cannot be the name of an input",
+    ),
+    "no name": ((small(), {"input_shape": {1: (3,)}}), ValueError, "1 cannot be the name of an input"),
+    "no output": ((lambda x: None, {"input_shape": (3,)}), ExportError, "the function returns no arrays"),
 }  # fmt: skip
 
 

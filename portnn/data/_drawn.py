@@ -112,6 +112,10 @@ def draw_strokes(strokes: Sequence[ArrayLike], *, thickness: float = 2.6) -> NDA
         >>> one[14, 11:17].tolist()
         [0, 0, 255, 255, 0, 0]
     """
+    if not isinstance(thickness, int | float | np.floating | np.integer):
+        raise TypeError(f"draw_strokes: thickness must be a number, got {type(thickness).__name__}")
+    if not hasattr(strokes, "__iter__"):
+        raise TypeError(f"draw_strokes: strokes must be a list of strokes, got {type(strokes).__name__}")
     if not 0.5 <= thickness <= 10:
         raise ValueError(f"draw_strokes: thickness must be from 0.5 to 10, got {thickness}")
     lines = [line for line in map(_points, strokes) if len(line)]
@@ -136,7 +140,7 @@ def _points(stroke: Any) -> NDArray[np.float64]:
     """The points of a stroke, checked."""
     try:
         points = np.asarray(stroke, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"draw_strokes: a stroke must be a list of points: {error}"[:290]) from None
     if points.size == 0:
         return np.zeros((0, 2))

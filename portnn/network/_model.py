@@ -191,6 +191,8 @@ class Model(Copied):
         """
         if isinstance(input_shape, int):
             raise TypeError(f"summary: input_shape must be a tuple, got int; write ({input_shape},)")
+        if any(isinstance(n, bool) or not hasattr(n, "__index__") or n < 0 for n in input_shape or ()):
+            raise ValueError(f"summary: input_shape must be a tuple of lengths, got {input_shape!r:.60}")
         if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
             raise TypeError(f"summary: depth must be an integer or None, got {type(depth).__name__}")
         if depth is not None and depth < 1:

@@ -103,3 +103,17 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
 def test_what_is_refused(call: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize(
+    ("strokes", "options", "text"),
+    [
+        (3, {}, "strokes must be a list of strokes, got int"),
+        (None, {}, "strokes must be a list of strokes, got NoneType"),
+        ([[(10**400, 0)]], {}, "a stroke must be a list of points"),
+        ([[(0, 0)]], {"thickness": "thin"}, "thickness must be a number, got str"),
+    ],
+)
+def test_what_is_no_drawing(strokes, options, text):
+    with pytest.raises(TypeError, match=f"draw_strokes: {text}"):
+        draw_strokes(strokes, **options)

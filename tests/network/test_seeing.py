@@ -190,3 +190,10 @@ def test_peak_memory_of_a_program() -> None:
     assert trace(lambda x: ops.add(ops.exp(x), ops.sin(x)))(x).peak_bytes == 2400
     assert trace(lambda x: ops.reshape(ops.exp(x), (10, 10)))(x).peak_bytes == 800
     assert trace(lambda x: [ops.exp(x), ops.sin(x), ops.cos(x)])(x).peak_bytes == 2400
+
+
+@pytest.mark.parametrize("shape", ["4", (4.5,), (-1,), (True,)])
+def test_a_shape_is_a_tuple_of_lengths(shape):
+    with pytest.raises((TypeError, ValueError), match="summary: input_shape must be a tuple of") as caught:
+        Network([nn.Linear(4, 3)]).summary(shape)
+    assert len(str(caught.value)) < 300

@@ -9,6 +9,7 @@ from typing import Any
 from portnn import ops, random
 from portnn._typing import Array
 from portnn.autodiff import value_and_grad
+from portnn.backend import BackendUnavailableError
 from portnn.cli._saved import inputs_of, open_network, shape_of
 from portnn.cli._source import split_names
 from portnn.cli._terminal import emit
@@ -18,6 +19,8 @@ from portnn.program import LockstepReport, lockstep
 
 __all__ = ["run"]
 
+_DEFAULT = "cpu,gpu"  # the backends that are compared if none are named
+
 
 def run(
     *, network: str, backends: str, dtypes: str | None, gradient: bool, data: str | None, samples: int,
@@ -25,14 +28,20 @@ def run(
 ) -> int:  # fmt: skip
     """Run a network on two backends at the same pace."""
     names = split_names(backends)
-    pair: Any = names[0] if len(names) == 1 or (dtypes and backends == "cpu,gpu") else tuple(names)
+    pair: Any = names[0] if len(names) == 1 or (dtypes and backends == _DEFAULT) else tuple(names)
     net, notes = open_network(network, "cpu")
     if data:
         x = inputs_of(net, notes, [data], {"shape": shape, "invert": False})[:samples, ...]
     else:
         x = random_inputs(notes, (samples, *shape_of(net, notes, shape)), seed)
     f, arguments = _question(net, x, gradient)
-    report = lockstep(f, arguments, pair, dtypes=tuple(split_names(dtypes)) if dtypes else None)  # type: ignore[arg-type]  # lockstep checks that there are two
+    try:
+        report = lockstep(f, arguments, pair, dtypes=tuple(split_names(dtypes)) if dtypes else None)  # type: ignore[arg-type]  # lockstep checks that there are two
+    except BackendUnavailableError as error:
+        if backends != _DEFAULT:
+            raise
+        other = "compare others, such as --backends cpu,torch or --dtypes float32,float64"
+        raise RuntimeError(f"{error}; or {other}") from error
     emit(str(report), _plain(report), as_json)
     return 1 if report.first is not None else 0
 

@@ -66,7 +66,7 @@ def hidden_of(text: str) -> list[int]:
     Raises:
         UsageError: if they are no positive whole numbers.
     """
-    if text.strip().lower() in ("", "none"):
+    if text.strip().lower() == "none":
         return []
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):

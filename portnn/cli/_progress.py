@@ -92,7 +92,7 @@ class Progress:
         every = max(1, self._epochs // _LINES)
         if self._bar is not None:
             shown = ["loss", *[n for n in ("val_accuracy", "accuracy", "val_loss") if n in logs][:1]]
-            values = " ".join(f"{_SHORT[name].split()[-1]} {logs[name]:.4f}" for name in shown)
+            values = " ".join(f"{_SHORT[name]} {logs[name]:.4f}" for name in shown)
             self._bar.update(self._task, values=values)
         if number % every and number not in (1, self._epochs):
             return

@@ -94,13 +94,7 @@ def from_table(table: Table, options: dict[str, Any]) -> Samples:
     features = [name for name in table.names if name not in targets and name not in dropped]
     if not features:
         raise DataError(f"{table.source}: no columns are left for the inputs")
-    for name in features:
-        if table.column(name).dtype.kind == "U":
-            text = next(iter(table.column(name).tolist()))
-            raise DataError(
-                f"{table.source}: column {name[:60]!r} holds text such as {text[:40]!r}, which is no input; "
-                f"is it the label (--label {name[:60]}), or to be left out (--drop {name[:60]})?"
-            )
+    _check_inputs(table, features)
     x = whole(table.numbers(features))
     return Samples(
         table.source,
@@ -109,6 +103,22 @@ def from_table(table: Table, options: dict[str, Any]) -> Samples:
         features if table.named else None,
         targets if table.named and targets else None,
     )
+
+
+def _check_inputs(table: Table, features: list[str]) -> None:
+    """See that no input is text: one slip makes a column of numbers one of text."""
+    for name in features:
+        column, short = table.column(name), name[:60]
+        if column.dtype.kind != "U":
+            continue
+        try:
+            table.numbers([name])
+        except DataError as error:
+            slip = (
+                f"mend it, or is the column the label (--label {short}), or to be left out (--drop {short})?"
+            )
+            hint = slip if any(column.tolist()) else f"leave it out (--drop {short})"
+            raise DataError(f"{error}; {hint}") from None
 
 
 def column_of(table: Table, name: str) -> str:

@@ -70,9 +70,10 @@ def _announce(problem: Problem, net: Network) -> str:
     kind = "pixels" if problem.pixels else "inputs"
     parameters = sum(prod(a.shape) for a in tree.leaves(net.params))
     held_out = f" + {held:,} held out" if held else ""
+    named = f" of {', '.join(problem.notes['targets'])[:60]}" if problem.notes.get("targets") else ""
     scaled = "; losses are of values brought to deviation 1" if problem.outputs is not None else ""
     return (
-        f"{targets.task}: {problem.size:,} samples{held_out}, {shape} {kind}, {what}\n"
+        f"{targets.task}{named}: {problem.size:,} samples{held_out}, {shape} {kind}, {what}\n"
         f"{parameters:,} parameters on {net.backend.name}{scaled}"
     )
 

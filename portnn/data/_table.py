@@ -63,19 +63,26 @@ class Table:
         for name in names:
             values = self.column(name)
             if values.dtype.kind == "U":
-                raise DataError(f"{self.source}: column {name[:60]!r} holds text, {self._first_text(values)}")
+                raise DataError(f"{self.source}: column {name[:60]!r} {_first_text(values)}")
             bad = ~np.isfinite(values)
             if bad.any():
                 row = int(np.argmax(bad)) + 1
                 raise DataError(f"{self.source}: column {name[:60]!r} has no finite number in row {row}")
         return np.stack([self.column(name).astype(dtype) for name in names], axis=1)
 
-    def _first_text(self, values: NDArray[Any]) -> str:
-        row, text = next((i, v) for i, v in enumerate(values.tolist(), 1) if not _is_number(v))
-        return f"{text[:40]!r} in row {row}"
+
+def _first_text(values: NDArray[Any]) -> str:
+    """What makes a column text: the first field that is no number; of numbers kept as text the first."""
+    fields = [(row, text) for row, text in enumerate(values.tolist(), 1) if text]
+    if not fields:
+        return "is empty"
+    row, text = next((field for field in fields if not _is_number(field[1])), fields[0])
+    return f"holds text, {text[:40]!r} in row {row}"
 
 
 def _is_number(text: str) -> bool:
+    if "_" in text:  # as `read_table` reads it
+        return False
     try:
         float(text)
     except ValueError:

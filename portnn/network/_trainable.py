@@ -118,6 +118,8 @@ class Trainable(Model):
         Raises:
             TypeError: if data or options are of the wrong type.
             ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
+            FileNotFoundError: if there is nothing to resume from.
+            CheckpointError: if what is to be resumed is damaged, or was trained with something else.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
         options = (epochs, batch_size, optimizer, shuffle, progress, compile, threads, accumulate)

@@ -13,8 +13,11 @@ TABLE = [
     ("train", 2, "Missing argument 'DATA'"),
     ("train none.csv", 1, "none.csv: no such file or folder"),
     ("train flowers.csv --label colour", 1, "there is no column 'colour'; the columns are kind, petal, stem"),
-    ("train flowers.csv --label petal", 1, "column 'kind' holds text such as 'iris', which is no input"),
+    ("train flowers.csv --label petal", 1, "column 'kind' holds text, 'iris' in row 1; "),
+    ("train slip.csv", 1, "column 'x' holds text, 'oops' in row 3; mend it, or is the column the label ("),
+    ("train blank.csv", 1, "column 'x' is empty; leave it out (--drop x)"),
     ("train flowers.csv --layers 3,x", 2, "--layers: expected widths such as 128,64, or none, got '3,x'"),
+    ("train flowers.csv --layers=", 2, "--layers: expected widths such as 128,64, or none, got ''"),
     ("train flowers.csv --layers 0", 2, "--layers: expected widths"),
     ("train flowers.csv --optimizer sdg", 2, "'sdg' is not one of"),
     ("train flowers.csv --momentum 0.9", 2, "--optimizer adam has no --momentum"),
@@ -51,6 +54,7 @@ TABLE = [
 @pytest.fixture
 def files(trained):
     texts = {
+        "slip.csv": "k,x\na,1\nb,\na,oops\n", "blank.csv": "k,x,z\na,,1\nb,,2\n",
         "one.csv": "k,x\na,1\na,2\n", "hole.csv": "k,x\na,1\nb,\n", "ragged.csv": "k,x\na,1\nb,2,3\n",
         "empty.csv": "", "strange.csv": "kind,petal,stem\ntulip,1,2\n",
     }  # fmt: skip

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import portnn as pn
-from portnn.cli import _keeper, _names, _train
+from portnn.cli import _keeper, _names, _progress, _train
 from portnn.cli._scaling import measure
 
 
@@ -39,6 +41,22 @@ def test_json_on_stdout_and_progress_on_stderr(flowers, portnn):
     assert re.search(line, err)
     assert "\x1b" not in err
     assert not Path("network.safetensors.checkpoints").exists()
+
+
+def test_what_is_learned_is_named(flowers, portnn):
+    _, _, told = portnn("train", flowers, "--epochs", 1, "--label", "stem", "--drop", "kind")
+    assert told.startswith("regression of stem: 81 samples + 9 held out, ")
+    assert portnn("train", flowers, "--epochs", 1)[2].startswith("classification of kind: ")
+
+
+def test_the_bar_tells_values_of_training_from_those_of_validation(monkeypatch):
+    seen = StringIO()
+    terminal = Console(file=seen, force_terminal=True, width=120)
+    monkeypatch.setattr(_progress, "console", lambda stderr: terminal)
+    with _progress.Progress(samples=64, steps=1, epochs=1, quiet=False) as bar:
+        bar.step()
+        bar.epoch(1, 1, {"loss": 0.5, "accuracy": 0.9, "val_loss": 0.6, "val_accuracy": 0.25})
+    assert re.search(r"loss 0\.5000 val acc 0\.2500", seen.getvalue())
 
 
 def test_values_are_scaled_and_the_network_undoes_it(flowers, portnn):

@@ -7,7 +7,7 @@ import gzip
 import numpy as np
 import pytest
 
-from portnn.data import DataError, read_arrays, read_image, read_table
+from portnn.data import DataError, Table, read_arrays, read_image, read_table
 
 
 def read(tmp_path, text, **options):
@@ -66,6 +66,21 @@ def test_text_far_below(tmp_path):
     table = read(tmp_path, "a,b\n" + "1,2\n" * 100 + "oops,2\n")
     with pytest.raises(DataError, match="column 'a' holds text, 'oops' in row 101"):
         table.numbers(["a"])
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (("1_000", "2"), "holds text, '1_000' in row 1"),
+        (("", "2_0"), "holds text, '2_0' in row 2"),
+        (("1", "2"), "holds text, '1' in row 1"),  # numbers as text, such as in Parquet files
+        (("", ""), "column 'x' is empty"),
+    ],
+)
+def test_text_is_shown_where_it_stands(column, message):
+    table = Table("here", ("x",), (np.asarray(column),), True)
+    with pytest.raises(DataError, match=message):
+        table.numbers(["x"])
 
 
 def test_packed(tmp_path):

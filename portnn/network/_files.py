@@ -14,6 +14,7 @@ from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.losses import Loss, task_of
 from portnn.network._model import Model
+from portnn.network._options import SEEDS
 from portnn.nn import Layer, describe, from_description, outline
 from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, save_tensors
 
@@ -74,7 +75,8 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
         CheckpointError: if it is missing or of another type.
     """
     value = data.get(name) if isinstance(data, dict) else None
-    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < 2**64)
+    most = SEEDS if name == "seed" else 2**64
+    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < most)
     if odd or not isinstance(value, kind):
         raise CheckpointError(
             f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"

@@ -19,6 +19,7 @@ from portnn.network._inputs import (
     without_ignored,
 )  # fmt: skip
 from portnn.network._measures import decide
+from portnn.network._options import check_seed
 from portnn.network._summary import as_html, as_text, input_shape_of
 from portnn.nn import Layer, Sequential
 from portnn.optim import ema_params
@@ -46,7 +47,7 @@ class Model(Copied):
         dtype: str = "float32",
     ) -> None:
         rng = stream(seed, 0)
-        self._set_up(layers, loss, get_backend(backend), int(seed), dtype)
+        self._set_up(layers, loss, get_backend(backend), check_seed(int(seed)), dtype)
         self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
 
     def _set_up(

@@ -29,7 +29,8 @@ class Network(Trainable):
         loss: a loss of `portnn.losses`, a `functools.partial` of one that binds options, or a
             `portnn.losses.Loss` of your own. It decides the task: classes, labels, or values.
         backend: "cpu" (NumPy), "gpu" (CuPy), "auto", the name of another library, or a `Backend`.
-        seed: decides the initial parameters and the order of batches, the same on every backend.
+        seed: decides the initial parameters and the order of batches, the same on every backend; at least 0
+            and less than 2¹²⁸.
         dtype: "float32" or "float64", the dtype of parameters and of floating-point input.
 
     Attributes:
@@ -46,7 +47,7 @@ class Network(Trainable):
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a layer's hyperparameters or `dtype` are wrong.
+        ValueError: if a layer's hyperparameters, `seed` or `dtype` are wrong.
         BackendUnavailableError: if the backend cannot serve; the message says what is missing.
 
     Example:

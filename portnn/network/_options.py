@@ -1,4 +1,4 @@
-"""The options of `Network.fit`, looked at before any work is done."""
+"""The options of a network and of its `fit`, looked at before any work is done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import Any, SupportsIndex
 from portnn._typing import ArrayLike
 from portnn.optim import Optimizer
 
-__all__ = ["adapted", "check_callbacks", "check_columns", "check_fit", "check_pair"]
+__all__ = [
+    "SEEDS", "adapted", "check_callbacks", "check_columns", "check_fit", "check_pair", "check_seed",
+]  # fmt: skip
+
+SEEDS = 2**128  # how many there are: as many as the entropy of `numpy.random.SeedSequence` has bits for
+
+
+def check_seed(seed: int) -> int:
+    """The seed of a network, which a file can hold."""
+    if seed >= SEEDS:
+        raise ValueError(f"Network: seed must be less than 2^128, got one of {seed.bit_length()} bits")
+    return seed
 
 
 def check_fit(

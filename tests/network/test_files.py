@@ -83,6 +83,15 @@ def test_round_trip_on_every_backend(backend, path):
         np.testing.assert_allclose(found.predict_proba(X), net.predict_proba(X), rtol=1e-5)
 
 
+def test_seeds_of_128_bits(path):
+    """As `secrets.randbits(128)` and `numpy.random.SeedSequence().entropy` give them."""
+    net = Network([Linear(2, 3)], seed=2**128 - 1)
+    net.save(path)
+    assert Network.load(path).seed == 2**128 - 1
+    with pytest.raises(ValueError, match=r"^Network: seed must be less than 2\^128, got one of 129 bits$"):
+        Network([Linear(2, 3)], seed=2**128)
+
+
 def test_a_loaded_network_goes_on_as_if_never_saved(path):
     net = Network([Linear(4, 8), relu, Linear(8, 3)], seed=1)
     net.fit(X, Y, epochs=2, batch_size=4, optimizer=optim.sgd(0.1))
@@ -153,7 +162,7 @@ CHANGES = {
     "no format": ({"format": ...}, "lacks a valid 'format'"),
     "seed": ({"seed": "0"}, "lacks a valid 'seed'"),
     "negative seed": ({"seed": -1}, "lacks a valid 'seed'"),
-    "large seed": ({"seed": 2**64}, "lacks a valid 'seed'"),
+    "large seed": ({"seed": 2**128}, "lacks a valid 'seed'"),
     "seed bool": ({"seed": True}, "lacks a valid 'seed'"),
     "dtype": ({"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
     "other dtype": ({"dtype": "float64"}, "'params.0.weight' has .* dtype float32; expected .* float64"),

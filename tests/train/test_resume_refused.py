@@ -68,7 +68,7 @@ DAMAGES = {
     "much right": ({"right": 1e300}, r"right=1e\+300; expected a count of samples"),
     "negative right": ({"right": -0.5}, "right=-0.5; expected a count of samples"),
     "steps": ({"steps": 2**32}, r"steps=4294967296; expected less than 2\^32"),
-    "large seed": ({"seed": 2**64}, "lacks a valid 'seed'"),
+    "large seed": ({"seed": 2**128}, "lacks a valid 'seed'"),
     "ended": ({"ended": 1}, "lacks a valid 'ended'"),
     "seed": ({"seed": -1}, "lacks a valid 'seed'"),
     "columns": ({"columns": [1]}, "lacks a valid 'columns'"),

@@ -98,11 +98,11 @@ def _table_inputs(path: str, notes: dict[str, Any], shape: tuple[int, ...], opti
         names = notes["features"]
     else:
         names = [name for name in table.names if name not in left_out]
-    x = table.numbers(names)
-    if x.shape[1] == prod(shape) + 1 and not left_out:
+    if len(names) == prod(shape) + 1 and not left_out:
         raise DataError(
-            f"{path}: has {x.shape[1]} columns, the network takes {prod(shape)}; is one a label? --label"
+            f"{path}: has {len(names)} columns, the network takes {prod(shape)}; is one a label? --label"
         )
+    x = table.numbers(names)
     return _checked(path, whole(x) if notes.get("pixels") else x, shape)
 
 

@@ -67,7 +67,10 @@ class Table:
             bad = ~np.isfinite(values)
             if bad.any():
                 row = int(np.argmax(bad)) + 1
-                raise DataError(f"{self.source}: column {name[:60]!r} has no finite number in row {row}")
+                raise DataError(
+                    f"{self.source}: column {name[:60]!r} has no finite number in row {row}; "
+                    f"fill such cells, or delete their rows ({np.count_nonzero(bad)})"
+                )
         return np.stack([self.column(name).astype(dtype) for name in names], axis=1)
 
 

@@ -34,7 +34,16 @@ TABLE = [
     ("train flowers.csv -o net.pt", 2, "ends with .safetensors"),
     ("train --resume none", 1, "no training of portnn train to go on with"),
     ("train one.csv", 1, "every label is 'a'"),
-    ("train hole.csv", 1, "column 'x' has no finite number in row 2"),
+    (
+        "train hole.csv",
+        1,
+        "column 'x' has no finite number in row 2; fill such cells, or delete their rows (2)",
+    ),
+    (
+        "predict net.safetensors bare.csv",
+        1,
+        "bare.csv: has 3 columns, the network takes 2; is one a label? --label",
+    ),
     ("train ragged.csv", 1, "ragged.csv, line 3: the row has 3 fields, expected 2"),
     ("train empty.csv", 1, "empty.csv: the file is empty"),
     ("train latin.csv", 1, "latin.csv: not UTF-8 text"),
@@ -54,8 +63,9 @@ TABLE = [
 @pytest.fixture
 def files(trained):
     texts = {
+        "bare.csv": "iris,1,2\nlily,2,3\n",
         "slip.csv": "k,x\na,1\nb,\na,oops\n", "blank.csv": "k,x,z\na,,1\nb,,2\n",
-        "one.csv": "k,x\na,1\na,2\n", "hole.csv": "k,x\na,1\nb,\n", "ragged.csv": "k,x\na,1\nb,2,3\n",
+        "one.csv": "k,x\na,1\na,2\n", "hole.csv": "k,x\na,1\nb,\nb,nan\n", "ragged.csv": "k,x\na,1\nb,2,3\n",
         "empty.csv": "", "strange.csv": "kind,petal,stem\ntulip,1,2\n",
     }  # fmt: skip
     for name, text in texts.items():

@@ -131,6 +131,9 @@ def train_options() -> list[click.Parameter]:
             help="Decides everything that is random.",
         ),
         backend(),
+        option(
+            "--threads", type=positive, metavar="N", help="Of NumPy's BLAS.  [default: by the layers' sizes]"
+        ),
         option("--output", "-o", type=FILE, default="network.safetensors", help="File to write."),
         option(
             "--checkpoints",

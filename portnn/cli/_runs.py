@@ -13,7 +13,8 @@ __all__ = ["begin_run", "finish_run", "resumed_options"]
 
 _FILE = "training.json"
 _FORMAT = 1
-_FREE = ("data", "resume", "output", "epochs", "backend")  # what may be different when a training goes on
+# What may be different when a training goes on.
+_FREE = ("data", "resume", "output", "epochs", "backend", "threads")
 _PATHS = ("data", "labels_file", "output")
 
 
@@ -70,7 +71,7 @@ def resumed_options(given: dict[str, Any]) -> dict[str, Any]:
     path = Path(given["resume"]) / _FILE
     if not path.is_file():
         raise FileNotFoundError(
-            f"{given['resume']}: no training of portnn train to go on with ({_FILE} is missing)"
+            f"{given['resume']}: no training to go on with: it ended, or never began ({_FILE} is missing)"
         )
     saved = _read(path, set(given) - {"resume"})
     context = click.get_current_context()

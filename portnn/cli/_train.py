@@ -104,7 +104,7 @@ def _fit(
         history = net.fit(
             problem.x, problem.y, epochs=epochs, batch_size=batch, optimizer=optimizer,
             validation_data=problem.held_out, callbacks=callbacks if stop is None else [stop, *callbacks],
-            progress=progress, resume=newest,
+            progress=progress, resume=newest, threads=options["threads"],
         )  # fmt: skip
     return history, stop
 

@@ -32,7 +32,7 @@ TABLE = [
     ("train flowers.csv --backend abacus", 1, "unknown backend 'abacus'"),
     ("train flowers.csv -o /none/a.safetensors", 1, "the folder /none does not exist"),
     ("train flowers.csv -o net.pt", 2, "ends with .safetensors"),
-    ("train --resume none", 1, "no training of portnn train to go on with"),
+    ("train --resume none", 1, "no training to go on with: it ended, or never began"),
     ("train one.csv", 1, "every label is 'a'"),
     (
         "train hole.csv",

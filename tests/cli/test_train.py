@@ -207,7 +207,7 @@ def test_what_cannot_be_changed_when_going_on(flowers, portnn, monkeypatch):
     assert code == 1
     assert "the data are not those that the training began with" in err
     flowers.write_text(text)
-    assert portnn("train", "--resume", "run", "-q", "-o", "b.safetensors")[0] == 0
+    assert portnn("train", "--resume", "run", "-q", "-o", "b.safetensors", "--threads", 1)[0] == 0
     assert Path("b.safetensors").exists()
     assert list(Path("run").glob("checkpoint-*"))  # asked for, so it stays
 
@@ -219,6 +219,20 @@ def test_a_damaged_record_of_the_options(flowers, portnn, monkeypatch):
         file.write_text(text)
         code, _, err = portnn("train", "--resume", "run")
         assert (code, err) == (1, f"portnn: error: {file}: damaged, or of another version of portnn\n")
+
+
+def test_the_threads_of_blas(flowers, portnn, monkeypatch):
+    fit, seen = pn.Network.fit, []
+
+    def watching(self, *args, **options):
+        seen.append(options["threads"])
+        return fit(self, *args, **options)
+
+    monkeypatch.setattr(pn.Network, "fit", watching)
+    assert portnn("train", flowers, "--epochs", 1, "-q")[0] == 0
+    assert portnn("train", flowers, "--epochs", 1, "-q", "--threads", 2)[0] == 0
+    assert portnn("train", flowers, "--threads", 0)[0] == 2
+    assert seen == [None, 2]
 
 
 def test_names_are_those_of_the_library():

@@ -140,6 +140,20 @@ def test_training_imports_nothing_heavy():
     assert python(code) == []
 
 
+def test_training_imports_only_what_it_needs():
+    """Half of the time to the first step are imports; other layers, tables and files are not for training."""
+    code = (
+        "import json, sys, numpy as np, portnn as pn\n"
+        "net = pn.Network([pn.Linear(2, 3), pn.relu, pn.Linear(3, 2)])\n"
+        "net.fit(np.eye(2), np.arange(2), epochs=1, progress=False)\n"
+        "print(json.dumps(sorted(m for m in sys.modules if m.startswith('portnn.'))))"
+    )
+    found = set(python(code))
+    idle = {"nn._recurrent", "nn._convolution", "nn._description", "network._summary", "network._survey"}
+    idle |= {"network._files", "network._resume", "serialize", "export", "plot", "data", "train.callbacks"}
+    assert {f"portnn.{name}" for name in idle} & found == set()
+
+
 @pytest.mark.parametrize("name", ["losses", "nn", "optim", "testing", "plot", "Network", "grad", "relu"])
 def test_each_name_can_be_the_first(name):
     assert python(f"import json, portnn; print(json.dumps(str(portnn.{name})))")

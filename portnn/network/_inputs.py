@@ -9,6 +9,7 @@ from portnn import ops
 from portnn._typing import Array, ArrayLike, DType
 from portnn.backend import Backend
 from portnn.losses import Task, task_of
+from portnn.nn import Layer, Linear
 from portnn.tracing import is_kind
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "bring_targets",
     "bring_weights",
     "check_detached",
+    "input_shape_of",
     "option",
     "without_ignored",
 ]
@@ -203,3 +205,10 @@ def check_detached(**arrays: Any) -> None:
     for name, value in arrays.items():
         if getattr(value, "requires_grad", False):
             raise ValueError(f"{name}: a tensor that requires grad; pass {name}.detach()")
+
+
+def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
+    """The shape of one sample, if the first layer says it."""
+    if layer.members:
+        return None if layer.further_inputs else input_shape_of(layer.members[0])
+    return (layer.in_features,) if isinstance(layer, Linear) else None

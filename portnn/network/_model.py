@@ -16,11 +16,11 @@ from portnn.network._inputs import (
     bring_targets,
     bring_weights,
     check_detached,
+    input_shape_of,
     without_ignored,
 )  # fmt: skip
 from portnn.network._measures import decide
 from portnn.network._options import check_seed
-from portnn.network._summary import as_html, as_text, input_shape_of
 from portnn.nn import Layer, Sequential
 from portnn.optim import ema_params
 from portnn.random import stream
@@ -190,14 +190,9 @@ class Model(Copied):
             7,960 parameters (31.8 kB), float32, on numpy
             a sample: 15,910 flops, 35.3 kB read and written, 80 B of memory
         """
-        if isinstance(input_shape, int):
-            raise TypeError(f"summary: input_shape must be a tuple, got int; write ({input_shape},)")
-        if any(isinstance(n, bool) or not hasattr(n, "__index__") or n < 0 for n in input_shape or ()):
-            raise ValueError(f"summary: input_shape must be a tuple of lengths, got {input_shape!r:.60}")
-        if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
-            raise TypeError(f"summary: depth must be an integer or None, got {type(depth).__name__}")
-        if depth is not None and depth < 1:
-            raise ValueError(f"summary: depth must be at least 1, got {depth}")
+        from portnn.network._summary import as_text, check_table  # not needed to train
+
+        check_table(input_shape, depth)
         shape = self._sample_shape if input_shape is None else tuple(input_shape)
         return as_text(self.survey(shape), self.backend, self.dtype, depth)
 
@@ -221,6 +216,8 @@ class Model(Copied):
 
     def _repr_html_(self) -> str:
         """The table of `summary`, for notebooks."""
+        from portnn.network._summary import as_html
+
         loss = getattr(self.loss, "func", self.loss)
         trained = f"{self.epochs:,} epochs" if self.epochs else "not trained"
         title = f"{type(self).__name__}, {getattr(loss, '__name__', type(loss).__name__)}, {trained}"

@@ -11,7 +11,6 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Tree
 from portnn.backend import Backend, get_backend
-from portnn.nn import describe
 from portnn.train import Dataset, History, Moment, Part, Plan, Snapshot, count_steps
 
 __all__ = ["FORMAT", "KIND", "Recorder", "described", "host", "settings_of"]
@@ -131,6 +130,8 @@ def host() -> Backend:
 
 def described(layer: Any) -> Any:
     """The layers as plain data; None for a network with parts of one's own, which is not compared."""
+    from portnn.nn import describe  # knows all layers, which are not imported for a training
+
     try:
         return describe(layer)
     except TypeError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 from portnn.backend import Backend
 from portnn.network._survey import Survey
-from portnn.nn import Layer, Linear
 
-__all__ = ["as_html", "as_text", "input_shape_of"]
+__all__ = ["as_html", "as_text", "check_table"]
 
 _HEAD = ("layer", "output", "parameters", "flops")
 # Everything is drawn in the colour of the page's own text, so that it suits light and dark pages alike.
@@ -22,11 +22,21 @@ _STYLE = (
 )
 
 
-def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
-    """The shape of one sample, if the first layer says it."""
-    if layer.members:
-        return None if layer.further_inputs else input_shape_of(layer.members[0])
-    return (layer.in_features,) if isinstance(layer, Linear) else None
+def check_table(input_shape: Any, depth: Any) -> None:
+    """What `summary` is asked for.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a length or the depth is out of range.
+    """
+    if isinstance(input_shape, int):
+        raise TypeError(f"summary: input_shape must be a tuple, got int; write ({input_shape},)")
+    if any(isinstance(n, bool) or not hasattr(n, "__index__") or n < 0 for n in input_shape or ()):
+        raise ValueError(f"summary: input_shape must be a tuple of lengths, got {input_shape!r:.60}")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+        raise TypeError(f"summary: depth must be an integer or None, got {type(depth).__name__}")
+    if depth is not None and depth < 1:
+        raise ValueError(f"summary: depth must be at least 1, got {depth}")
 
 
 def as_text(survey: Survey, backend: Backend, dtype: str, depth: int | None = None) -> str:

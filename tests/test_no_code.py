@@ -18,6 +18,8 @@ def what_runs_code(node):
         return [node.module] if (node.module or "").split(".")[0] in FORBIDDEN else []
     if isinstance(node, ast.Name) and node.id in ("eval", "exec"):
         return [node.id]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "compile":
+        return ["compile"]
     if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
         return [] if isinstance(node.value, ast.Constant) and node.value.value is False else ["allow_pickle"]
     return []
@@ -32,5 +34,4 @@ def test_nothing_in_portnn_turns_data_into_code():
         names = sorted(name for node in ast.walk(ast.parse(text)) for name in what_runs_code(node))
         if names:
             found[file.relative_to(root).as_posix()] = names
-    # A plan on NumPy is a function, and its text is made of names that were made with it.
-    assert found == {"compile/_numpy/_source.py": ["exec"]}
+    assert not found

@@ -84,9 +84,7 @@ class ProgramPlan:
 
     def explain(self) -> str:
         """The calls that are left, and the memory they share."""
-        lines = [f"NumPy plan of {self._program.name}: {len(self._plan.calls)} calls, "]
-        lines[0] += f"{self._plan.memory.size:,} bytes for intermediate results"
-        return "\n".join([*lines, self._plan.text])
+        return f"NumPy plan of {self._program.name}: {self._plan.explain()}"
 
 
 @final

@@ -109,8 +109,7 @@ class NumpyLoop:
     def explain(self) -> str:
         """The plans so far."""
         parts = [
-            f"NumPy plan of a step on {rows} samples{', gathered' if gathered else ''}: "
-            f"{len(plan.calls)} calls, {plan.memory.size:,} bytes for intermediate results\n{plan.text}"
+            f"NumPy plan of a step on {rows} samples{', gathered' if gathered else ''}: {plan.explain()}"
             for (rows, gathered), plan in self._plans.items()
         ]
         return "\n".join(parts) or "no step was carried out yet"

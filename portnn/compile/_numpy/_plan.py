@@ -1,4 +1,4 @@
-"""A plan for NumPy: memory laid out beforehand, and a function that only fills it."""
+"""A plan for NumPy: memory laid out beforehand, and calls that only fill it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from portnn.compile._numpy._lives import Lives
 from portnn.compile._numpy._memory import Arena, array_at
 from portnn.compile._numpy._packs import Pack
 from portnn.compile._numpy._ranges import Range, surely_within
-from portnn.compile._numpy._source import Source
+from portnn.compile._numpy._steps import Steps
 from portnn.compile._numpy._team import Team
 from portnn.compile._numpy._unfolded import with_unfolded_products
 from portnn.compile._numpy._writers import writer_of
@@ -42,7 +42,6 @@ class NumpyPlan:
 
     Attributes:
         run: the function of the arrays for `inputs` that returns a tuple of those for `outputs`.
-        text: its source, for people to read.
         memory: the block that holds all intermediate results.
     """
 
@@ -64,7 +63,7 @@ class NumpyPlan:
         self._team = team or Team(1)
         calls = with_unfolded_products(calls, {*outputs, *(carried or {}).values()}, self._team)
         self.calls: Sequence[Call] = calls
-        self._source = Source(surely_within(calls, trusted, ranges or {}), forms)
+        self._steps = Steps(surely_within(calls, trusted, ranges or {}), forms)
         self._inputs = set(inputs)
         self._owned = dict(owned or {})
         self._carried = dict(carried or {})
@@ -73,13 +72,19 @@ class NumpyPlan:
         self._static: dict[Value, Any] = {}
         self._lives = Lives(calls, self._packs, {*outputs, *self._carried.values()})
         self._fresh = set() if kept else self._lives.reaching(outputs)
-        names = [self._source.local(v) for v in inputs]
+        self._given = [self._steps.slot(v) for v in inputs]
         for value, array in self._owned.items():
             self._put(value, array)
         self.memory = self._lay_out()
         self._write_all()
         self._hand_over()
-        self.run, self.text = self._source.function(names, [self._source.name(v) for v in outputs])
+        self._results = [self._steps.at(v) for v in outputs]
+        self.run = self._steps.function(self._given, self._results)
+
+    def explain(self) -> str:
+        """What the plan does, for people to read."""
+        size = f"{len(self.calls)} calls, {self.memory.size:,} bytes for intermediate results"
+        return f"{size}\n{self._steps.listing(self._given, self._results)}"
 
     def holds(self, value: Value) -> bool:
         """Whether a value lies in memory that stays with the plan, or is a view of what it was given."""
@@ -88,7 +93,7 @@ class NumpyPlan:
     def _put(self, value: Value, array: Any) -> None:
         """Let a value lie in an array, and the members of a pack in its parts."""
         self._static[value] = array
-        self._source.place(value, array)
+        self._steps.place(value, array)
         pack = self._flats.get(value)
         if pack is not None:
             for member, part in zip(pack.members, pack.views(array), strict=True):
@@ -143,14 +148,13 @@ class NumpyPlan:
         return homes
 
     def _write_all(self) -> None:
-        """A line for each call, or for several that go over the same long arrays."""
+        """A step for each call, or for several that go over the same long arrays."""
         i = 0
         while i < len(self.calls):
             stop = run_of_long_calls(self.calls, i, self._static)
             if stop - i > 1 or (stop > i and self._team.size > 1):
-                run = blocked(self.calls[i:stop], self._array_of, self._source.number, self._team)
-                self._source.add(f"{self._source.bind(run, 'f')}()")
-                self._source.note(", ".join(call.name for call in self.calls[i:stop]) + " block by block")
+                self._steps.add(blocked(self.calls[i:stop], self._array_of, self._steps.number, self._team))
+                self._steps.note(", ".join(call.name for call in self.calls[i:stop]) + " block by block")
             else:
                 stop = i + 1
                 self._write(self.calls[i])
@@ -162,7 +166,7 @@ class NumpyPlan:
         return self._static[value] if value.constant is None else value.constant
 
     def _write(self, call: Call) -> None:
-        """The line of a call; none for a view of memory that is there already."""
+        """The steps of a call; none for a view of memory that is there already."""
         if is_view(call):
             x = call.args[0]
             array = self._static.get(x, x.constant)
@@ -171,48 +175,43 @@ class NumpyPlan:
                 return
         write = writer_of(call)
         if write is not None and call.result in self._static:
-            write(self._source, call, self._source.name(call.result))
+            write(self._steps, call, self._static[call.result])
         else:
             self._write_as_it_is(call)
         made = ", ".join(f"{value.dtype}{list(value.shape)}" for value in call.outputs())
-        self._source.note(f"{call.name} {made}")
+        self._steps.note(f"{call.name} {made}")
 
     def _write_as_it_is(self, call: Call) -> None:
         """The call that eager execution makes, for which NumPy finds the memory."""
-        source = self._source
-        function = source.bind(call.function, "f")
+        steps, result = self._steps, call.result
         # Operators do with NumPy's scalars what they do in eager execution, and that is not always the same.
         scalars = getattr(call.function, "__module__", "") == "_operator"
-        args = [source.nested(x, scalars=scalars) for x in call.args]
-        args += [f"{name}={source.nested(x)}" for name, x in call.options.items()]
-        if type(call.result) is Value:
-            target = source.local(call.result)
+        args = [steps.nested(x, scalars=scalars) for x in call.args]
+        options = {name: steps.nested(x) for name, x in call.options.items()}
+        if type(result) is Value:
+            steps.add(call.function, *args, options=options, into=steps.slot(result))
         else:
-            target = "".join(f"{source.local(v) if type(v) is Value else '_'}, " for v in call.result)
-        source.add(f"{target} = {function}({', '.join(args)})")
+            slots = tuple([steps.slot(v) if type(v) is Value else None for v in result])
+            steps.add(call.function, *args, options=options, into=slots)
 
     def _forget(self, i: int) -> None:
         """Let go of arrays that were made on the way and are not needed any more."""
-        names = [
-            self._source.name(v)
-            for v in self._lives.dying(i)
-            if v not in self._static and v.constant is None and v not in self._inputs
-        ]
-        if names:
-            self._source.add(f"del {', '.join(names)}")
+        for value in self._lives.dying(i):
+            if value not in self._static and value.constant is None and value not in self._inputs:
+                self._steps.drop(self._steps.at(value))
 
     def _hand_over(self) -> None:
         """Bring to its place what was not made there."""
-        pending = []
-        for before, after in self._carried.items():
-            if after is not before and self._static.get(after) is not self._static[before]:
-                pending.append((self._source.name(before), self._source.name(after)))
+        steps = self._steps
+        pending = [
+            (self._static[before], steps.at(after))
+            for before, after in self._carried.items()
+            if after is not before and self._static.get(after) is not self._static[before]
+        ]
         if len(pending) > 1:  # one may be made of the memory of another: all are read before any is written
-            self._source.add(f"kept = ({''.join(f'{after}.copy(), ' for _, after in pending)})")
-            pending = [(before, f"kept[{i}]") for i, (before, _) in enumerate(pending)]
-        copy = self._source.bind(np.copyto, "f")
-        for home, name in pending:
-            self._source.add(f"{copy}({home}, {name})")
+            pending = [(home, steps.made(np.copy, array)) for home, array in pending]
+        for home, array in pending:
+            steps.add(np.copyto, home, array)
 
 
 def _nbytes(value: Value) -> int:

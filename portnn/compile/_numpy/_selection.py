@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from portnn.compile._numpy._source import Source, Writer
+from portnn.compile._numpy._steps import Steps, Writer
 from portnn.tracing import Call, Value
 
 __all__ = ["keep_or_zero", "keeps_or_zeros", "select_writer"]
@@ -78,32 +78,28 @@ def _choosable(x: Any, result: Value) -> bool:
     return _fits(x, result) or (type(x) is float and result.dtype.kind == "f")
 
 
-def _bits(source: Source, name: str, result: Value) -> str:
+def _bits(steps: Steps, array: Any, result: Value) -> Any:
     """An array, seen as integers of its size."""
-    if result.dtype.kind in "iu":
-        return name
-    return source.seen_as(name, np.dtype(f"i{result.dtype.itemsize}"))
+    return array if result.dtype.kind in "iu" else steps.seen_as(array, np.dtype(f"i{result.dtype.itemsize}"))
 
 
-def _write_or_zero(source: Source, call: Call, out: str) -> None:
+def _write_or_zero(steps: Steps, call: Call, out: Any) -> None:
     condition, x, _ = call.args
-    seen, target = _bits(source, source.operand(x), call.result), _bits(source, out, call.result)
-    source.add(f"{source.bind(np.multiply, 'f')}({seen}, {source.operand(condition)}, {target})")
+    seen, target = _bits(steps, steps.operand(x), call.result), _bits(steps, out, call.result)
+    steps.add(np.multiply, seen, steps.operand(condition), target)
 
 
-def _write_choice(source: Source, call: Call, out: str) -> None:
-    condition = source.operand(call.args[0])
-    x, y = (_bits(source, source.operand(a, call.result), call.result) for a in call.args[1:])
-    target = _bits(source, out, call.result)
-    xor, multiply = source.bind(np.bitwise_xor, "f"), source.bind(np.multiply, "f")
-    source.add(f"{xor}({x}, {y}, {target})")
-    source.add(f"{multiply}({target}, {condition}, {target})")
-    source.add(f"{xor}({target}, {y}, {target})")
+def _write_choice(steps: Steps, call: Call, out: Any) -> None:
+    condition = steps.operand(call.args[0])
+    x, y = (_bits(steps, steps.operand(a, call.result), call.result) for a in call.args[1:])
+    target = _bits(steps, out, call.result)
+    steps.add(np.bitwise_xor, x, y, target)
+    steps.add(np.multiply, target, condition, target)
+    steps.add(np.bitwise_xor, target, y, target)
 
 
-def _write_over(source: Source, call: Call, out: str) -> None:
-    condition = source.operand(call.args[0])
-    x, y = (source.operand(a, call.result) for a in call.args[1:])
-    copy = source.bind(np.copyto, "f")
-    source.add(f"{copy}({out}, {y})")
-    source.add(f"{copy}({out}, {x}, where={condition})")
+def _write_over(steps: Steps, call: Call, out: Any) -> None:
+    condition = steps.operand(call.args[0])
+    x, y = (steps.operand(a, call.result) for a in call.args[1:])
+    steps.add(np.copyto, out, y)
+    steps.add(np.copyto, out, x, "same_kind", condition)

@@ -1,4 +1,4 @@
-"""How a call is written as a line of a plan that puts its result into a given array."""
+"""How a call becomes steps of a plan that put its result into a given array."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from portnn.compile._numpy._kinds import ufunc_of
 from portnn.compile._numpy._selection import select_writer
-from portnn.compile._numpy._source import Source, Writer
+from portnn.compile._numpy._steps import Steps, Writer
 from portnn.compile._numpy._unfolded import NAME as UNFOLDED
 from portnn.tracing import Call, Value
 
@@ -20,8 +20,8 @@ _REDUCTIONS: dict[str, tuple[Callable[..., Any], np.ufunc]] = {
     "sum": (np.sum, np.add), "prod": (np.prod, np.multiply), "max": (np.max, np.maximum),
     "min": (np.min, np.minimum), "any": (np.any, np.logical_or), "all": (np.all, np.logical_and),
 }  # fmt: skip
-_POSITIONS = {"argmax": np.argmax, "argmin": np.argmin}
-_JOINS = {"concat": np.concatenate, "stack": np.stack}
+_POSITIONS: dict[str, Callable[..., Any]] = {"argmax": np.argmax, "argmin": np.argmin}
+_JOINS: dict[str, Callable[..., Any]] = {"concat": np.concatenate, "stack": np.stack}
 
 
 def writer_of(call: Call) -> Writer | None:
@@ -39,14 +39,26 @@ def _only(call: Call, *names: str) -> bool:
     return len(call.args) == 1 and type(call.args[0]) is Value and not set(call.options) - set(names)
 
 
-def _write_ufunc(source: Source, call: Call, out: str) -> None:
-    function = source.bind(source.forms.get(call.result) or ufunc_of(call), "f")
-    operands = [
-        source.operand(x) if type(x) is Value else source.bind(source.number(x, call), "k") for x in call.args
-    ]
-    # NumPy takes the result of these two by its name only.
-    mark = "out=" if call.name in ("maximum", "minimum") else ""
-    source.add(f"{function}({', '.join(operands)}, {mark}{out})")
+def _keepdims(call: Call) -> bool:
+    return bool(call.options.get("keepdims"))
+
+
+# NumPy takes the result of these two by its name only.
+def _maximum(x: Any, y: Any, out: Any) -> None:
+    np.maximum(x, y, out=out)
+
+
+def _minimum(x: Any, y: Any, out: Any) -> None:
+    np.minimum(x, y, out=out)
+
+
+_BY_NAME = {"maximum": _maximum, "minimum": _minimum}
+
+
+def _write_ufunc(steps: Steps, call: Call, out: Any) -> None:
+    function: Any = steps.forms.get(call.result) or _BY_NAME.get(call.name) or ufunc_of(call)
+    operands = [steps.operand(x) if type(x) is Value else steps.number(x, call) for x in call.args]
+    steps.add(function, *operands, out)
 
 
 def _reduction(call: Call) -> Writer | None:
@@ -57,11 +69,9 @@ def _reduction(call: Call) -> Writer | None:
     if call.name in ("any", "all") and x.dtype.kind != "b":
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        axis, keepdims = source.bind(call.options.get("axis"), "k"), bool(call.options.get("keepdims"))
-        dtype = source.bind(call.result.dtype if call.name in ("sum", "prod") else None, "k")
-        reduce = source.bind(ufunc.reduce, "f")
-        source.add(f"{reduce}({source.operand(x)}, {axis}, {dtype}, {out}, {keepdims})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        dtype = call.result.dtype if call.name in ("sum", "prod") else None
+        steps.add(ufunc.reduce, steps.operand(x), call.options.get("axis"), dtype, out, _keepdims(call))
 
     return write
 
@@ -76,12 +86,10 @@ def _mean(call: Call) -> Writer | None:
     if not n:
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        axis, keepdims = source.bind(call.options.get("axis"), "k"), bool(call.options.get("keepdims"))
-        reduce, divide = source.bind(np.add.reduce, "f"), source.bind(np.divide, "f")
-        source.add(f"{reduce}({source.operand(x)}, {axis}, None, {out}, {keepdims})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        steps.add(np.add.reduce, steps.operand(x), call.options.get("axis"), None, out, _keepdims(call))
         # As NumPy's own mean: the count is an integer, so the quotient is worked out in float64.
-        source.add(f"{divide}({out}, {source.bind(n, 'k')}, {out}, casting='unsafe')")
+        steps.add(np.divide, out, n, out, options={"casting": "unsafe"})
 
     return write
 
@@ -91,9 +99,9 @@ def _position(call: Call) -> Writer | None:
     if call.function is not function or not _only(call, "axis", "keepdims"):
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        axis, keepdims = source.bind(call.options.get("axis"), "k"), bool(call.options.get("keepdims"))
-        source.add(f"{source.operand(call.args[0])}.{call.name}({axis}, {out}, keepdims={keepdims})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        axis, options = call.options.get("axis"), {"keepdims": _keepdims(call)}
+        steps.add(function, steps.operand(call.args[0]), axis, out, options=options)
 
     return write
 
@@ -105,10 +113,26 @@ def _cast(call: Call) -> Writer | None:
     if x.dtype.kind not in "fbiu" or call.result.dtype.kind not in "fbiu":
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        source.add(f"{source.bind(np.copyto, 'f')}({out}, {source.operand(x)}, 'unsafe')")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        steps.add(np.copyto, out, steps.operand(x), "unsafe")
 
     return write
+
+
+def _take_trusted(x: Any, places: Any, axis: int | None, out: Any) -> None:
+    x.take(places, axis, out, "clip")
+
+
+def _take_checked(x: Any, places: Any, axis: int | None, out: Any, unsigned: Any, n: int) -> None:
+    """Take, and see to it that the positions exist.
+
+    NumPy checks positions and counts negative ones from the end only while it writes elsewhere and copies.
+    Seen as unsigned, a negative position is a large one: one look finds both.
+    """
+    if places.view(unsigned).max(initial=0) < n:
+        _take_trusted(x, places, axis, out)
+    else:
+        x.take(places, axis, out)
 
 
 def _take(call: Call) -> Writer | None:
@@ -125,27 +149,26 @@ def _take(call: Call) -> Writer | None:
         return None  # a negative position, seen as unsigned, might exist
     unsigned = np.dtype(f"u{indices.dtype.itemsize}")
 
-    def write(source: Source, call: Call, out: str) -> None:
-        array, places = source.operand(x), source.operand(indices)
-        along = source.bind(axis, "k")
-        quick = f"{array}.take({places}, {along}, {out}, 'clip')"
-        if indices in source.trusted:
-            source.add(quick)
-            return
-        # NumPy checks positions and counts negative ones from the end only while it writes elsewhere and
-        # copies. Seen as unsigned, a negative position is a large one: one look finds both.
-        largest = f"{source.seen_as(places, unsigned)}.max(initial=0)"
-        source.add(f"{quick} if {largest} < {n} else {array}.take({places}, {along}, {out})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        array, places = steps.operand(x), steps.operand(indices)
+        if indices in steps.trusted:
+            steps.add(_take_trusted, array, places, axis, out)
+        else:
+            steps.add(_take_checked, array, places, axis, out, unsigned, n)
 
     return write
+
+
+def _count_into(x: Any, out: Any) -> None:
+    out[()] = np.count_nonzero(x)
 
 
 def _count(call: Call) -> Writer | None:
     if call.result.shape or not _only(call, "axis", "keepdims") or call.args[0].dtype.kind != "b":
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        source.add(f"{out}[()] = {source.bind(np.count_nonzero, 'f')}({source.operand(call.args[0])})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        steps.add(_count_into, steps.operand(call.args[0]), out)
 
     return write
 
@@ -161,10 +184,9 @@ def _join(call: Call) -> Writer | None:
     if any(type(x) is not Value or x.dtype != call.result.dtype for x in call.args[0]):
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        parts = ", ".join(source.operand(x) for x in call.args[0])
-        axis = source.bind(call.options.get("axis", 0), "k")
-        source.add(f"{source.bind(function, 'f')}(({parts},), {axis}, out={out})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        parts = tuple([steps.operand(x) for x in call.args[0]])
+        steps.add(function, parts, call.options.get("axis", 0), out)
 
     return write
 
@@ -175,17 +197,15 @@ def _reshape(call: Call) -> Writer | None:
     if type(x) is not Value or x.dtype != call.result.dtype or not call.result.shape:
         return None
 
-    def write(source: Source, call: Call, out: str) -> None:
-        shape = source.bind(x.shape, "k")
-        source.add(f"{source.bind(np.copyto, 'f')}({out}.reshape({shape}), {source.operand(x)})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        steps.add(np.copyto, out.reshape(x.shape), steps.operand(x))
 
     return write
 
 
 def _unfolded(call: Call) -> Writer:
-    def write(source: Source, call: Call, out: str) -> None:
-        x, other = (source.operand(a) for a in call.args)
-        source.add(f"{source.bind(call.function, 'f')}({x}, {other}, {out})")
+    def write(steps: Steps, call: Call, out: Any) -> None:
+        steps.add(call.function, *[steps.operand(x) for x in call.args], out)
 
     return write
 

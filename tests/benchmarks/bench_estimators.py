@@ -31,7 +31,11 @@ from portnn.estimators import MLPClassifier, MLPRegressor
 
 MNIST = Path(__file__).parents[2] / "examples" / "data" / "mnist"
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-FRAMES = {"float32": ("float32", "auto"), "float64": ("float64", "auto"), "mixed": ("float64", "float32")}
+# What both are given, what portnn is told to compute in, and what it then computes in.
+FRAMES = {
+    "stored": ("uint8", "auto", "float32"), "float32": ("float32", "auto", "float32"),
+    "float64": ("float64", "auto", "float64"), "mixed": ("float64", "float32", "float32"),
+}  # fmt: skip
 
 
 def digits() -> Split:
@@ -88,8 +92,8 @@ def seconds(model: object, x: np.ndarray, y: np.ndarray) -> float:
 
 def times(data: Split, hidden: tuple[int, ...], frame: str, threads: int, options: argparse.Namespace) -> str:
     """A row of a table: the median times of an epoch, and their ratio with its range."""
-    given, dtype = FRAMES[frame]
-    x, y = data[0].astype(given), data[2]
+    given, dtype, computed = FRAMES[frame]
+    x, y = np.rint(data[0] * 255).astype(given) if given == "uint8" else data[0].astype(given), data[2]
     shared = {"hidden_layer_sizes": hidden, "max_iter": options.epochs, "batch_size": 200, "random_state": 0}
     with threadpool_limits(threads, user_api="blas"):
         pairs = [
@@ -99,8 +103,7 @@ def times(data: Split, hidden: tuple[int, ...], frame: str, threads: int, option
     theirs, ours = (statistics.median(t) / options.epochs for t in zip(*pairs, strict=True))
     ratios = sorted(a / b for a, b in pairs)
     span = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-    shape, computed = "-".join(map(str, (784, *hidden, 10))), "float32" if frame == "mixed" else given
-    what = f"{shape} | {given} | {computed} | {threads}"
+    what = f"{'-'.join(map(str, (784, *hidden, 10)))} | {given} | {computed} | {threads}"
     return f"| {what} | {theirs:.3f} | {ours:.3f} | **{statistics.median(ratios):.2f}** ({span}) |"
 
 

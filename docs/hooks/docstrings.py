@@ -8,7 +8,7 @@ from typing import Any
 import griffe
 
 
-class Examples(griffe.Extension):  # type: ignore[misc]  # griffe is there only where the site is built
+class Examples(griffe.Extension):
     """Turn the heading of examples into the one that is shown as code."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:

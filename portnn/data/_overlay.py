@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -88,9 +89,9 @@ def _places(
     )
 
 
-def _positive(name: str, value: object) -> int:
+def _positive(name: str, value: SupportsIndex) -> int:
     try:
-        number = index(value)  # type: ignore[arg-type]  # what has no index is told below
+        number = index(value)
     except TypeError:
         raise TypeError(f"overlay: {name} must be an integer, got {type(value).__name__}") from None
     if number < 1:

@@ -14,10 +14,12 @@ With ``sklearn.set_config(array_api_dispatch=True)`` everything follows X: answe
 the library of X and lie on its device.
 """
 
+from importlib import import_module
+
 try:
-    import sklearn as _sklearn  # noqa: F401  # asked for here, so that one error says what is missing
+    import_module("sklearn.callback")  # asked for here, so that one error says what is missing
 except ModuleNotFoundError as error:
-    raise ImportError('portnn.estimators needs scikit-learn: pip install "portnn[sklearn]"') from error
+    raise ImportError('portnn.estimators needs scikit-learn 1.9: pip install "portnn[sklearn]"') from error
 
 from portnn.estimators._mlp import MLPClassifier, MLPRegressor
 from portnn.estimators._network import NetworkClassifier, NetworkRegressor

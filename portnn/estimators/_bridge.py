@@ -1,26 +1,13 @@
-"""scikit-learn's own callbacks, such as its progress bar, where the version has them (from 1.9 on)."""
+"""scikit-learn's own callbacks, such as its progress bar."""
 
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 from portnn.train import Epoch
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # an older scikit-learn, which has none to call
-    _M = TypeVar("_M")
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]  # the same name for nothing
-        """Nothing."""
-
-    def with_callbacks(method: _M) -> _M:
-        """The method."""
-        return method
-
-
-__all__ = ["CallbackSupportMixin", "Tasks", "with_callbacks"]
+__all__ = ["Tasks"]
 
 
 @final
@@ -38,10 +25,7 @@ class Tasks:
 
     def __init__(self, estimator: Any, data: dict[str, Any], epochs: int) -> None:
         self._estimator, self._data = estimator, data
-        self._root: Any = None
         self._task: Any = None
-        if not hasattr(estimator, "_init_callback_context"):
-            return
         self._root = estimator._init_callback_context(max_subtasks=epochs)
         self._root.call_on_fit_task_begin(estimator=estimator, **data)
         if hasattr(estimator, "_skl_callbacks"):
@@ -66,5 +50,4 @@ class Tasks:
         """The end of the fit."""
         if self._task is not None:
             self._task.call_on_fit_task_end(estimator=self._estimator)
-        if self._root is not None:
-            self._root.call_on_fit_task_end(estimator=self._estimator, **self._data)
+        self._root.call_on_fit_task_end(estimator=self._estimator, **self._data)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from warnings import warn
 
 from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -17,7 +18,7 @@ from portnn import ops, tree
 from portnn._typing import Array, ArrayLike
 from portnn.backend import backend_of, get_backend
 from portnn.estimators._arrays import check_home, dtype_for, home_of, place_of, rows, takes_integers
-from portnn.estimators._bridge import CallbackSupportMixin, Tasks, with_callbacks
+from portnn.estimators._bridge import Tasks
 from portnn.estimators._course import Course, begin_course
 from portnn.estimators._methods import L2, resumed
 from portnn.network import Network
@@ -34,9 +35,13 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
     `_encode` and `_weigh` (what targets).
     """
 
-    _learning_rate = "constant"
     _many_axes = False
     _seeds_network = True
+
+    @property
+    def _learning_rate(self) -> str:
+        """How the learning rate changes."""
+        return "constant"
 
     @with_callbacks
     def fit(

@@ -26,7 +26,7 @@ class Perceptron(Fitting):
     _seeds_network = False
 
     @property
-    def _learning_rate(self) -> str:  # type: ignore[override]  # a constant elsewhere
+    def _learning_rate(self) -> str:
         """How the learning rate changes: only that of gradient descent does."""
         return self.learning_rate if self.solver == "sgd" else "constant"
 

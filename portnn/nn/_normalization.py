@@ -97,7 +97,8 @@ class LayerNorm(Layer):
 
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Make ``{"weight": ..., "bias": ...}``."""
-        return scale_and_shift(rng, self.shape, dtype, self._names)  # type: ignore[arg-type]  # a tuple
+        shape: Any = self.shape
+        return scale_and_shift(rng, shape, dtype, self._names)
 
     def forward(
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None

@@ -129,8 +129,8 @@ def _attach() -> None:
     members = {"__getitem__": getitem, "__setitem__": _setitem}
     for name, method in members.items():
         setattr(TracedArray, name, lambda self, *args, method=method: method(self, *args))
-    TracedArray.T = property(_transpose)  # type: ignore[attr-defined]  # attached here, above the class
-    TracedArray.mT = property(_transpose_matrices)  # type: ignore[attr-defined]  # likewise
+    for name, transpose in {"T": _transpose, "mT": _transpose_matrices}.items():
+        setattr(TracedArray, name, property(transpose))
 
 
 _attach()

@@ -10,15 +10,14 @@ instead.
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.benchmarks import side_by_side
+from tests.benchmarks.side_by_side import Steps
+
 BATCH, RATE = 128, 0.05
-Steps = Callable[[int], float]  # takes a number of steps and gives the last number
 
 
 def network() -> Any:
@@ -33,25 +32,12 @@ def network() -> Any:
 
 def portnn_steps(model: Any, params: Any, x: Any, y: Any, *, compiled: bool = True) -> Steps:
     """portnn on NumPy, as a plan or eager."""
-    import portnn as pn
-    from portnn import losses, ops, tree
+    from portnn import losses
 
     def loss(p: Any, x: Any, y: Any) -> Any:
         return losses.softmax_cross_entropy(model.apply(p, x, training=True), y)
 
-    def step(p: Any, x: Any, y: Any) -> tuple[Any, Any]:
-        value, grads = pn.value_and_grad(loss)(p, x, y)
-        return value, tree.map(lambda a, g: ops.subtract(a, g * RATE), p, grads)
-
-    run = pn.jit(step) if compiled else step
-
-    def steps(count: int) -> float:
-        p, value = params, None
-        for _ in range(count):
-            value, p = run(p, x, y)
-        return float(value)  # type: ignore[arg-type]  # at least one step is taken
-
-    return steps
+    return side_by_side.portnn_steps(loss, params, RATE, x, y, compiled=compiled)
 
 
 def portnn_loop(model: Any, params: Any, x: Any, y: Any) -> Steps:
@@ -99,18 +85,10 @@ def torch_steps(tensors: Any, x: Any, y: Any) -> Steps:
 
     xs, ys = torch.asarray(x), torch.asarray(y)
 
-    def steps(count: int) -> float:
-        module = torch_module(tensors)
-        optimizer = torch.optim.SGD(module.parameters(), RATE)
-        loss: Any = None
-        for _ in range(count):
-            optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(module(xs), ys)
-            loss.backward()
-            optimizer.step()
-        return float(loss.detach())
+    def loss(module: Any) -> Any:
+        return torch.nn.functional.cross_entropy(module(xs), ys)
 
-    return steps
+    return side_by_side.torch_steps(lambda: torch_module(tensors), loss, RATE)
 
 
 def jax_network(p: Any, x: Any) -> Any:
@@ -137,20 +115,7 @@ def jax_steps(params: Any, x: Any, y: Any) -> Steps:
         logs = jax.nn.log_softmax(jax_network(p, xs))
         return -jnp.mean(logs[jnp.arange(len(ys)), ys])
 
-    @jax.jit
-    def step(p: Any) -> Any:
-        value, grads = jax.value_and_grad(loss)(p)
-        return value, jax.tree.map(lambda a, g: a - RATE * g, p, grads)
-
-    first = jax.tree.map(jnp.asarray, params)
-
-    def steps(count: int) -> float:
-        p, value = first, None
-        for _ in range(count):
-            value, p = step(p)
-        return float(value)  # type: ignore[arg-type]  # at least one step is taken
-
-    return steps
+    return side_by_side.jax_steps(loss, params, RATE)
 
 
 def repeated(run: Callable[[], Any]) -> Steps:
@@ -195,14 +160,14 @@ def onnx_session(tensors: Any) -> Any:
 def trainers(peers: list[str]) -> dict[str, Steps]:
     """Everybody who trains, from the same parameters on the same batch."""
     model, params, tensors, x, y = start()
-    makers: dict[str, Callable[[], Steps]] = {
+    makers = {
         "portnn fit": lambda: portnn_loop(model, params, x, y),
         "portnn.jit": lambda: portnn_steps(model, params, x, y),
         "portnn eager": lambda: portnn_steps(model, params, x, y, compiled=False),
         "PyTorch eager": lambda: torch_steps(tensors, x, y),
         "JAX jit": lambda: jax_steps(params, x, y),
     }
-    return {peer: makers[peer]() for peer in makers if not peers or peer in peers}
+    return side_by_side.chosen(makers, peers)
 
 
 def predictors(peers: list[str]) -> dict[str, Steps]:
@@ -233,7 +198,7 @@ def predictors(peers: list[str]) -> dict[str, Steps]:
         return repeated(lambda: session.run(None, {"x": x})[0])
 
     makers = {"portnn.jit": of_portnn, "PyTorch eager": of_torch, "JAX jit": of_jax, "onnxruntime": of_onnx}
-    return {peer: makers[peer]() for peer in makers if not peers or peer in peers}
+    return side_by_side.chosen(makers, peers)
 
 
 def start() -> tuple[Any, ...]:
@@ -250,43 +215,20 @@ def start() -> tuple[Any, ...]:
     return model, params, to_torch(model, params), x, rng.integers(0, 10, BATCH)
 
 
-def measure(what: str, everybody: dict[str, Steps], rounds: int, count: int) -> None:
-    """Print each one's median time, and that of portnn's first entry over it, round by round."""
-    numbers = {peer: steps(3) for peer, steps in everybody.items()}
-    assert max(numbers.values()) - min(numbers.values()) < 1e-3, numbers
-    times: dict[str, list[float]] = {peer: [] for peer in everybody}
-    for _ in range(rounds):
-        for peer, steps in everybody.items():
-            begin = time.perf_counter()
-            steps(count)
-            times[peer].append((time.perf_counter() - begin) / count * 1e3)
-    first = next(iter(everybody))
-    for peer, each in times.items():
-        ratios = [ours / theirs for ours, theirs in zip(times[first], each, strict=True)]
-        line = f"{what:10} {peer:14} {statistics.median(each):8.2f} ms, {min(each):8.2f} at best;"
-        print(f"{line} {first} takes {statistics.median(ratios):5.2f} of it", flush=True)
-
-
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description="the network of digits_conv.py, milliseconds for 128 images")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=10, help="steps in each round")
-    parser.add_argument("--cores", type=int, default=1, help="on how many cores everybody runs")
-    parser.add_argument("--peers", nargs="*", default=[], help="by default all")
+    about = "the network of digits_conv.py, milliseconds for 128 images"
+    parser = side_by_side.options(about, rounds=9, steps=10)
     parser.add_argument("--formulations", action="store_true", help="ways to compute one convolution")
     options = parser.parse_args()
-    # Before any library starts its threads.
-    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: options.cores]))
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[variable] = str(options.cores)
+    side_by_side.use_cores(options.cores)
     if options.formulations:
         from tests.benchmarks.formulations import compare
 
         compare(options.rounds)
         return
-    measure("training", trainers(options.peers), options.rounds, options.steps)
-    measure("predicting", predictors(options.peers), options.rounds, options.steps)
+    for what, everybody in (("training", trainers), ("predicting", predictors)):
+        side_by_side.measure(what, everybody(options.peers), options.rounds, options.steps, 1e-3)
 
 
 if __name__ == "__main__":

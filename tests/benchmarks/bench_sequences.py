@@ -9,15 +9,13 @@ the ratios of each round.
 
 from __future__ import annotations
 
-import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
+from tests.benchmarks import side_by_side
+from tests.benchmarks.side_by_side import Steps
+
 N, TIME, FEATURES, HIDDEN, HEADS, RATE = 64, 20, 64, 128, 4, 0.1
-Steps = Callable[[int], float]  # takes a number of steps and gives the last loss
 
 
 def gru() -> tuple[Any, int]:
@@ -39,25 +37,12 @@ MODELS = {"gru": gru, "transformer": transformer}
 
 def portnn_steps(layer: Any, params: Any, x: Any, y: Any, *, compiled: bool = True) -> Steps:
     """portnn on NumPy, as a plan or eager."""
-    import portnn as pn
-    from portnn import ops, tree
+    from portnn import ops
 
     def loss(p: Any) -> Any:
         return ops.mean(ops.square(ops.subtract(layer.apply(p, x), y)))
 
-    def step(p: Any) -> tuple[Any, Any]:
-        value, grads = pn.value_and_grad(loss)(p)
-        return value, tree.map(lambda a, g: ops.subtract(a, g * RATE), p, grads)
-
-    run = pn.jit(step) if compiled else step
-
-    def steps(count: int) -> float:
-        p, value = params, None
-        for _ in range(count):
-            value, p = run(p)
-        return float(value)  # type: ignore[arg-type]  # at least one step is taken
-
-    return steps
+    return side_by_side.portnn_steps(loss, params, RATE, compiled=compiled)
 
 
 def torch_steps(name: str, tensors: Any, x: Any, y: Any) -> Steps:
@@ -74,19 +59,15 @@ def torch_steps(name: str, tensors: Any, x: Any, y: Any) -> Steps:
     state = {key: torch.asarray(a) for key, a in tensors.items()}
     xs, ys = torch.asarray(x), torch.asarray(y)
 
-    def steps(count: int) -> float:
+    def make() -> Any:
         module.load_state_dict(state)
-        optimizer = torch.optim.SGD(module.parameters(), RATE)
-        loss: Any = None
-        for _ in range(count):
-            optimizer.zero_grad()
-            out = module(xs)
-            loss = torch.nn.functional.mse_loss(out[0] if name == "gru" else out, ys)
-            loss.backward()
-            optimizer.step()
-        return float(loss.detach())
+        return module
 
-    return steps
+    def loss(module: Any) -> Any:
+        out = module(xs)
+        return torch.nn.functional.mse_loss(out[0] if name == "gru" else out, ys)
+
+    return side_by_side.torch_steps(make, loss, RATE)
 
 
 def _jax_gru(p: Any, x: Any) -> Any:
@@ -128,26 +109,11 @@ def _jax_transformer(p: Any, x: Any) -> Any:
 
 def jax_steps(name: str, params: Any, x: Any, y: Any) -> Steps:
     """JAX: the step as one `jax.jit`, the recurrence as `jax.lax.scan`."""
-    import jax
     import jax.numpy as jnp
 
     model = _jax_gru if name == "gru" else _jax_transformer
     xs, ys = jnp.asarray(x), jnp.asarray(y)
-
-    @jax.jit
-    def step(p: Any) -> Any:
-        value, grads = jax.value_and_grad(lambda p: jnp.mean(jnp.square(model(p, xs) - ys)))(p)
-        return value, jax.tree.map(lambda a, g: a - RATE * g, p, grads)
-
-    first = jax.tree.map(jnp.asarray, params)
-
-    def steps(count: int) -> float:
-        p, value = first, None
-        for _ in range(count):
-            value, p = step(p)
-        return float(value)  # type: ignore[arg-type]  # at least one step is taken
-
-    return steps
+    return side_by_side.jax_steps(lambda p: jnp.mean(jnp.square(model(p, xs) - ys)), params, RATE)
 
 
 def contenders(name: str, peers: list[str]) -> dict[str, Steps]:
@@ -161,47 +127,24 @@ def contenders(name: str, peers: list[str]) -> dict[str, Steps]:
     params = layer.init(stream(0))
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=(N, TIME, w)).astype(np.float32) for w in (width, HIDDEN))
-    makers: dict[str, Callable[[], Steps]] = {
+    makers = {
         "portnn.jit": lambda: portnn_steps(layer, params, x, y),
         "portnn eager": lambda: portnn_steps(layer, params, x, y, compiled=False),
         "PyTorch eager": lambda: torch_steps(name, to_torch(layer, params), x, y),
         "JAX jit": lambda: jax_steps(name, params, x, y),
     }
-    return {peer: makers[peer]() for peer in makers if not peers or peer in peers}
-
-
-def measure(name: str, rounds: int, count: int, peers: list[str]) -> None:
-    """Print each one's median time of a step, and portnn.jit's over it, round by round."""
-    everybody = contenders(name, peers)
-    losses = {peer: steps(3) for peer, steps in everybody.items()}
-    assert max(losses.values()) - min(losses.values()) < 1e-4, losses
-    times: dict[str, list[float]] = {peer: [] for peer in everybody}
-    for _ in range(rounds):
-        for peer, steps in everybody.items():
-            begin = time.perf_counter()
-            steps(count)
-            times[peer].append((time.perf_counter() - begin) / count * 1e3)
-    for peer, each in times.items():
-        ratios = [ours / theirs for ours, theirs in zip(times["portnn.jit"], each, strict=True)]
-        line = f"{name:12} {peer:14} {statistics.median(each):8.2f} ms a step, {min(each):8.2f} at best;"
-        print(f"{line} portnn.jit takes {statistics.median(ratios):5.2f} of it")
+    return side_by_side.chosen(makers, peers)
 
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description="training steps of sequence models, milliseconds")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=20, help="steps in each round")
-    parser.add_argument("--cores", type=int, default=1, help="on how many cores everybody runs")
+    parser = side_by_side.options("training steps of sequence models, milliseconds", rounds=7, steps=20)
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--peers", nargs="*", default=[], help="by default all")
     options = parser.parse_args()
-    # Before any library starts its threads.
-    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: options.cores]))
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ[variable] = str(options.cores)
+    side_by_side.use_cores(options.cores)
     for name in options.models:
-        measure(name, options.rounds, options.steps, options.peers)
+        everybody = contenders(name, options.peers)
+        side_by_side.measure(name, everybody, options.rounds, options.steps, 1e-4)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ def test_random_chains_on_long_arrays() -> None:
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64"])
 def test_positions_in_small_integers(dtype: str) -> None:
     x = np.arange(300, dtype=np.float32)
-    f = lambda x, i: ops.take(x, i, axis=0) * 2.0  # noqa: E731
-    check(f, (x, np.asarray([1, 2], dtype)), (x, np.asarray([-1, -2], dtype)), (x, np.asarray([0, 9], dtype)))
+    places = ([1, 2], [-1, -2], [0, 9])
+    check(lambda x, i: ops.take(x, i, axis=0) * 2.0, *((x, np.asarray(i, dtype)) for i in places))
 
 
 def test_views_of_arrays_without_axes() -> None:
@@ -87,9 +87,8 @@ def test_ranges_end_where_a_cast_wraps_around() -> None:
 
 
 def test_sums_that_wrap_around() -> None:
-    f = lambda a, b: (a + b) * 2  # noqa: E731
     one, most = np.asarray(1), np.asarray(2**63 - 1)
-    check(f, (one, one), (most, one))
+    check(lambda a, b: (a + b) * 2, (one, one), (most, one))
 
 
 def test_large_numbers_in_where() -> None:

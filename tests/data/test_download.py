@@ -127,7 +127,7 @@ def local_mirror(monkeypatch, tmp_path):
     gc.collect()  # requests leaves sockets to the collector: here, where the warning is expected
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets that requests leaves to the collector
 def test_pooch_downloads_once_and_compares_checksums(monkeypatch, local_mirror):
     folder, stop = local_mirror
     images, labels = np.full((2, 28, 28), 7, dtype=np.uint8), np.asarray([1, 2], dtype=np.uint8)
@@ -148,7 +148,7 @@ def test_pooch_downloads_once_and_compares_checksums(monkeypatch, local_mirror):
         stop()  # the second time the files come from the cache
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets that requests leaves to the collector
 def test_a_mirror_that_lacks_the_file_is_reported(local_mirror):
     with pytest.raises(DownloadError, match="HTTPError") as caught:
         load_mnist(split="train")

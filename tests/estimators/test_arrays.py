@@ -25,7 +25,7 @@ from portnn.estimators import MLPClassifier, MLPRegressor, NetworkClassifier, Ne
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("SCIPY_ARRAY_API") != "1", reason="needs SCIPY_ARRAY_API=1"),
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),  # a few epochs are enough
 ]
 
 X, Y = load_iris(return_X_y=True)

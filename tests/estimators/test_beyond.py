@@ -16,6 +16,7 @@ from portnn import Dropout, Embedding, Linear, Network, losses, nn, optim
 from portnn.estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 from portnn.train.callbacks import EarlyStopping
 
+# A few epochs are enough here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 X, Y = load_iris(return_X_y=True)

@@ -21,10 +21,8 @@ SOME = {
     "check_all_zero_sample_weights_error", "check_fit1d", "check_fit2d_1sample", "check_requires_y_none",
     "check_supervised_y_2d", "check_estimators_pickle", "check_set_params", "check_valid_tag_types",
 }  # fmt: skip
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning"),
-]
+# The checks train on what cannot be learned.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 def name_of(check):
@@ -45,7 +43,6 @@ def test_some(name):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # the checks feed what warns
 @pytest.mark.parametrize("name", estimators.__all__)
 def test_all(name, record_property):
     model = getattr(estimators, name)()

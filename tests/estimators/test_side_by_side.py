@@ -14,6 +14,7 @@ from sklearn.datasets import load_diabetes, load_digits
 
 from portnn import estimators as ours
 
+# A few epochs are enough here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 DIGITS, LABELS = load_digits(return_X_y=True)

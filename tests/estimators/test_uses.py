@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from portnn import Linear, optim, relu
 from portnn.estimators import MLPClassifier, MLPRegressor, NetworkClassifier
 
+# A few epochs are enough here.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 X, Y = load_iris(return_X_y=True)
@@ -105,7 +108,6 @@ class Recorder:
 
 
 def test_callbacks_of_scikit_learn():
-    pytest.importorskip("sklearn.callback")
     recorder = Recorder()
     model = MLPClassifier((8,), learning_rate_init=0.05, random_state=0, max_iter=3).set_callbacks(recorder)
     model.fit(X, Y)
@@ -116,7 +118,6 @@ def test_callbacks_of_scikit_learn():
 
 
 def test_a_callback_of_scikit_learn_may_stop():
-    pytest.importorskip("sklearn.callback")
     recorder = Recorder(stop_at=1)
     model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=30).set_callbacks(recorder).fit(X, Y)
     assert model.n_iter_ == 2
@@ -124,7 +125,6 @@ def test_a_callback_of_scikit_learn_may_stop():
 
 
 def test_every_task_that_begins_ends():
-    pytest.importorskip("sklearn.callback")
     recorder = Recorder()
     model = MLPClassifier((8,), tol=10.0, n_iter_no_change=2, max_iter=30, random_state=0)
     model.set_callbacks(recorder).fit(X, Y)
@@ -141,3 +141,10 @@ def test_progress_bars(capsys):
     model = make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=3, random_state=0))
     model.set_callbacks(bar).fit(X, Y)
     assert "MLPClassifier" in capsys.readouterr().out
+
+
+def test_an_older_scikit_learn_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    monkeypatch.delitem(sys.modules, "portnn.estimators")
+    with pytest.raises(ImportError, match=r"needs scikit-learn 1\.9: pip install"):
+        import_module("portnn.estimators")

@@ -60,8 +60,7 @@ def test_a_name_alone_is_no_reason_to_leave_a_line_out():
     def multiply(x, y):
         return x - y
 
-    f = lambda x: (multiply(x, 1.0), multiply(multiply(x, 1.0), 1.0))  # noqa: E731
-    found = trace(f)(X)
+    found = trace(lambda x: (multiply(x, 1.0), multiply(multiply(x, 1.0), 1.0)))(X)
     assert [line.name for line in found.lines] == ["multiply", "multiply"]
     assert found.eval(X)[1].tolist() == ((X - 1) - 1).tolist()
 

@@ -154,8 +154,9 @@ class Contender(ABC):
         """The mean loss of a run's steps, from what `run` returned; NaN if it was not asked for each."""
         return float(result)
 
-    def synchronize(self) -> None:  # noqa: B027  # nothing to wait for on the CPU
-        """Wait for the device."""
+    def synchronize(self) -> None:
+        """Wait for the device, where computing goes on behind a call's back: not on the CPU."""
+        return
 
 
 def usable_cores() -> int:

@@ -7,6 +7,7 @@ import hashlib
 import subprocess
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -88,13 +89,9 @@ def flat(x):
 def alias(address, shape, strides, dtype):
     """An array at an address that keeps nothing alive."""
 
-    class Memory:
-        __array_interface__ = {  # noqa: RUF012  # read once, by asarray
-            "data": (address, False), "shape": tuple(shape), "strides": tuple(strides),
-            "typestr": np.dtype(dtype).str, "version": 3,
-        }  # fmt: skip
-
-    return np.asarray(Memory())
+    interface = {"data": (address, False), "typestr": np.dtype(dtype).str, "version": 3}
+    interface |= {"shape": tuple(shape), "strides": tuple(strides)}
+    return np.asarray(SimpleNamespace(__array_interface__=interface))
 
 
 def alias_of(x):

@@ -178,14 +178,16 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
         raise CheckpointError(f"{path}: dtype must be 'float32' or 'float64', got {dtype[:40]!r}")
     loss = loss_from(data.get("loss"), path) if loss is None else loss
     layers, notes = [read_field({"notes": {}, **data}, name, dict, path) for name in ("layers", "notes")]
-    check_counts(layers, len(header.tensors), path)
     # Somewhat more than there is, so that the tensor that does not fit is named.
     size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
     try:
+        check_counts(layers, len(header.tensors), path)
         layer = from_description(layers)
         if not isinstance(layer, Layer):
             raise TypeError(f"the description is of a {type(layer).__name__}, expected a layer")
         params, state = outline(layer, dtype, limit=size)
+    except CheckpointError:
+        raise
     except ODD as error:
         raise CheckpointError(f"{path}: {str(error)[:200]}") from None
     expected = tree.items({"params": params, "state": state})

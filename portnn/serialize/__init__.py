@@ -4,6 +4,7 @@ from portnn.serialize._error import CheckpointError
 from portnn.serialize._folder import (
     checkpoint_path,
     checkpoints,
+    held,
     latest,
     remove_old,
     remove_unfinished,
@@ -17,11 +18,11 @@ from portnn.serialize._tensors import (
     read_checked,
     save_tensors,
     verify,
-    whole_file,
 )  # fmt: skip
+from portnn.serialize._whole import whole_file
 
 __all__ = [
     "CheckpointError", "Header", "Spec", "check_tensors", "checkpoint_path", "checkpoints", "fill",
-    "latest", "load_npz", "load_tensors", "read_checked", "remove_old", "remove_unfinished", "save_npz",
-    "save_tensors", "verify", "whole_file",
+    "held", "latest", "load_npz", "load_tensors", "read_checked", "remove_old", "remove_unfinished",
+    "save_npz", "save_tensors", "verify", "whole_file",
 ]  # fmt: skip

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from portnn.serialize._error import CheckpointError
 from portnn.serialize._tensors import verify
 
-__all__ = ["checkpoint_path", "checkpoints", "latest", "remove_old", "remove_unfinished"]
+__all__ = ["checkpoint_path", "checkpoints", "held", "latest", "remove_old", "remove_unfinished"]
 
 _NAME = re.compile(r"checkpoint-(\d{9,})\.safetensors")
 _UNFINISHED = re.compile(r"\.checkpoint-\d{9,}\.safetensors\.[0-9a-f]{16}")
@@ -81,3 +84,32 @@ def remove_unfinished(folder: str | os.PathLike[str]) -> None:
     for path in Path(folder).iterdir():
         if _UNFINISHED.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep a folder for one writer, as long as the program lives, where the system has locks of folders.
+
+    The lock is advice that writers of checkpoints ask for. Windows has none, nor have some network drives.
+
+    Raises:
+        FileExistsError: if another writer has it.
+    """
+    if os.name != "posix":
+        yield
+        return
+    import fcntl  # POSIX has it
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP):  # no locks here
+            os.close(handle)
+            raise FileExistsError(
+                f"another training is writing to the folder {str(folder)[-120:]!r}"
+            ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)

@@ -10,6 +10,9 @@ metadata, which any other reader hands on as text:
   holds the digests of the tensors and the tensors fill the rest of the file, so this is one of everything.
 
 Digests show damage. They do not show who wrote a file.
+
+JSON becomes objects of up to 45 times its size: a list takes 88 bytes and is written with two. So the length
+of a header and how many values it has are bounded by the size of its file, and looked at before it is read.
 """
 
 from __future__ import annotations
@@ -26,9 +29,12 @@ import numpy as np
 
 from portnn.serialize._error import CheckpointError
 
-__all__ = ["HEADER_LIMIT", "Header", "Spec", "bytes_of", "make_header", "parse_header"]
+__all__ = ["Header", "Spec", "bytes_of", "header_room", "make_header", "parse_header"]
 
-HEADER_LIMIT = 8 << 20  # bytes: tens of thousands of tensors, and no gigabytes of Python objects
+_ROOM = 2 << 20  # bytes of header that the smallest file may have: 10,000 tensors
+_SHARE = 64  # larger files may have a 64th of theirs
+_MOST_ROOM = 100_000_000  # safetensors' own reader takes no more
+_DENSE = 16  # bytes of that room for each value; a long header of portnn's has as many
 _AXES = 32
 _MOST = 2**63  # bytes or elements: more than any file has
 _DESCRIPTION, _TENSORS, _WHOLE = "portnn", "portnn.tensors", "portnn.sha256"
@@ -81,6 +87,23 @@ class Header:
     checked: bool
 
 
+def header_room(size: int) -> int:
+    """How many bytes the header of a file of `size` bytes may have."""
+    return min(max(_ROOM, size // _SHARE), _MOST_ROOM)
+
+
+def _overfull(text: bytes, size: int) -> str:
+    """Why a file of `size` bytes may not have this header; empty if it may."""
+    room = header_room(size)
+    values = sum([text.count(c) for c in (b"{", b"[", b":", b",")])
+    if len(text) <= room and values <= room // _DENSE:
+        return ""
+    return (
+        f"names and description take {len(text):,} bytes with {values:,} values, "
+        f"a file of {size:,} bytes may have {room:,} with {room // _DENSE:,}"
+    )
+
+
 def bytes_of(array: Any) -> Any:
     """The bytes of a contiguous array, as an array that shares them."""
     return array.reshape(-1).view(np.uint8)
@@ -95,7 +118,7 @@ def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> by
 
     Raises:
         TypeError: if the description is not plain data, or a dtype has no name in the format.
-        ValueError: if the header is longer than files may have it.
+        ValueError: if the header is longer than a file of that size may have it.
     """
     entries: dict[str, Any] = {}
     end = 0
@@ -113,10 +136,8 @@ def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> by
     }
     text = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors are aligned
-    if len(text) > HEADER_LIMIT:
-        raise ValueError(
-            f"names and description take {len(text):,} bytes, a file may have {HEADER_LIMIT:,} of them"
-        )
+    if reason := _overfull(text, 8 + len(text) + end):
+        raise ValueError(f"cannot save: {reason}; put long lists into files of their own")
     raw = struct.pack("<Q", len(text)) + text
     return raw.replace(_entry(_ZEROS), _entry(sha256(raw).hexdigest()))
 
@@ -137,6 +158,8 @@ def parse_header(raw: bytes, size: int, path: Any) -> Header:
     Raises:
         CheckpointError: if anything is not as it should be.
     """
+    if reason := _overfull(raw, size):
+        raise CheckpointError(f"{path} is no file of portnn: {reason}")
     try:
         entries = json.loads(raw[8:].decode(), object_pairs_hook=_once, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile, ZipFile
+from typing import Any, final
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError
 
 import numpy as np
@@ -14,10 +16,16 @@ import numpy as np
 from portnn import tree
 from portnn._typing import Tree
 from portnn.serialize._error import CheckpointError
-from portnn.serialize._tensors import check_tensors, fill, whole_file
+from portnn.serialize._header import header_room
+from portnn.serialize._tensors import check_tensors, fill
+from portnn.serialize._whole import whole_file
 
 __all__ = ["load_npz", "save_npz"]
 
+_HEAD = 1 << 14  # bytes of a member in which NumPy's header must end; it reads no header over 10,000
+_DEFLATE = (
+    1032  # how many times its size deflate can stand for at most (zlib's own page of technical details)
+)
 _ODD = (BadZipFile, ZlibError, OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError)
 
 
@@ -33,7 +41,9 @@ def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
 
     Raises:
         TypeError: if an array is of objects, which only pickle could write.
+        ValueError: if there are more names than `load_npz` would read.
         FileNotFoundError: if the folder does not exist.
+        OSError: if the file cannot be written.
 
     Example:
         >>> import tempfile
@@ -46,10 +56,17 @@ def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
     for name, array in named.items():
         if array.dtype.hasobject:
             raise TypeError(f"tensor {name[:60]!r}: expected numbers, got an array of objects")
-    with whole_file(path) as file, ZipFile(file, "w") as archive:
-        for name, array in named.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+    with whole_file(path) as file:
+        with ZipFile(file, "w") as archive:
+            for name, array in named.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+        listed, size = file.tell() - archive.start_dir, file.tell()
+        if listed > _room(size):
+            raise ValueError(
+                f"cannot save {path}: its list of names takes {listed:,} bytes, a file of {size:,} bytes may "
+                f"have {_room(size):,}; join small arrays"
+            )
 
 
 def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:
@@ -58,7 +75,8 @@ def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:
     Args:
         path: the file.
         like: a tree of arrays with the shapes and dtypes that are expected. With it, nothing else is read,
-            and names, shapes and dtypes are compared before memory is taken.
+            and names, shapes and dtypes are compared before memory is taken. Without it, a compressed file
+            can unpack to a thousand times its size.
 
     Returns:
         The arrays by name; with `like`, a tree like it.
@@ -78,11 +96,14 @@ def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"cannot load {path}: no such file")
     try:
-        with ZipFile(path) as archive:
+        with _InParts(path) as file, ZipFile(file) as archive:
             names = list(_names(archive))
+            if sum([member.compress_size for member in archive.infolist()]) > file.size:
+                raise ValueError("its members lie over each other")
+            headers = {name: _header(archive, name) for name in names}
             if like is not None:
                 expected = {name: (a.shape, a.dtype) for name, a in tree.items(like)}
-                check_tensors(expected, {name: _header(archive, name) for name in names}, path)
+                check_tensors(expected, headers, path)
             arrays = {name: _member(archive, name) for name in names}
     except CheckpointError:
         raise
@@ -99,24 +120,60 @@ def _names(archive: ZipFile) -> Iterator[str]:
     return (name.removesuffix(".npy") for name in members)
 
 
+def _room(size: int) -> int:
+    """How many bytes the list of members of a file of `size` bytes may take; read, it takes 20 times that."""
+    return header_room(size) // 2
+
+
+@final
+class _InParts(io.BufferedReader):
+    """A file of which no more is read at a time than its list of members may take."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self.size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _room(self.size):
+            raise ValueError(
+                f"expected a list of members of at most {_room(self.size):,} bytes, got {size:,}"
+            )
+        return super().read(size)
+
+
 def _header(archive: ZipFile, name: str) -> Any:
     """An array of the shape and dtype that a member says it has, which takes no memory."""
     with archive.open(f"{name}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-        else:
-            raise ValueError(f"version {version} of the format .npy is for names of fields, not for numbers")
-    if dtype.hasobject:
-        raise ValueError("an array of objects")
+        head = io.BytesIO(member.read(_HEAD))
+    version = np.lib.format.read_magic(head)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(head)
+    else:
+        raise ValueError(f"version {version} of the format .npy is for names of fields, not for numbers")
+    if dtype.kind not in "biufc":
+        raise ValueError(f"an array of {'objects' if dtype.hasobject else str(dtype)[:40]}")
+    _check_size(archive.getinfo(f"{name}.npy"), head.tell() + prod(shape) * dtype.itemsize)
     return np.broadcast_to(np.zeros((), dtype=dtype), shape)
+
+
+def _check_size(member: ZipInfo, size: int) -> None:
+    """A member is as long as its array, and what it takes in the file can be unpacked to that.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    name, found = member.filename[:60].removesuffix(".npy"), member.file_size
+    if found != size:
+        raise ValueError(f"member {name!r} is {'longer' if found > size else 'shorter'} than its array")
+    times = {ZIP_STORED: 1, ZIP_DEFLATED: _DEFLATE}.get(member.compress_type, 0)
+    if found > times * member.compress_size:
+        raise ValueError(f"member {name!r} cannot hold {found:,} bytes in {member.compress_size:,}")
 
 
 def _member(archive: ZipFile, name: str) -> Any:
     with archive.open(f"{name}.npy") as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
-        if member.read(1):  # to the end, where zip compares the CRC
-            raise ValueError(f"member {name[:60]!r} is longer than its array")
+        member.read(1)  # to the end, where zip compares the CRC
     return array

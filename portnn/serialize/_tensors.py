@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,9 +14,10 @@ import numpy as np
 from portnn import tree
 from portnn._typing import Tree
 from portnn.serialize._error import CheckpointError
-from portnn.serialize._header import HEADER_LIMIT, Header, Spec, bytes_of, make_header, parse_header
+from portnn.serialize._header import Header, Spec, bytes_of, header_room, make_header, parse_header
+from portnn.serialize._whole import whole_file
 
-__all__ = ["check_tensors", "fill", "load_tensors", "read_checked", "save_tensors", "verify", "whole_file"]
+__all__ = ["check_tensors", "fill", "load_tensors", "read_checked", "save_tensors", "verify"]
 
 _CHUNK = 1 << 20  # bytes read and looked at in one go
 
@@ -37,8 +36,9 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
     Raises:
         FileNotFoundError: if the folder does not exist.
         IsADirectoryError: if `path` is a folder.
+        OSError: if the file cannot be written, as when the disk is full; `path` is as it was.
         TypeError: if the description is not plain data, or the format has no such dtype.
-        ValueError: if names and description are longer than a header may be.
+        ValueError: if names and description are longer than a file of that size may have them.
 
     Example:
         >>> import tempfile
@@ -57,49 +57,6 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
         file.write(header)
         for array in arrays.values():
             file.write(bytes_of(array))
-
-
-@contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to write that takes its name when all is written and flushed; until then nothing has changed.
-
-    Args:
-        path: the file; a link is written through.
-
-    Raises:
-        FileNotFoundError: if the folder does not exist.
-        IsADirectoryError: if `path` is a folder.
-    """
-    path = Path(path)
-    if path.is_symlink():
-        path = path.resolve()  # the renaming would replace the link and leave its target as it was
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {path}: the folder {path.parent} does not exist; make it first")
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot save {path}: it is a folder; name a file in it")
-    # Not tempfile's: that makes files that nobody else may read, and the renamed file would stay so.
-    temporary = path.with_name(f".{path.name}.{token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming last through a power cut, on systems where folders can be synced."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -142,10 +99,8 @@ def read_checked(
         CheckpointError: if it is damaged or was not written by portnn.
     """
     path = Path(path)
-    if not path.is_file():
-        kind = "it is a folder" if path.is_dir() else "no such file"
-        raise FileNotFoundError(f"cannot load {path}: {kind}")
     try:
+        _check_file(path)
         with path.open("rb") as file:
             header = _read_header(file, path)
             check(header)
@@ -154,16 +109,26 @@ def read_checked(
                 array = _read_tensor(file, spec, path, keep)
                 if keep:
                     arrays[spec.name] = array
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {str(error)[:120]}") from None
+        raise CheckpointError(
+            f"{str(path)[-120:]} cannot be read: {error.strerror or error!s:.120}"
+        ) from None
     return arrays, header
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        kind = "it is a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(f"cannot load {path}: {kind}")
 
 
 def _read_header(file: BinaryIO, path: Path) -> Header:
     size = os.fstat(file.fileno()).st_size
     first = file.read(8)
     length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-    if not 2 <= length <= min(size - 8, HEADER_LIMIT):
+    if not 2 <= length <= min(size - 8, header_room(size)):
         raise CheckpointError(
             f"{path} is not a whole safetensors file: its {size} bytes do not begin with a header"
         )

@@ -12,6 +12,8 @@ from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_fo
 
 __all__ = ["ModelCheckpoint"]
 
+_REMEMBERED = 1000  # files: they stand in the header of each checkpoint of the training, which has a bound
+
 
 @final
 class ModelCheckpoint:
@@ -26,13 +28,15 @@ class ModelCheckpoint:
         every: how many epochs from one look to the next.
 
     Attributes:
-        saved: the files written by the last training, in order.
+        saved: the files written by the last training, in order; of what was before it was resumed, the last
+            thousand.
 
     Raises:
         TypeError: if an argument is of the wrong type.
         ValueError: if a number is out of its range; in the training, if the pattern or `monitor` names a
             quantity that is not there.
         FileNotFoundError: at the start of the training, if the folder does not exist.
+        OSError: in the training, if a file cannot be written.
 
     Example:
         >>> import tempfile, numpy as np
@@ -76,7 +80,7 @@ class ModelCheckpoint:
 
     def remember(self) -> tuple[dict[str, Any], Tree]:
         """What a checkpoint of the training keeps."""
-        return {"best": self._monitor.remember(), "saved": self.saved}, {}
+        return {"best": self._monitor.remember(), "saved": self.saved[-_REMEMBERED:]}, {}
 
     def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
         """Go on from what `remember` gave."""

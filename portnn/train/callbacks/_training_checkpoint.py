@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
 
-from portnn.serialize import checkpoint_path, checkpoints, remove_old, remove_unfinished
+from portnn.serialize import checkpoint_path, checkpoints, held, remove_old, remove_unfinished
 from portnn.train._epoch import Epoch
 from portnn.train._moment import Moment
 from portnn.train.callbacks._monitor import check_count, check_folder
@@ -25,6 +26,9 @@ class Checkpoint:
     same backend, also from within an epoch. Each file is whole before an older one is deleted.
     After the last epoch, and when Ctrl-C ends the training, the last moment is written too.
 
+    If a checkpoint cannot be written, the training ends with the error: the network keeps what it has
+    learned, and the checkpoints before are as they were, to go on from.
+
     Args:
         folder: where the files go, one folder a training; it is made if it is not there.
         every_steps: after how many steps; None for none within epochs.
@@ -36,9 +40,12 @@ class Checkpoint:
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a number is not positive.
+        ValueError: if a number is not positive; in the training, if the description of the network is longer
+            than a file may have it.
         FileNotFoundError: at the start of the training, if the folder that it is to be made in is not there.
-        FileExistsError: at the start of the training, if the folder has checkpoints of another one.
+        FileExistsError: at the start of the training, if the folder has checkpoints of another one, or
+            another is writing to it.
+        OSError: in the training, if a checkpoint cannot be written.
 
     Example:
         >>> import tempfile, numpy as np
@@ -68,6 +75,7 @@ class Checkpoint:
         self.every_steps = counts["every_steps"]
         self._every_epochs, self._keep = counts["every_epochs"], counts["keep"]
         self._unwritten: Moment | None = None
+        self._held = ExitStack()
         self.saved: list[Path] = []
 
     def begin(self, resumed: bool) -> None:
@@ -79,9 +87,10 @@ class Checkpoint:
                 f"Checkpoint: {str(self._folder)[-80:]!r} has {len(files)} checkpoints of another training; "
                 "go on from them with fit(resume=...), or give another folder"
             )
-        remove_unfinished(self._folder)
 
     def __enter__(self) -> Self:
+        self._held.enter_context(held(self._folder))
+        remove_unfinished(self._folder)
         self.saved, self._unwritten = [], None
         return self
 
@@ -110,5 +119,6 @@ class Checkpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         unwritten, self._unwritten = self._unwritten, None
-        if unwritten is not None and kind is not None and issubclass(kind, KeyboardInterrupt):
-            self._write(unwritten)
+        with self._held:
+            if unwritten is not None and kind is not None and issubclass(kind, KeyboardInterrupt):
+                self._write(unwritten)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import platform
 from typing import TextIO
 
+from portnn._version import __version__
 from portnn.backend._cupy import installed_builds
 from portnn.backend._errors import BackendUnavailableError
 from portnn.backend._get import get_backend
 from portnn.backend._library import KNOWN, library
+
+_MISSING = "not installed"
 
 
 def available_backends() -> list[str]:
@@ -55,13 +58,16 @@ def show_config(file: TextIO | None = None) -> None:
         True
     """
     rows = [("Python", platform.python_version()), ("system", platform.platform())]
-    rows += [(name, _version(name)) for name in ("portnn", "array-api-compat", "threadpoolctl")]
+    rows += [("portnn", __version__)]
+    rows += [(name, _version(name)) for name in ("array-api-compat", "threadpoolctl")]
     for package in KNOWN:
         working, problems = _try_all(package)
         builds = installed_builds() if package == "cupy" else [package.replace("_", "-")]
-        rows.append((package, ", ".join(_version(build) for build in builds) or "not installed"))
-        rows += [("", f"works: {', '.join(working)}")] * bool(working)
-        rows += [("", problem) for problem in problems]
+        versions = [_version(build) for build in builds if _version(build) != _MISSING]
+        told = [*([f"works: {', '.join(working)}"] if working else []), *problems]
+        if versions or not problems:  # else what is told begins with that it is not installed
+            told = [", ".join(versions) or _MISSING, *told]
+        rows += zip((package, *[""] * len(told)), told, strict=False)
     for name, text in rows:
         print(f"{name:<18}{text}", file=file)
 
@@ -73,4 +79,4 @@ def _version(distribution: str) -> str:
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return "not installed"
+        return _MISSING

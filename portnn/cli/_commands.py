@@ -79,8 +79,9 @@ def _info() -> click.Command:
 
 def _train() -> click.Command:
     text = (
-        "Train a network on DATA: a CSV or Parquet table whose first column is the label, a folder with "
-        "MNIST, or a .npz or .npy file. Ctrl-C writes a checkpoint to resume from."
+        "Train a network on DATA: a CSV or Parquet table (its first column is the label, unless --label "
+        "names another), a folder with MNIST, or a .npz or .npy file. Ctrl-C writes a checkpoint to resume "
+        "from."
     )
     return _command(
         "train",

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from click import UsageError
+
 from portnn import ops, random
 from portnn._typing import Array
 from portnn.autodiff import value_and_grad
@@ -27,8 +29,8 @@ def run(
     shape: str | None, seed: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Run a network on two backends at the same pace."""
-    names = split_names(backends)
-    pair: Any = names[0] if len(names) == 1 or (dtypes and backends == _DEFAULT) else tuple(names)
+    sides = _two("--dtypes", dtypes) if dtypes else None
+    pair = _backends(backends, alone=sides is not None)
     net, notes = open_network(network, "cpu")
     if data:
         x = inputs_of(net, notes, [data], {"shape": shape, "invert": False})[:samples, ...]
@@ -36,7 +38,7 @@ def run(
         x = random_inputs(notes, (samples, *shape_of(net, notes, shape)), seed)
     f, arguments = _question(net, x, gradient)
     try:
-        report = lockstep(f, arguments, pair, dtypes=tuple(split_names(dtypes)) if dtypes else None)  # type: ignore[arg-type]  # lockstep checks that there are two
+        report = lockstep(f, arguments, pair, dtypes=sides)
     except BackendUnavailableError as error:
         if backends != _DEFAULT:
             raise
@@ -44,6 +46,23 @@ def run(
         raise RuntimeError(f"{error}; or {other}") from error
     emit(str(report), _plain(report), as_json)
     return 1 if report.first is not None else 0
+
+
+def _backends(given: str, *, alone: bool) -> str | tuple[str, str]:
+    """The backends to compare: of those that nobody named the first, if one is enough."""
+    if alone and given == _DEFAULT:
+        return split_names(given)[0]
+    names = split_names(given)
+    return names[0] if len(names) == 1 else _two("--backends", given)
+
+
+def _two(option: str, given: str) -> tuple[str, str]:
+    """Two names that are separated by a comma."""
+    names = split_names(given)
+    if len(names) != 2:
+        example = "float32,float64" if option == "--dtypes" else "cpu,torch"
+        raise UsageError(f"{option}: expected two such as {example}, got {given[:40]!r}.")
+    return names[0], names[1]
 
 
 def random_inputs(notes: dict[str, Any], shape: tuple[int, ...], seed: int) -> Array:

@@ -11,7 +11,7 @@ from portnn import metrics, ops
 from portnn._typing import Array
 from portnn.cli._saved import labelled, open_network, width_of
 from portnn.cli._targets import Targets, encode
-from portnn.cli._terminal import emit, note, table
+from portnn.cli._terminal import decimal, emit, note, table
 from portnn.network import Network
 
 __all__ = ["run"]
@@ -50,7 +50,7 @@ def run(
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else "not defined" if value is None else f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else "not defined" if value is None else decimal(value)
 
 
 def _number(value: Any) -> float | None:

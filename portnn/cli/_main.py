@@ -6,6 +6,10 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
+from warnings import catch_warnings, filterwarnings
+
+from portnn.cli._terminal import note
 
 __all__ = ["main"]
 
@@ -28,22 +32,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        import click
-        import rich  # noqa: F401  # asked for here, so that it is not missed in the middle of a training
+        for package in ("click", "rich"):  # asked for now, and not missed in the middle of a training
+            import_module(package)
+        return _carry_out(arguments)
     except ImportError as error:
         return _fail(f'the command line needs {error.name}: pip install "portnn[cli]"', 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 1)
+
+
+def _carry_out(arguments: list[str]) -> int:
+    """Carry out a command; what goes wrong becomes one line."""
+    import click
+
     from portnn.cli._commands import make_group
 
     try:
-        code = make_group().main(arguments or ["--help"], prog_name="portnn", standalone_mode=False)
-        sys.stdout.flush()
+        with catch_warnings():
+            # NumPy's words for an infinity or NaN; commands show these, or end with an error of their own.
+            filterwarnings("ignore", r"\w+( \w+)? encountered in ", RuntimeWarning)
+            code = make_group().main(arguments or ["--help"], prog_name="portnn", standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "portnn"
         return _fail(f"{error.format_message()} (see {path} --help)", 2)
     except BrokenPipeError:  # whoever read has enough; nothing more may be written, not even at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort:  # what click makes of Ctrl-C
         return _fail("interrupted", 1)
     except Exception as error:  # noqa: BLE001  # the outermost place: one line instead of a traceback
         if "--debug" in arguments:
@@ -70,5 +85,5 @@ def _say(error: Exception) -> str:
 def _fail(text: str, code: int) -> int:
     """Say what is wrong on standard error, in one line."""
     red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    print(f"\x1b[31mportnn: error:\x1b[0m {text}" if red else f"portnn: error: {text}", file=sys.stderr)  # noqa: T201
+    note(f"\x1b[31mportnn: error:\x1b[0m {text}" if red else f"portnn: error: {text}")
     return code

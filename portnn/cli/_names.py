@@ -75,7 +75,14 @@ def hidden_of(text: str) -> list[int]:
 
 
 def optimizer_of(
-    name: str, steps: int, *, rate: float | None, schedule: str, warmup: int, **extra: float
+    name: str,
+    steps: int,
+    *,
+    rate: float | None,
+    schedule: str,
+    warmup: int,
+    clip_norm: float | None = None,
+    **extra: float,
 ) -> Any:
     """An optimiser.
 
@@ -85,6 +92,7 @@ def optimizer_of(
         rate: the learning rate; None for the recipe's own.
         schedule: how it changes.
         warmup: the number of steps that it rises in at first.
+        clip_norm: the bound on the norm of all gradients together; None for none.
         **extra: momentum, weight_decay.
 
     Raises:
@@ -101,7 +109,8 @@ def optimizer_of(
     default = known["learning_rate"].default
     rate = (_SGD_RATE if name == "sgd" else default) if rate is None else rate
     plain = schedule == "constant" and not warmup
-    return recipe(rate if plain else _schedule(schedule, rate, steps, warmup), **extra)
+    made = recipe(rate if plain else _schedule(schedule, rate, steps, warmup), **extra)
+    return made if clip_norm is None else optim.chain(optim.clip_by_global_norm(clip_norm), made)
 
 
 def _schedule(name: str, rate: float, steps: int, warmup: int) -> Any:

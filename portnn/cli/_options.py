@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -37,117 +38,95 @@ def network() -> click.Argument:
 
 def table_options() -> list[click.Parameter]:
     """How a table is read."""
-    text = "Column of the labels, by name or number; several by commas.  [default: the first]"
+    label = "Column of the labels, by name or number; several by commas.  [default: the first column]"
+    labels = "File of labels (.npy) for inputs that have none."
+    header = "Whether a CSV file has names in its first line.  [default: look]"
     return [
-        option("--label", metavar="COLUMN", help=text),
-        option("--labels", "labels_file", type=FILE, help="File of labels (.npy) for inputs that have none."),
+        option("--label", metavar="COLUMN", help=label),
+        option("--labels", "labels_file", type=FILE, help=labels),
         option("--drop", metavar="COLUMNS", help="Columns to leave out."),
-        option(
-            "--header/--no-header",
-            default=None,
-            help="Whether a CSV file has names in its first line.  [default: look]",
-            show_default=False,
-        ),
+        option("--header/--no-header", default=None, help=header, show_default=False),
     ]
+
+
+_POSITIVE = click.IntRange(min=1)
+_NATURAL = click.IntRange(min=0)
+_ABOVE = click.FloatRange(min=0.0, min_open=True)
+_SHARE = click.FloatRange(min=0.0, max=1.0, max_open=True)
 
 
 def train_options() -> list[click.Parameter]:
     """Those of `portnn train`."""
-    positive = click.IntRange(min=1)
-    above = click.FloatRange(min=0.0, min_open=True)
-    share = click.FloatRange(min=0.0, max=1.0, max_open=True)
+    data = click.Argument(["data"], type=ANY, required=False, metavar="[DATA]")
+    return [data, *table_options(), *_network_options(), *_optimizer_options(), *_run_options(), *_files()]
+
+
+def _choice(name: str, words: Sequence[str], text: str, **more: Any) -> click.Option:
+    """An option that takes one of some words, which its help lists where {} stands."""
+    kind = click.Choice(words)
+    return option(name, type=kind, metavar="NAME", help=text.format(", ".join(words)), **more)
+
+
+def _network_options() -> list[click.Parameter]:
+    """What is learned, and by what network."""
+    layers = "Hidden layers, such as 128,64; or none."
+    dropout = "Share of hidden units to leave out."
+    scale = "standard (columns to mean 0, deviation 1), pixels (0..255 to 0..1), auto or none."
     return [
-        click.Argument(["data"], type=ANY, required=False, metavar="[DATA]"),
-        *table_options(),
-        option(
-            "--task",
-            type=click.Choice(TASKS),
-            metavar="NAME",
-            help="classification, multilabel or regression.  [default: look at the labels]",
-        ),
-        option(
-            "--loss", type=click.Choice(list(LOSSES)), metavar="NAME", help=f"One of {', '.join(LOSSES)}."
-        ),
-        option("--layers", default="128", metavar="WIDTHS", help="Hidden layers, such as 128,64; or none."),
-        option(
-            "--activation",
-            type=click.Choice(ACTIVATIONS),
-            default="relu",
-            metavar="NAME",
-            help=f"One of {', '.join(ACTIVATIONS)}.",
-        ),
-        option(
-            "--dropout", type=share, default=0.0, metavar="SHARE", help="Share of hidden units to leave out."
-        ),
-        option(
-            "--scale",
-            type=click.Choice(["auto", "standard", "pixels", "none"]),
-            default="auto",
-            metavar="KIND",
-            help="standard (columns to mean 0, deviation 1), pixels (0..255 to 0..1), auto or none.",
-        ),
-        option(
-            "--optimizer",
-            type=click.Choice(OPTIMIZERS),
-            default="adam",
-            metavar="NAME",
-            help=f"One of {', '.join(OPTIMIZERS)}.",
-        ),
-        option("--learning-rate", "--lr", type=above, metavar="RATE", help="[default: the optimizer's own]"),
-        option("--momentum", type=share, metavar="SHARE", help="Of sgd and rmsprop."),
-        option(
-            "--weight-decay",
-            type=click.FloatRange(min=0.0),
-            metavar="FACTOR",
-            help="Pull of weights towards zero.",
-        ),
-        option(
-            "--schedule",
-            type=click.Choice(SCHEDULES),
-            default="constant",
-            metavar="NAME",
-            help=f"Course of the learning rate: {', '.join(SCHEDULES)}.",
-        ),
-        option(
-            "--warmup",
-            type=click.IntRange(min=0),
-            default=0,
-            metavar="N",
-            help="Steps in which the rate rises.",
-        ),
-        option("--epochs", type=positive, metavar="N", default=10, help="How often to go through the data."),
-        option("--batch-size", type=positive, metavar="N", default=64, help="Samples a step."),
-        option(
-            "--validation", type=share, default=0.1, metavar="SHARE", help="Share of the samples to hold out."
-        ),
-        option(
-            "--patience", type=positive, metavar="N", help="Stop after so many epochs without improvement."
-        ),
-        option(
-            "--seed",
-            type=click.IntRange(min=0),
-            default=0,
-            metavar="N",
-            help="Decides everything that is random.",
-        ),
+        _choice("--task", TASKS, "{}.  [default: look at the labels]"),
+        _choice("--loss", list(LOSSES), "One of {}."),
+        option("--layers", default="128", metavar="WIDTHS", help=layers),
+        _choice("--activation", ACTIVATIONS, "One of {}.", default="relu"),
+        option("--dropout", type=_SHARE, default=0.0, metavar="SHARE", help=dropout),
+        _choice("--scale", ("auto", "standard", "pixels", "none"), scale, default="auto"),
+    ]
+
+
+def _optimizer_options() -> list[click.Parameter]:
+    """By what steps it is learned."""
+    rate = "[default: the optimizer's own]"
+    decay = "Pull of weights towards zero."
+    warmup = "Steps in which the rate rises."
+    return [
+        _choice("--optimizer", OPTIMIZERS, "One of {}.", default="adam"),
+        option("--learning-rate", "--lr", type=_ABOVE, metavar="RATE", help=rate),
+        option("--momentum", type=_SHARE, metavar="SHARE", help="Of sgd and rmsprop."),
+        option("--weight-decay", type=click.FloatRange(min=0.0), metavar="FACTOR", help=decay),
+        option("--clip-norm", type=_ABOVE, metavar="NORM", help="Bound on the norm of the gradient."),
+        _choice("--schedule", SCHEDULES, "Course of the learning rate: {}.", default="constant"),
+        option("--warmup", type=_NATURAL, default=0, metavar="N", help=warmup),
+    ]
+
+
+def _run_options() -> list[click.Parameter]:
+    """How long, on what, and what is shown."""
+    epochs = "How often to go through the data."
+    validation = "Share of the samples to hold out."
+    patience = "Stop after so many epochs without improvement."
+    seed = "Decides everything that is random."
+    threads = "Of NumPy's BLAS.  [default: by the layers' sizes]"
+    return [
+        option("--epochs", type=_POSITIVE, metavar="N", default=10, help=epochs),
+        option("--batch-size", type=_POSITIVE, metavar="N", default=64, help="Samples a step."),
+        option("--validation", type=_SHARE, default=0.1, metavar="SHARE", help=validation),
+        option("--patience", type=_POSITIVE, metavar="N", help=patience),
+        option("--seed", type=_NATURAL, default=0, metavar="N", help=seed),
         backend(),
-        option(
-            "--threads", type=positive, metavar="N", help="Of NumPy's BLAS.  [default: by the layers' sizes]"
-        ),
-        option("--output", "-o", type=FILE, default="network.safetensors", help="File to write."),
-        option(
-            "--checkpoints",
-            type=click.Path(file_okay=False),
-            help="Folder of checkpoints.  [default: OUTPUT.checkpoints]",
-        ),
-        option(
-            "--checkpoint-steps",
-            type=positive,
-            metavar="N",
-            help="Write one after so many steps.  [default: each epoch]",
-        ),
-        option(
-            "--resume", type=click.Path(file_okay=False), metavar="FOLDER", help="Go on from its checkpoint."
-        ),
+        option("--threads", type=_POSITIVE, metavar="N", help=threads),
         option("--quiet", "-q", is_flag=True, help="Show no progress."),
+    ]
+
+
+def _files() -> list[click.Parameter]:
+    """What is written, and where a training goes on."""
+    folder = click.Path(file_okay=False)
+    checkpoints = "Folder of checkpoints.  [default: OUTPUT.checkpoints]"
+    steps = "Write one after so many steps.  [default: each epoch]"
+    restart = "Train anew where there are checkpoints; they go when the first new one is whole."
+    return [
+        option("--output", "-o", type=FILE, default="network.safetensors", help="File to write."),
+        option("--checkpoints", type=folder, help=checkpoints),
+        option("--checkpoint-steps", type=_POSITIVE, metavar="N", help=steps),
+        option("--resume", type=folder, metavar="FOLDER", help="Go on from its checkpoint."),
+        option("--restart", is_flag=True, help=restart),
     ]

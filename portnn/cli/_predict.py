@@ -9,7 +9,7 @@ from typing import Any
 
 from portnn.cli._saved import inputs_of, open_network
 from portnn.cli._source import is_picture
-from portnn.cli._terminal import emit, note, save_text, table
+from portnn.cli._terminal import decimal, emit, note, save_text, table
 
 __all__ = ["run"]
 
@@ -76,7 +76,7 @@ def _named(notes: dict[str, Any], kind: str, width: int, word: str) -> list[str]
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return decimal(value) if isinstance(value, float) else str(value)
 
 
 def _csv(head: list[str], rows: list[list[Any]]) -> str:

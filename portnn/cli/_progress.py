@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, final
 
-from portnn.cli._terminal import console, note
+from portnn.cli._terminal import console, decimal, note
 
 __all__ = ["Progress"]
 
@@ -92,11 +91,11 @@ class Progress:
         every = max(1, self._epochs // _LINES)
         if self._bar is not None:
             shown = ["loss", *[n for n in ("val_accuracy", "accuracy", "val_loss") if n in logs][:1]]
-            values = " ".join(f"{_SHORT[name]} {logs[name]:.4f}" for name in shown)
+            values = " ".join(f"{_SHORT[name]} {decimal(logs[name])}" for name in shown)
             self._bar.update(self._task, values=values)
         if number % every and number not in (1, self._epochs):
             return
-        values = "  ".join(f"{_SHORT.get(name, name)} {value:.4f}" for name, value in logs.items())
+        values = "  ".join(f"{_SHORT.get(name, name)} {decimal(value)}" for name, value in logs.items())
         line = f"epoch {number:>{len(str(self._epochs))}}/{self._epochs}  {values}"
         if self._bar is not None:
             self._bar.console.print(f"{line}")
@@ -104,7 +103,6 @@ class Progress:
             left = (self._steps * self._epochs - self._done) * (monotonic() - self._begun)
             left /= max(self._done - self._first, 1)
             note(f"{line}  {self._speed(*before):,.0f} samples/s  {_clock(left)} left")
-            sys.stderr.flush()
 
 
 def _clock(seconds: float) -> str:

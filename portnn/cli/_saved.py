@@ -10,8 +10,9 @@ from click import UsageError
 
 from portnn import losses, ops
 from portnn._typing import Array
-from portnn.cli._source import column_of, is_picture, is_table, read_samples, split_names, whole
-from portnn.data import DataError, load_mnist, read_arrays, read_image, read_table
+from portnn.cli._source import as_table, column_of, is_picture, is_table, read_samples, split_names, whole
+from portnn.cli._terminal import count
+from portnn.data import DataError, Table, load_mnist, read_arrays, read_image, read_table
 from portnn.losses import Task
 from portnn.network import Network
 from portnn.nn import Linear
@@ -78,10 +79,12 @@ def inputs_of(net: Network, notes: dict[str, Any], paths: list[str], options: di
     if Path(path).is_dir():
         return load_mnist(path, "test")[0]
     if is_table(path):
-        return _table_inputs(path, notes, shape, options)
+        return _columns_of(read_table(path, header=options.get("header")), notes, shape, options)
     [x, *more] = read_arrays(path).values()
     if more:
         raise DataError(f"{path}: expected one array (.npy)")
+    if len(x.shape) == 2 and len(shape) == 1 and (options.get("label") or x.shape[1] != shape[0]):
+        return _columns_of(as_table(path, x), notes, shape, options)
     return _checked(path, ops.expand_dims(x, axis=0) if tuple(x.shape) == shape else x, shape)
 
 
@@ -91,24 +94,52 @@ def _picture_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (side, side) if len(shape) == 1 and side * side == shape[0] else shape
 
 
-def _table_inputs(path: str, notes: dict[str, Any], shape: tuple[int, ...], options: dict[str, Any]) -> Array:
-    table = read_table(path, header=options.get("header"))
+def _columns_of(
+    table: Table, notes: dict[str, Any], shape: tuple[int, ...], options: dict[str, Any]
+) -> Array:
+    """Inputs from a table: the columns that the network knows by name, else all but the label's."""
     left_out = {column_of(table, name) for name in split_names(options.get("label"))}
-    if table.named and notes.get("features"):
-        names = notes["features"]
-    else:
-        names = [name for name in table.names if name not in left_out]
-    if len(names) == prod(shape) + 1 and not left_out:
-        raise DataError(
-            f"{path}: has {len(names)} columns, the network takes {prod(shape)}; is one a label? --label"
-        )
+    known = notes.get("features")
+    names = [name for name in table.names if name not in left_out]
+    if table.named and known:
+        _check_names(table.source, names, known)
+        names = known
+    elif len(names) != prod(shape):
+        raise DataError(_miscounted(table, names, prod(shape), known))
     x = table.numbers(names)
-    return _checked(path, whole(x) if notes.get("pixels") else x, shape)
+    return _checked(table.source, whole(x) if notes.get("pixels") else x, shape)
+
+
+def _check_names(source: str, names: list[str], known: list[str]) -> None:
+    """See that all columns are there that the network learned from."""
+    missing = [name for name in known if name not in names]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        there = ", ".join(name[:30] for name in names[:4]) + (", ..." if len(names) > 4 else "")
+        raise DataError(
+            f"{source}: there is no column {missing[0][:60]!r}{more}, which the network learned from; "
+            f"there are {there or 'no others'}"
+        )
+
+
+def _miscounted(table: Table, names: list[str], n: int, known: list[str] | None) -> str:
+    """What to say of columns without names that are not as many as the network takes."""
+    listed = f" ({', '.join(known)[:60]})" if known else ""
+    said = f"{table.source}: has {count(len(names), 'column')}, the network takes {n}{listed}"
+    if len(names) < n:
+        return f"{said}: {n - len(names)} too few"
+    text = [name for name in names if table.column(name).dtype.kind == "U"]
+    what = (
+        f"column {text[0][:40]} holds text; is it the label? " if text else "if one is the label, say which: "
+    )
+    return f"{said}: {len(names) - n} too many; {what}--label {text[0][:40] if text else names[0][:40]}"
 
 
 def _checked(path: str, x: Array, shape: tuple[int, ...]) -> Array:
     """Samples of the right size, in the right shape."""
     if len(x.shape) < 2 or prod(x.shape[1:]) != prod(shape):
+        if len(x.shape) == 2 and len(shape) == 1:
+            raise DataError(f"{path}: {count(x.shape[1], 'column')} of inputs, the network takes {shape[0]}")
         raise DataError(f"{path}: samples have shape {tuple(x.shape[1:])}, the network takes {shape}")
     return ops.reshape(x, (x.shape[0], *shape))
 
@@ -121,9 +152,7 @@ def labelled(path: str, net: Network, notes: dict[str, Any], options: dict[str, 
     samples = read_samples(path, options, "test")
     features = notes.get("features")
     if samples.features is not None and features and samples.features != features:
-        missing = [name for name in features if name not in samples.features]
-        if missing:
-            raise DataError(f"{path}: there is no column {missing[0][:60]!r}, which the network learned from")
+        _check_names(path, samples.features, features)
         order = [samples.features.index(name) for name in features]
         return samples, ops.stack([samples.x[:, i] for i in order], axis=1)
     return samples, _checked(

@@ -10,7 +10,17 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.data import DataError, Table, load_mnist, read_arrays, read_table
 
-__all__ = ["Samples", "is_picture", "is_table", "pixel_like", "read_samples", "split_names", "whole"]
+__all__ = [
+    "Samples",
+    "as_table",
+    "column_of",
+    "is_picture",
+    "is_table",
+    "pixel_like",
+    "read_samples",
+    "split_names",
+    "whole",
+]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 _TABLES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".parquet", ".pq")
@@ -35,6 +45,8 @@ class Samples:
         labels: columns of labels (n,), text or float64; or one array (n, k); None if there are none.
         features: names of the columns of x, if they have some.
         targets: names of the columns of labels, likewise.
+        table: the table that they come from, if any.
+        guessed: whether the labels are the first column because nobody named another.
     """
 
     source: str
@@ -42,6 +54,12 @@ class Samples:
     labels: tuple[Array, ...] | None
     features: list[str] | None = None
     targets: list[str] | None = None
+    table: Table | None = None
+    guessed: bool = False
+
+    def place(self, i: int) -> str:
+        """Where sample `i`, counted from 0, stands, for messages."""
+        return f"row {i + 1}" if self.table is None else self.table.place(i)
 
 
 def is_picture(path: str) -> bool:
@@ -85,28 +103,30 @@ def read_samples(path: str, options: dict[str, Any], split: str = "train") -> Sa
 
 def from_table(table: Table, options: dict[str, Any]) -> Samples:
     """Columns of labels, and the others as inputs."""
-    if options.get("labels_file"):
-        targets, labels = [], _read_labels(options["labels_file"])
-    else:
-        targets = [column_of(table, name) for name in split_names(options.get("label")) or [table.names[0]]]
-        labels = tuple(table.column(name) for name in targets)
+    named = split_names(options.get("label"))
     dropped = {column_of(table, name) for name in split_names(options.get("drop"))}
+    guessed = not named and not options.get("labels_file")
+    if options.get("labels_file"):
+        targets, labels = [], _read_labels(options["labels_file"], table.rows)
+    else:
+        targets = [column_of(table, name) for name in named] or [n for n in table.names if n not in dropped][
+            :1
+        ]
+        labels = tuple(table.column(name) for name in targets)
+    if both := dropped.intersection(targets):
+        raise DataError(f"{table.source}: column {min(both)[:60]!r} cannot be the label and be dropped")
     features = [name for name in table.names if name not in targets and name not in dropped]
     if not features:
         raise DataError(f"{table.source}: no columns are left for the inputs")
-    _check_inputs(table, features)
+    _check_inputs(table, features, targets[0] if guessed else None)
     x = whole(table.numbers(features))
-    return Samples(
-        table.source,
-        x,
-        labels,
-        features if table.named else None,
-        targets if table.named and targets else None,
-    )
+    inputs, outputs = (features, targets or None) if table.named else (None, None)
+    return Samples(table.source, x, labels, inputs, outputs, table, guessed)
 
 
-def _check_inputs(table: Table, features: list[str]) -> None:
+def _check_inputs(table: Table, features: list[str], guessed: str | None) -> None:
     """See that no input is text: one slip makes a column of numbers one of text."""
+    label = "" if guessed is None else f" (without --label it is the first, {guessed[:40]!r})"
     for name in features:
         column, short = table.column(name), name[:60]
         if column.dtype.kind != "U":
@@ -114,10 +134,9 @@ def _check_inputs(table: Table, features: list[str]) -> None:
         try:
             table.numbers([name])
         except DataError as error:
-            slip = (
-                f"mend it, or is the column the label (--label {short}), or to be left out (--drop {short})?"
-            )
-            hint = slip if any(column.tolist()) else f"leave it out (--drop {short})"
+            hint = f"leave it out (--drop {short})"
+            if any(column.tolist()):
+                hint = f"mend it, {hint}, or is it the label (--label {short})?{label}"
             raise DataError(f"{error}; {hint}") from None
 
 
@@ -165,10 +184,14 @@ def _from_array(path: str, array: Array, options: dict[str, Any]) -> Samples:
         raise DataError(
             f"{path}: an array of shape {array.shape} has no column of labels; give --labels FILE"
         )
+    return from_table(as_table(path, array), options)
+
+
+def as_table(path: str, array: Array) -> Table:
+    """An array (n, k) as a table whose columns have no names."""
     names = tuple(str(i + 1) for i in range(array.shape[1]))
     numbers = _numeric(path, array)
-    table = Table(path, names, tuple(ops.astype(numbers[:, i], "float64") for i in range(len(names))), False)
-    return from_table(table, options)
+    return Table(path, names, tuple(ops.astype(numbers[:, i], "float64") for i in range(len(names))), False)
 
 
 def _read_labels(path: str, n: int | None = None) -> tuple[Array, ...]:

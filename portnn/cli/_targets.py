@@ -43,7 +43,10 @@ def learn_targets(samples: Samples, task: str | None) -> Targets:
     columns = samples.labels
     if columns is None:
         raise DataError(f"{samples.source}: there are no labels")
+    guessed = samples.guessed and task is None  # a slip, more often than not, if it makes no sense
     task = task or _task_of(columns)
+    if guessed and task == "regression":
+        raise _unlikely(samples, "holds values rather than classes", "or learn them: --task regression")
     if task != "classification":
         return Targets(task, _numbers(samples, columns, task), None, len(columns))
     if len(columns) > 1:
@@ -52,9 +55,20 @@ def learn_targets(samples: Samples, task: str | None) -> Targets:
     classes = sorted(set(values), key=_natural)
     numbered = [str(i) for i in range(len(classes))] == classes
     y = _index(samples, values, classes)
+    if guessed and 2 < len(classes) == len(values):
+        raise _unlikely(samples, "has another one in every row", "or so it be: --task classification")
     if len(classes) < 2:
         raise DataError(f"{samples.source}: every label is {classes[0]!r}; there is nothing to tell apart")
     return Targets(task, y, None if numbered else classes, len(classes))
+
+
+def _unlikely(samples: Samples, what: str, way_out: str) -> DataError:
+    """The error for a first column that nobody named as the label and that does not look like one."""
+    name = samples.targets[0] if samples.targets else "1"
+    return DataError(
+        f"{samples.source}: the label is the first column unless --label names another, and column "
+        f"{name[:60]!r} {what}; name the label: --label COLUMN, {way_out}"
+    )
 
 
 def encode(samples: Samples, notes: dict[str, Any], width: int) -> Targets:
@@ -97,13 +111,13 @@ def _values(samples: Samples, column: Array) -> list[str]:
     """Labels as text; whole numbers without a point."""
     if column.dtype.kind == "U":
         values: list[str] = column.tolist()
-        missing = next((i for i, v in enumerate(values, 1) if not v), None)
+        missing = next((i for i, v in enumerate(values) if not v), None)
     else:
         numbers = column.tolist()
-        missing = next((i for i, v in enumerate(numbers, 1) if v != v), None)  # NaN
+        missing = next((i for i, v in enumerate(numbers) if v != v), None)  # NaN
         values = [f"{v:.15g}" if isinstance(v, float) else str(int(v)) for v in numbers]
     if missing is not None:
-        raise DataError(f"{samples.source}: there is no label in row {missing}")
+        raise DataError(f"{samples.source}: there is no label in {samples.place(missing)}")
     return values
 
 
@@ -122,7 +136,7 @@ def _index(samples: Samples, values: list[str], classes: list[str]) -> Array:
     if odd is not None:
         known = ", ".join(classes[:8]) + (", ..." if len(classes) > 8 else "")
         raise DataError(
-            f"{samples.source}: row {odd + 1} has the label {values[odd][:40]!r}; known: {known}"[:290]
+            f"{samples.source}: {samples.place(odd)} has the label {values[odd][:40]!r}; known: {known}"[:290]
         )
     return get_backend("cpu").asarray([places[v] for v in values], dtype="int64")
 
@@ -135,8 +149,8 @@ def _numbers(samples: Samples, columns: tuple[Array, ...], task: str) -> Array:
             raise DataError(f"{samples.source}: label column {name[:60]!r} holds text; {task} needs numbers")
         wide = ops.astype(column, "float64")
         if not bool(ops.all(ops.isfinite(wide))):
-            row = int(ops.argmin(ops.astype(ops.isfinite(wide), "int32"))) + 1
-            raise DataError(f"{samples.source}: label column {name[:60]!r} has no finite number in row {row}")
+            place = samples.place(int(ops.argmin(ops.astype(ops.isfinite(wide), "int32"))))
+            raise DataError(f"{samples.source}: label column {name[:60]!r} has no finite number in {place}")
         if task == "multilabel" and not set(wide.tolist()) <= {0.0, 1.0}:
             raise DataError(f"{samples.source}: label column {name[:60]!r} must hold 0 or 1 for multilabel")
     return ops.stack([ops.astype(c, "float32") for c in columns], axis=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from math import isfinite
+from typing import Any, TextIO
 
-__all__ = ["console", "count", "emit", "note", "save_text", "table"]
+__all__ = ["console", "count", "decimal", "emit", "note", "save_text", "table"]
 
 
 def console(*, stderr: bool = False) -> Any:
@@ -19,12 +20,40 @@ def console(*, stderr: bool = False) -> Any:
 
 def note(text: str) -> None:
     """Say something that is no result."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    _write(sys.stderr, text)
 
 
 def emit(text: str, data: Any, as_json: bool) -> None:
     """Write a result, for people or for machines."""
-    print(json.dumps(data, allow_nan=False) if as_json else text)  # noqa: T201
+    _write(sys.stdout, _json(data) if as_json else text)
+
+
+def _json(data: Any) -> str:
+    """JSON, which has no infinities and no NaN: null instead."""
+    try:
+        return json.dumps(data, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(data), allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    """Plain data with None for numbers that are not finite."""
+    if isinstance(data, dict):
+        return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write lines at once, so that they come in order with those on the other stream."""
+    stream.write(text + "\n")
+    stream.flush()
+
+
+def decimal(value: float) -> str:
+    """A number with four decimals, or with an exponent where that would be long."""
+    return f"{value:.4g}" if abs(value) >= 1e8 else f"{value:.4f}"
 
 
 def count(n: int, word: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from math import prod
 from pathlib import Path
 from time import perf_counter
@@ -15,12 +14,12 @@ from portnn.cli._keeper import Keeper
 from portnn.cli._names import hidden_of, optimizer_of
 from portnn.cli._problem import Problem, build, make_problem
 from portnn.cli._progress import Progress
-from portnn.cli._runs import begin_run, finish_run, resumed_options
+from portnn.cli._runs import begin_run, check_run, finish_run, leave_run, resumed_options
 from portnn.cli._scaling import fold
-from portnn.cli._terminal import count, emit, note
+from portnn.cli._terminal import count, decimal, emit, note
 from portnn.network import Network
 from portnn.serialize import latest
-from portnn.train import History
+from portnn.train import DivergenceError, History
 from portnn.train.callbacks import Checkpoint, EarlyStopping
 
 __all__ = ["run"]
@@ -33,19 +32,24 @@ def run(*, as_json: bool, quiet: bool, **given: Any) -> None:
     if not options["data"]:
         raise UsageError("Missing argument 'DATA'.")
     _check_output(options["output"])
+    folder = check_run(options)
     problem = make_problem(options)
-    net = build(problem, options)
-    if not quiet:
-        note(_announce(problem, net))
-    folder = begin_run(options, problem.digest)
+    net, optimizer = build(problem, options), _optimizer(problem, options)
     begin = perf_counter()
     try:
-        history, stop = _fit(net, problem, options, folder, quiet)
+        begin_run(options, folder, problem.digest)
+        if not quiet:
+            note(_announce(problem, net))
+        history, stop = _fit(net, problem, optimizer, options, folder, quiet)
+        made = fold(net, problem.inputs, problem.outputs)
+        made.notes = problem.notes
+        made.save(options["output"])
     except KeyboardInterrupt:
         raise _interrupted(folder) from None
-    made = fold(net, problem.inputs, problem.outputs)
-    made.notes = problem.notes
-    made.save(options["output"])
+    except DivergenceError as error:
+        raise _diverged(error, options) from error
+    finally:
+        leave_run(folder)
     finish_run(options, folder)
     _report(made, problem, history, stop, perf_counter() - begin, options["output"], as_json)
 
@@ -78,17 +82,20 @@ def _announce(problem: Problem, net: Network) -> str:
     )
 
 
+def _optimizer(problem: Problem, options: dict[str, Any]) -> Any:
+    """The optimiser that the options name."""
+    given = {name: options[name] for name in ("momentum", "weight_decay") if options[name] is not None}
+    given |= {name: options[name] for name in ("schedule", "warmup", "clip_norm")}
+    steps = options["epochs"] * problem.steps(options["batch_size"])
+    return optimizer_of(options["optimizer"], steps, rate=options["learning_rate"], **given)
+
+
 def _fit(
-    net: Network, problem: Problem, options: dict[str, Any], folder: Path, quiet: bool
+    net: Network, problem: Problem, optimizer: Any, options: dict[str, Any], folder: Path, quiet: bool
 ) -> tuple[History, EarlyStopping | None]:
     """Train, with checkpoints."""
     epochs, batch = options["epochs"], options["batch_size"]
     steps = problem.steps(batch)
-    extra = {name: options[name] for name in ("momentum", "weight_decay") if options[name] is not None}
-    optimizer = optimizer_of(
-        options["optimizer"], epochs * steps, rate=options["learning_rate"], schedule=options["schedule"],
-        warmup=options["warmup"], **extra,
-    )  # fmt: skip
     stop = None
     if options["patience"]:
         watched = "loss" if problem.held_out is None else "val_loss"
@@ -111,11 +118,22 @@ def _fit(
 
 def _interrupted(folder: Path) -> Exception:
     """What to say after Ctrl-C."""
-    newest = latest(folder)
+    newest = latest(folder) if folder.is_dir() else None
     if newest is None:
         return RuntimeError("interrupted before there was anything to save")
     step = int(newest.stem.rpartition("-")[2])
     return RuntimeError(f"interrupted; step {step:,} is saved, go on with: portnn train --resume {folder}")
+
+
+def _diverged(error: DivergenceError, options: dict[str, Any]) -> Exception:
+    """What can be done on the command line when the loss is no number any more."""
+    rate = options["learning_rate"]
+    ways = ["lower --learning-rate" + ("" if rate is None else f" (now {rate:g})")]
+    if options["clip_norm"] is None:
+        ways.append("bound the gradient with --clip-norm 1")
+    if options["scale"] == "none":
+        ways.append("bring the inputs to about 1 with --scale auto")
+    return RuntimeError(f"{str(error).partition(';')[0]}; {', or '.join(ways)}")
 
 
 def _report(
@@ -133,6 +151,5 @@ def _report(
         "final": final, "history": dict(history),
     }  # fmt: skip
     words = f"stopped after epoch {done}, best was {best}" if early else count(done, "epoch")
-    values = "  ".join(f"{name} {value:.4f}" for name, value in final.items())
+    values = "  ".join(f"{name} {decimal(value)}" for name, value in final.items())
     emit(f"{output}: {words}, {seconds:.1f} s\n{values}", data, as_json)
-    sys.stdout.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import chain, islice
@@ -73,19 +73,46 @@ def read_table(file: PathLike, *, header: bool | None = None) -> Table:
         matrix = _fast(chain(first[named:], lines), mark, width) if numeric else None
     if matrix is None:
         with _lines(path, name) as lines:
-            columns = _slow(csv.reader(lines, delimiter=mark), named, width, name)
+            columns, begins = _slow(lines, mark, named, width, name)
     else:
-        columns = tuple(matrix.T)
-    return Table(name, names, columns, named)
+        columns, begins = tuple(matrix.T), np.arange(len(matrix)) + 1 + named
+    return Table(name, names, columns, named, lines.counted(begins))
+
+
+class _Lines:
+    """The lines of a text, without those that are blank.
+
+    Args:
+        text: the text, line by line.
+    """
+
+    def __init__(self, text: Iterable[str]) -> None:
+        self._blank: list[int] = []
+        self._left = self._filled(text)
+
+    def _filled(self, text: Iterable[str]) -> Iterator[str]:
+        for number, line in enumerate(text, 1):
+            if line.strip():
+                yield line
+            else:
+                self._blank.append(number)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._left
+
+    def counted(self, numbers: Any) -> Any:
+        """The numbers of lines with the blank ones counted as well, as an editor does."""
+        before = np.asarray(self._blank, dtype=np.int64) - np.arange(len(self._blank))
+        return numbers + np.searchsorted(before, numbers, side="right")
 
 
 @contextmanager
-def _lines(path: Any, name: str) -> Iterator[Iterator[str]]:
+def _lines(path: Any, name: str) -> Iterator[_Lines]:
     """The lines of a text file, without those that are empty."""
     with open_packed(path) as stream:
         text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         try:
-            yield (line for line in text if line.strip())
+            yield _Lines(text)
         except UnicodeDecodeError as error:
             raise DataError(f"{name}: not UTF-8 text (byte {error.start})") from None
         except csv.Error as error:
@@ -123,16 +150,21 @@ def _fast(lines: Iterator[str], mark: str, width: int) -> NDArray[Any] | None:
     return found if found.shape[1] == width else None
 
 
-def _slow(reader: Any, named: bool, width: int, name: str) -> tuple[NDArray[Any], ...]:
-    """Line by line, with text and empty fields."""
+def _slow(
+    lines: _Lines, mark: str, named: bool, width: int, name: str
+) -> tuple[tuple[NDArray[Any], ...], NDArray[Any]]:
+    """Line by line, with text and empty fields; and the lines that rows begin in."""
+    reader = csv.reader(lines, delimiter=mark)
     rows: list[list[str]] = []
-    for row in islice(reader, int(named), None):
+    ends = [0]
+    for row in reader:
         if len(row) != width:
-            raise DataError(
-                f"{name}, line {reader.line_num}: the row has {len(row)} fields, expected {width}"
-            )
+            line = lines.counted(ends[-1] + 1)
+            raise DataError(f"{name}, line {line}: the row has {len(row)} fields, expected {width}")
         rows.append(row)
-    return tuple(_column(list(fields)) for fields in zip(*rows, strict=True))
+        ends.append(reader.line_num)
+    columns = tuple(_column(list(fields)) for fields in zip(*rows[named:], strict=True))
+    return columns, np.asarray(ends[named:-1]) + 1
 
 
 def _column(fields: list[str]) -> NDArray[Any]:

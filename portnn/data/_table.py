@@ -24,6 +24,7 @@ class Table:
         names: the names of the columns; "1", "2", ... if the file has none.
         columns: for each an array (n,), float64 or text.
         named: whether the file has names.
+        lines: the line of the file in which each row begins, counted from 1; None if it has no lines.
 
     Example:
         >>> import numpy as np
@@ -37,6 +38,7 @@ class Table:
     names: tuple[str, ...]
     columns: tuple[NDArray[Any], ...]
     named: bool
+    lines: NDArray[Any] | None = None
 
     @property
     def rows(self) -> int:
@@ -54,6 +56,11 @@ class Table:
             raise DataError(f"{self.source}: there is no column {name[:60]!r}; the columns are {known}"[:290])
         return self.columns[self.names.index(name)]
 
+    def place(self, i: int) -> str:
+        """Where row `i`, counted from 0, stands, for messages: "row 3 (line 4)"."""
+        line = i + 1 if self.lines is None else int(self.lines[i])
+        return f"row {i + 1}" if line == i + 1 else f"row {i + 1} (line {line})"
+
     def numbers(self, names: Sequence[str], dtype: str = "float32") -> NDArray[Any]:
         """Some columns as one array (n, columns).
 
@@ -63,24 +70,23 @@ class Table:
         for name in names:
             values = self.column(name)
             if values.dtype.kind == "U":
-                raise DataError(f"{self.source}: column {name[:60]!r} {_first_text(values)}")
+                raise DataError(f"{self.source}: column {name[:60]!r} {self._first_text(values)}")
             bad = ~np.isfinite(values)
             if bad.any():
-                row = int(np.argmax(bad)) + 1
                 raise DataError(
-                    f"{self.source}: column {name[:60]!r} has no finite number in row {row}; "
+                    f"{self.source}: column {name[:60]!r} has no finite number in "
+                    f"{self.place(int(np.argmax(bad)))}; "
                     f"fill such cells, or delete their rows ({np.count_nonzero(bad)})"
                 )
         return np.stack([self.column(name).astype(dtype) for name in names], axis=1)
 
-
-def _first_text(values: NDArray[Any]) -> str:
-    """What makes a column text: the first field that is no number; of numbers kept as text the first."""
-    fields = [(row, text) for row, text in enumerate(values.tolist(), 1) if text]
-    if not fields:
-        return "is empty"
-    row, text = next((field for field in fields if not _is_number(field[1])), fields[0])
-    return f"holds text, {text[:40]!r} in row {row}"
+    def _first_text(self, values: NDArray[Any]) -> str:
+        """What makes a column text: the first field that is no number; of numbers kept as text the first."""
+        fields = [(i, text) for i, text in enumerate(values.tolist()) if text]
+        if not fields:
+            return "is empty"
+        i, text = next((field for field in fields if not _is_number(field[1])), fields[0])
+        return f"holds text, {text[:40]!r} in {self.place(i)}"
 
 
 def _is_number(text: str) -> bool:

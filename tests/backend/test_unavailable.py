@@ -10,9 +10,11 @@ import sys
 import numpy as np
 import pytest
 
+from portnn._version import __version__
 from portnn.backend import (
     BackendUnavailableError,
     _backend,
+    _config,
     _errors,
     available_backends,
     get_backend,
@@ -83,11 +85,16 @@ def test_show_config_names_versions_devices_and_commands(cupy, builds, capsys):
 
 
 @pytest.mark.parametrize("package", ["torch", "jax"])
-def test_show_config_tells_how_to_get_what_is_missing(hide, package):
+def test_show_config_tells_how_to_get_what_is_missing(hide, package, monkeypatch):
     hide(package)
+    monkeypatch.setattr(_config, "_version", lambda distribution: "not installed")
     text = io.StringIO()
     show_config(text)
-    assert f'pip install "portnn[{package}]"' in text.getvalue()
+    said = text.getvalue()
+    assert f'pip install "portnn[{package}]"' in said
+    [line] = [line for line in said.splitlines() if line.startswith(f"{package} ")]
+    assert line.endswith(f'{package} is not installed. Get it by: pip install "portnn[{package}]"')
+    assert f"portnn            {__version__}\n" in said  # also where it is run from its folder
 
 
 def test_a_cpu_build_of_torch_is_told_from_a_missing_gpu():

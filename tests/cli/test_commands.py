@@ -87,6 +87,14 @@ def test_measures_of_values(flowers, portnn):
     assert "--plot draws the confusion matrix of classes" in err
 
 
+def test_what_json_has_no_number_for_is_null(flowers, portnn):
+    assert portnn("train", flowers, "--label", "stem", "--drop", "kind", "--epochs", 1, "-q")[0] == 0
+    Path("far.csv").write_text("petal,stem\n1,2\n2,3e38\n")
+    code, out, err = portnn("evaluate", "network.safetensors", "far.csv", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["loss"] is None
+
+
 def test_summary(trained, portnn):
     out = portnn("summary", trained)[1]
     assert "Linear(2, 8)" in out

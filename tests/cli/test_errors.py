@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from portnn.cli import _info
@@ -13,8 +14,14 @@ TABLE = [
     ("train", 2, "Missing argument 'DATA'"),
     ("train none.csv", 1, "none.csv: no such file or folder"),
     ("train flowers.csv --label colour", 1, "there is no column 'colour'; the columns are kind, petal, stem"),
-    ("train flowers.csv --label petal", 1, "column 'kind' holds text, 'iris' in row 1; "),
-    ("train slip.csv", 1, "column 'x' holds text, 'oops' in row 3; mend it, or is the column the label ("),
+    ("train flowers.csv --label petal", 1, "column 'kind' holds text, 'iris' in row 1 (line 2); "),
+    (
+        "train slip.csv",
+        1,
+        "column 'x' holds text, 'oops' in row 3 (line 5); mend it, leave it out (--drop x), ",
+    ),
+    ("train slip.csv", 1, "is it the label (--label x)? (without --label it is the first, 'k')"),
+    ("train slip.csv --label k", 1, "is it the label (--label x)?\n"),
     ("train blank.csv", 1, "column 'x' is empty; leave it out (--drop x)"),
     ("train flowers.csv --layers 3,x", 2, "--layers: expected widths such as 128,64, or none, got '3,x'"),
     ("train flowers.csv --layers=", 2, "--layers: expected widths such as 128,64, or none, got ''"),
@@ -37,14 +44,39 @@ TABLE = [
     (
         "train hole.csv",
         1,
-        "column 'x' has no finite number in row 2; fill such cells, or delete their rows (2)",
+        "column 'x' has no finite number in row 2 (line 3); fill such cells, or delete their rows (2)",
     ),
     (
         "predict net.safetensors bare.csv",
         1,
-        "bare.csv: has 3 columns, the network takes 2; is one a label? --label",
+        "bare.csv: has 3 columns, the network takes 2 (petal, stem): 1 too many; column 1 holds text; is it ",
     ),
-    ("train ragged.csv", 1, "ragged.csv, line 3: the row has 3 fields, expected 2"),
+    (
+        "predict net.safetensors numbers.csv",
+        1,
+        "takes 2 (petal, stem): 1 too many; if one is the label, say which: --label 1",
+    ),
+    ("predict net.safetensors numbers.npy", 1, "numbers.npy: has 3 columns, the network takes 2"),
+    ("predict net.safetensors narrow.csv", 1, "has 1 column, the network takes 2 (petal, stem): 1 too few"),
+    (
+        "predict net.safetensors renamed.csv",
+        1,
+        "there is no column 'stem', which the network learned from; there are kind, petal, height",
+    ),
+    (
+        "evaluate net.safetensors renamed.csv",
+        1,
+        "there is no column 'stem', which the network learned from; there are petal, height",
+    ),
+    ("evaluate net.safetensors narrow.csv --label 1", 1, "no columns are left for the inputs"),
+    ("train ragged.csv", 1, "ragged.csv, line 5: the row has 3 fields, expected 2"),
+    ("train flowers.csv --drop kind", 1, "the label is the first column unless --label names another, and "),
+    ("train flowers.csv --drop kind", 1, "column 'petal' holds values rather than classes; name the label: "),
+    ("train flowers.csv --label kind --drop kind", 1, "column 'kind' cannot be the label and be dropped"),
+    ("train names.csv", 1, "column 'name' has another one in every row; name the label: --label COLUMN, or "),
+    ("train unlabelled.csv", 1, "unlabelled.csv: there is no label in row 2 (line 4)"),
+    ("train flowers.csv --label petal --drop kind --clip-norm 0", 2, "Invalid value for '--clip-norm'"),
+    ("train --resume run --restart", 2, "--resume goes on and --restart begins anew; give one of them"),
     ("train empty.csv", 1, "empty.csv: the file is empty"),
     ("train latin.csv", 1, "latin.csv: not UTF-8 text"),
     ("train objects.npy", 1, "objects.npy: no whole file of NumPy arrays"),
@@ -52,9 +84,19 @@ TABLE = [
     ("predict net.safetensors one.csv", 1, "there is no column 'petal'"),
     ("predict net.safetensors a.csv b.csv", 2, "Give either one table or any number of pictures"),
     ("predict net.safetensors", 2, "Missing argument 'INPUTS...'"),
-    ("evaluate net.safetensors strange.csv", 1, "row 1 has the label 'tulip'; known: iris, lily, rose"),
+    (
+        "evaluate net.safetensors strange.csv",
+        1,
+        "row 1 (line 2) has the label 'tulip'; known: iris, lily, rose",
+    ),
     ("export net.safetensors net.pt", 2, "ends with .onnx"),
     ("compare net.safetensors --backends cpu", 1, "nothing to compare"),
+    (
+        "compare net.safetensors --backends cpu,jax,torch",
+        2,
+        "--backends: expected two such as cpu,torch, got ",
+    ),
+    ("compare net.safetensors --dtypes float32", 2, "--dtypes: expected two such as float32,float64, got "),
     ("summary net.safetensors --shape 2x2", 2, "--shape: expected lengths such as 28,28"),
     ("fly", 2, "No such command 'fly'"),
 ]
@@ -64,13 +106,18 @@ TABLE = [
 def files(trained):
     texts = {
         "bare.csv": "iris,1,2\nlily,2,3\n",
-        "slip.csv": "k,x\na,1\nb,\na,oops\n", "blank.csv": "k,x,z\na,,1\nb,,2\n",
-        "one.csv": "k,x\na,1\na,2\n", "hole.csv": "k,x\na,1\nb,\nb,nan\n", "ragged.csv": "k,x\na,1\nb,2,3\n",
+        "slip.csv": "k,x\n\na,1\nb,\na,oops\n", "blank.csv": "k,x,z\na,,1\nb,,2\n",
+        "one.csv": "k,x\na,1\na,2\n", "hole.csv": "k,x\na,1\nb,\nb,nan\n",
+        "ragged.csv": "\nk,x\na,1\n\nb,2,3\n",
         "empty.csv": "", "strange.csv": "kind,petal,stem\ntulip,1,2\n",
+        "numbers.csv": "1,1,2\n2,2,3\n", "narrow.csv": "1.5\n2.5\n",
+        "names.csv": "name,x\nann,1\nbob,2\ncy,3\n",
+        "renamed.csv": "kind,petal,height\niris,1,2\n", "unlabelled.csv": "kind,x\na,1\n\n,2\n",
     }  # fmt: skip
     for name, text in texts.items():
         Path(name).write_text(text)
     Path("latin.csv").write_bytes("k,x\nä,1\nb,2\n".encode("latin-1"))
+    np.save("numbers.npy", np.ones((2, 3)))
     Path("objects.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '|O'}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from io import StringIO
 from pathlib import Path
 
@@ -200,6 +201,7 @@ def test_what_cannot_be_changed_when_going_on(flowers, portnn, monkeypatch):
     assert "--layers cannot be changed with --resume" in err
     code, _, err = portnn("train", flowers, "--checkpoints", "run")
     assert code == 1
+    assert err.startswith("portnn: error: run has checkpoints of another training; ")  # and nothing before
     assert "go on with: portnn train --resume run" in err
     text = flowers.read_text()
     flowers.write_text(text.replace("iris", "rose", 1))
@@ -219,6 +221,43 @@ def test_a_damaged_record_of_the_options(flowers, portnn, monkeypatch):
         file.write_text(text)
         code, _, err = portnn("train", "--resume", "run")
         assert (code, err) == (1, f"portnn: error: {file}: damaged, or of another version of portnn\n")
+
+
+def test_a_training_that_diverges_says_what_to_do_about_it(flowers, portnn):
+    options = ("--label", "stem", "--drop", "kind", "--optimizer", "sgd", "-q")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        code, _, err = portnn("train", flowers, *options, "--lr", 1e18)
+    assert (code, told) == (1, [])
+    assert re.fullmatch(
+        r"portnn: error: the loss is (inf|nan) at step \d+; lower --learning-rate \(now 1e\+18\), "
+        r"or bound the gradient with --clip-norm 1\n",
+        err,
+    )
+    assert not Path("network.safetensors.checkpoints").exists()  # there is nothing to go on from
+    code, _, err = portnn("train", flowers, *options, "--lr", 1e30, "--clip-norm", 1, "--scale", "none")
+    assert code == 1
+    assert err.endswith(
+        "; lower --learning-rate (now 1e+30), or bring the inputs to about 1 with --scale auto\n"
+    )
+
+
+def test_numbers_that_are_too_large_for_four_decimals(flowers, portnn):
+    options = ("--label", "stem", "--drop", "kind", "--optimizer", "sgd", "--lr", 1e4, "--layers", "none")
+    code, out, err = portnn("train", flowers, *options, "--epochs", 1)
+    assert code == 0, err
+    assert re.search(r"loss \d\.\d*e\+\d\d  val loss \d\.\d*e\+\d\d", err)
+    assert re.search(r"^loss \d\.\d*e\+\d\d  val_loss ", out, flags=re.MULTILINE)
+
+
+def test_clipping_bounds_the_gradient(flowers, portnn):
+    options = ("--label", "stem", "--drop", "kind", "--optimizer", "sgd", "--epochs", 3, "-q", "--json")
+    free = json.loads(portnn("train", flowers, *options, "--lr", 1e-3)[1])
+    loose = json.loads(portnn("train", flowers, *options, "--lr", 1e-3, "--clip-norm", 1e9)[1])
+    tight = json.loads(portnn("train", flowers, *options, "--lr", 1e-3, "--clip-norm", 1e-9)[1])
+    assert loose["history"] == free["history"]
+    assert tight["history"]["loss"][-1] == pytest.approx(tight["history"]["loss"][0], rel=1e-6)
+    assert free["history"]["loss"][-1] < 0.999 * free["history"]["loss"][0]
 
 
 def test_the_threads_of_blas(flowers, portnn, monkeypatch):

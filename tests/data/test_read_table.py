@@ -46,10 +46,21 @@ def test_quotes_blank_lines_a_mark_of_bytes_and_missing_values(tmp_path):
     assert table.names == ("name", "x")
     assert table.column("name").tolist() == ["Doe, J.", 'Roe "R"']
     np.testing.assert_array_equal(table.column("x"), [1.0, np.nan])
-    with pytest.raises(DataError, match="column 'x' has no finite number in row 2"):
+    with pytest.raises(DataError, match=r"column 'x' has no finite number in row 2 \(line 4\); "):
         table.numbers(["x"])
-    with pytest.raises(DataError, match=r"column 'name' holds text, 'Doe, J\.' in row 1"):
+    with pytest.raises(DataError, match=r"column 'name' holds text, 'Doe, J\.' in row 1 \(line 2\)"):
         table.numbers(["name"])
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("1,2\n3,4\n", [1, 2]), ("a,b\n1,2\n3,4\n", [2, 3]), ("\n\na,b\n\n1,2\n \n\n3,4\n\n", [5, 8]),
+        ("a,b\n\nx,2\n\ny,4\n", [3, 5]), ('a,b\n"x\ny",2\n\nz,4\n', [2, 5]), ("a,b\r\n1,\r\n\r\n3,4", [2, 4]),
+    ],
+)  # fmt: skip
+def test_the_lines_that_rows_begin_in(text, lines, tmp_path):
+    assert read(tmp_path, text).lines.tolist() == lines
 
 
 def test_both_ways_of_reading_agree(tmp_path):
@@ -64,7 +75,7 @@ def test_both_ways_of_reading_agree(tmp_path):
 
 def test_text_far_below(tmp_path):
     table = read(tmp_path, "a,b\n" + "1,2\n" * 100 + "oops,2\n")
-    with pytest.raises(DataError, match="column 'a' holds text, 'oops' in row 101"):
+    with pytest.raises(DataError, match=r"column 'a' holds text, 'oops' in row 101 \(line 102\)"):
         table.numbers(["a"])
 
 
@@ -94,7 +105,10 @@ def test_packed(tmp_path):
     [
         ("", "the file is empty"), ("a,b\n", "no rows follow"),
         ("a,a\n1,2\n", "two columns have the name 'a'"),
-        ("a,b\n1,2\n1\n", "line 3: the row has 1 fields, expected 2"), (b"a,b\n\xff,2\n", "not UTF-8"),
+        ("a,b\n1,2\n1\n", "line 3: the row has 1 fields, expected 2"),
+        ('\na,b,c\n1,2,3\n\n3,"4\n5,6\n7,8', "line 5: the row has 2 fields, expected 3"),
+        ("a;b\r\n\r\n1;x\r\n\r\n1;2;3\r\n", "line 5: the row has 3 fields, expected 2"),
+        (b"a,b\n\xff,2\n", "not UTF-8"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text, message, tmp_path):

@@ -47,7 +47,7 @@ class Recorder:
         self.model = model
         self.data = data
         self.accumulate = accumulate
-        self._callbacks = callbacks
+        self.callbacks = callbacks
         self.columns = columns
         self._keepers = [c for c in callbacks if hasattr(c, "keep")]
         self.rememberers = [c for c in callbacks if hasattr(c, "remember")]
@@ -62,7 +62,7 @@ class Recorder:
 
     def begin(self, resumed: bool) -> None:
         """Tell callbacks whether the training goes on from another."""
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             if hasattr(callback, "begin"):
                 callback.begin(resumed)
 

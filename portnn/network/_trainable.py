@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from operator import index
 from typing import Any, Self
 
 from portnn import optim
 from portnn._typing import Array, ArrayLike, Tree
-from portnn.compile import Loop, Precision, check_precision
+from portnn.compile import Precision, check_precision
 from portnn.losses import Task, link_of
-from portnn.network._fitted import Fitted, going_on
-from portnn.network._measures import count_right, score_of
+from portnn.network._fitted import going_on
+from portnn.network._measures import score_of
 from portnn.network._model import Model
 from portnn.network._options import adapted, check_callbacks, check_columns, check_fit, check_pair
-from portnn.network._planning import loop_or_reason
 from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes
+from portnn.network._training import Training
 from portnn.optim import Optimizer
-from portnn.train import (
-    Callback,
-    Dataset,
-    DivergenceError,
-    Epoch,
-    Guard,
-    History,
-    Part,
-    Plan,
-    Progress,
-    Snapshot,
-    count_steps,
-    make_step,
-    run_epochs,
-    run_planned_epochs,
-)
+from portnn.train import Callback, Dataset, History, Plan, Snapshot
 
 __all__ = ["Trainable"]
 
@@ -127,67 +110,20 @@ class Trainable(Model):
         check_precision(precision, self.backend.xp)
         split = check_split(validation_split, validation_data)
         told = check_callbacks(callbacks)
-        data = self._dataset(x, y, sample_weight)
-        held_out = None if validation_data is None else self._held_out(validation_data)
-        if split:
-            data, held_out = split_off(data, split)
+        data, held_out = self._gathered(x, y, sample_weight, validation_data, split)
         if class_weight is not None:
             classes = self._forward(data.x[:1, ...]).shape[-1]
             data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
         columns = self._columns(held_out is not None)
         check_columns(told, columns)
         optimizer = adapted(optim.adam(0.001) if optimizer is None else optimizer, told)
-        moments = optimizer.init(self.params)
+        start = Snapshot(self.params, self.state, optimizer.init(self.params))
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
         recorder = Recorder(self, data, plan, index(accumulate), told, columns)
-        if resume is not None:
-            from portnn.network._resume import go_on, read_training  # not every training goes on from another
-        found = None if resume is None else read_training(recorder, resume, moments)
-        recorder.begin(found is not None)
-        with ExitStack() as stack:
-            stack.enter_context(self.backend.activate())
-            for callback in told:
-                if hasattr(type(callback), "__enter__"):
-                    stack.enter_context(callback)
-            start = Snapshot(self.params, self.state, moments)
-            if found is not None:
-                go_on(recorder, found)
-                start, self.seed = found.snapshot, found.plan.seed
-                self._adopt(start, optimizer)
-                self.epochs, self.steps = found.trained
-            if found is None or not found.over:
-                bar = stack.enter_context(Progress(count_steps(data.size, batch_size, epochs), progress))
-                step = self._step(optimizer, moments, index(accumulate), penalty)
-                loop: Loop | str = "eager: compile=False"
-                if compile:
-                    args = (step, start, data, recorder.plan, self._measure(), threads, precision)
-                    loop = loop_or_reason(*args, numbered=self.layer.draws)
-                if not isinstance(loop, str):
-                    stack.enter_context(loop.limits())
-                logs = self._train(step, start, data, recorder, optimizer, bar, loop)
-                self._watch(logs, held_out, recorder, told, bar)
-                recorder.history.plan = loop if isinstance(loop, str) else loop.explain()
-        return recorder.history
-
-    def _watch(
-        self, epochs: Iterator[dict[str, float]], held_out: Dataset | None, recorder: Recorder,
-        told: list[Callback], bar: Progress,
-    ) -> None:  # fmt: skip
-        """Go through the epochs, and tell everyone of each."""
-        plan = recorder.plan
-        bar.step(plan.done * recorder.steps + plan.part.step)
-        for number, logs in enumerate(epochs, plan.done + 1):
-            if held_out is not None:
-                logs |= {f"val_{name}": value for name, value in self._evaluate(held_out).items()}
-            recorder.history.record(logs)
-            bar.epoch(number, plan.epochs, logs)
-            epoch = Epoch(number, plan.epochs, logs, self)
-            ended = True in [callback(epoch) for callback in told]
-            assert self._fitted is not None, "an epoch was trained"
-            recorder.pause(self._present(self._fitted), number, Part(), ended=ended)
-            if ended:
-                break
+        manner = (penalty, progress, compile, threads, precision)
+        training = Training(self, recorder, optimizer, held_out, *manner)
+        return training.run(start, resume)
 
     def partial_fit(
         self,
@@ -217,72 +153,24 @@ class Trainable(Model):
         """
         check_fit(1, None, optimizer, False, False, False, None)
         data = self._dataset(x, y, sample_weight)
-        before = self._fitted
         optimizer, start = going_on(self, optimizer)
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
-        step = self._step(optimizer, start.moments, 1)
         recorder = Recorder(self, data, plan, 1, (), ())
-        with self.backend.activate(), Progress(1, False) as bar:
-            try:
-                for _ in self._train(step, start, data, recorder, optimizer, bar, ""):
-                    self.epochs -= 1  # a step on one batch is no epoch
-            except DivergenceError:
-                self._fitted = before
-                raise
+        Training(self, recorder, optimizer).step_once(start)
         return self
 
-    def _held_out(self, pair: Any) -> Dataset:
-        """The validation data, checked before the first step."""
-        x, y, weight = check_pair(pair)
+    def _gathered(
+        self, x: Any, y: Any, sample_weight: Any, validation_data: Any, split: float
+    ) -> tuple[Dataset, Dataset | None]:
+        """What to learn from, and what to hold out, checked before the first step."""
+        data = self._dataset(x, y, sample_weight)
+        if validation_data is None:
+            return split_off(data, split) if split else (data, None)
+        pair = check_pair(validation_data)
         try:
-            return self._dataset(x, y, weight)
+            return data, self._dataset(*pair)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {str(error)[:270]}") from None
-
-    def _train(
-        self, step: Any, start: Snapshot, data: Dataset, recorder: Recorder, optimizer: Optimizer,
-        bar: Progress, loop: Loop | str,
-    ) -> Iterator[dict[str, float]]:  # fmt: skip
-        """Train, and after each epoch take over the parameters and yield its values."""
-        guard = Guard(1 if self.backend.on_host else _LOOK)
-        measure = self._measure()
-
-        def resume(now: Snapshot) -> Snapshot:
-            """What callbacks left behind: nobody else has touched it."""
-            return now if self._fitted is None else self._present(self._fitted)
-
-        told: dict[str, Any] = {"progress": bar, "resume": resume, "pause": recorder.pause}
-        if isinstance(loop, str):
-            epochs = run_epochs(step, start, data, recorder.plan, guard, measure=measure, **told)
-        else:
-            counted = measure is not None
-            epochs = run_planned_epochs(loop, data, recorder.plan, guard, counted=counted, **told)
-        try:
-            for now, logs in epochs:
-                self._adopt(now, optimizer)
-                self.epochs += 1
-                self.steps += recorder.steps
-                yield logs
-        except DivergenceError:
-            if guard.good is not None:
-                self._adopt(guard.good, optimizer)
-            raise
-
-    def _measure(self) -> Any:
-        """What counts the right predictions of a batch; None where that has no meaning."""
-        return None if self.task is Task.VALUES else partial(count_right, task=self.task)
-
-    def _step(self, optimizer: Optimizer, moments: Tree, parts: int, penalty: Any = None) -> Any:
-        """A step of training."""
-        scaled = optim.loss_scale(moments) is not None
-        options = {"parts": parts, "scaled": scaled, "penalty": penalty}
-        return make_step(self.layer, self.loss, optimizer, self.seed, **options)
-
-    def _adopt(self, now: Snapshot, optimizer: Optimizer) -> None:
-        """Take over what training made; of parameters that are averaged, show the averages."""
-        average = optim.ema_params(now.moments)
-        self.params, self.state = now.params if average is None else average, now.state
-        self._fitted = Fitted(optimizer, now.moments, now.params)
 
     def _columns(self, validated: bool) -> list[str]:
         """The names of the values of an epoch."""

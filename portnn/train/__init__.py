@@ -39,22 +39,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from portnn.train._batches import batches
+from portnn.train._eager import EagerSteps
 from portnn.train._epoch import Callback, Epoch
-from portnn.train._epochs import Plan, count_steps, run_epochs
+from portnn.train._epochs import Plan, Steps, count_steps, run_epochs
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._history import History
 from portnn.train._loop import Batch, Dataset, Snapshot, make_step
 from portnn.train._moment import Moment, Part
-from portnn.train._planned import plan_training, run_planned_epochs
+from portnn.train._planned import PlannedSteps, plan_training
 from portnn.train._progress import Progress
 
 if TYPE_CHECKING:
     from portnn.train import callbacks
 
 __all__ = [
-    "Batch", "Callback", "Dataset", "DivergenceError", "Epoch", "Guard", "History", "Moment", "Part", "Plan",
-    "Progress", "Snapshot", "batches", "callbacks", "count_steps", "make_step", "plan_training", "run_epochs",
-    "run_planned_epochs",
+    "Batch", "Callback", "Dataset", "DivergenceError", "EagerSteps", "Epoch", "Guard", "History", "Moment",
+    "Part", "Plan", "PlannedSteps", "Progress", "Snapshot", "Steps", "batches", "callbacks", "count_steps",
+    "make_step", "plan_training", "run_epochs",
 ]  # fmt: skip
 
 

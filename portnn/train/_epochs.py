@@ -1,21 +1,19 @@
-"""Epochs: going through the data again and again, with a guard and a progress bar."""
+"""Epochs: going through the data again and again, however steps are carried out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from portnn import ops, tree
 from portnn._typing import Array
-from portnn.optim import NonFiniteGradientError
-from portnn.train._guard import DivergenceError, Guard
-from portnn.train._loop import Batch, Dataset, Snapshot
+from portnn.train._guard import DivergenceError
+from portnn.train._loop import Dataset, Snapshot
 from portnn.train._moment import Part, stops
-from portnn.train._progress import Progress
 
-__all__ = ["Plan", "check_finite", "count_of", "count_steps", "is_shuffled", "run_epochs", "shares_of"]
+__all__ = ["Plan", "Steps", "check_finite", "count_of", "count_steps", "is_shuffled", "run_epochs"]
 
 
 @final
@@ -50,29 +48,49 @@ class Plan:
         return self.part if epoch == self.done else Part()
 
 
+class Steps(Protocol):
+    """A way to carry out the steps of a training.
+
+    Attributes:
+        now: what the last step left.
+    """
+
+    now: Snapshot
+
+    def run(self, order: Any, before: int, part: Part, stop: int) -> Part:
+        """Carry out steps of an epoch.
+
+        Args:
+            order: the order of its samples, an array of NumPy; None for as they stand.
+            before: how many steps the network had been trained for when the epoch began.
+            part: what is done of the epoch.
+            stop: the last step to carry out, counted within the epoch.
+
+        Returns:
+            What is done of the epoch then.
+
+        Raises:
+            DivergenceError: if a loss, a gradient, or the parameters in the end are not finite.
+        """
+
+    def write(self, now: Snapshot, number: int) -> None:
+        """Go on from a snapshot, after a step of this number."""
+
+
 def run_epochs(
-    step: Callable[[Snapshot, Batch, int], tuple[Snapshot, Array, Array]],
-    start: Snapshot,
+    steps: Steps,
     data: Dataset,
     plan: Plan,
-    guard: Guard,
     *,
-    measure: Callable[[Array, Array, Array | None], Array] | None,
-    progress: Progress,
     resume: Callable[[Snapshot], Snapshot],
     pause: Callable[[Snapshot, int, Part], None],
 ) -> Iterator[tuple[Snapshot, dict[str, float]]]:
     """Train, an epoch at a time.
 
     Args:
-        step: made by `make_step`.
-        start: where to begin.
+        steps: carries them out: `EagerSteps` or `PlannedSteps`.
         data: what to learn from.
         plan: how to go through it.
-        guard: watches the losses; its `good` snapshot is what to keep after an error.
-        measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
-            meaning.
-        progress: is told of each step.
         resume: is given what an epoch ended with, before the next, and returns what that begins with.
         pause: is given the snapshot, how many epochs are done, and the part of the next, where the plan says.
 
@@ -83,46 +101,24 @@ def run_epochs(
     Raises:
         DivergenceError: if a loss, a gradient, or the parameters after an epoch are not finite.
     """
-    steps = count_steps(data.size, plan.batch_size, 1)
-    now = start
+    count = count_steps(data.size, plan.batch_size, 1)
     for epoch in range(plan.done, plan.epochs):
         order = data.order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
-        part = plan.begin(epoch)
-        before, losses, right = (
-            epoch * steps,
-            list[Array](),
-            None if part.right is None else count_of(part, data),
-        )
-        pauses = set(stops(part.step, steps, before, plan.every)[:-1])
-        for i, batch in enumerate(data.batches(plan.batch_size, order, part.step), part.step + 1):
-            number = plan.first_step + before + i
-            after, loss, predictions = _guarded(step, now, batch, number, guard)
-            losses.append(loss)
-            if measure is not None:
-                count = measure(predictions, batch.y, batch.weight)
-                right = count if right is None else ops.add(right, count)
-            now = after
-            progress.step()
-            if i in pauses:
-                guard.look()
-                check_finite(now, number)
-                pause(
-                    now, epoch, Part(i, _values(part, losses, data), None if right is None else float(right))
-                )
-        guard.look()
-        check_finite(now, plan.first_step + before + steps)
-        values = _values(part, losses, data)
-        shares = shares_of(data, plan.batch_size, order)
-        logs = {"loss": sum(v * n for v, n in zip(values, shares, strict=True)) / sum(shares)}
-        if right is not None:
-            logs["accuracy"] = float(right) / sum(shares)
-        yield now, logs
-        now = resume(now)
+        part, before = plan.begin(epoch), plan.first_step + epoch * count
+        for stop in stops(part.step, count, epoch * count, plan.every):
+            part = steps.run(order, before, part, stop)
+            if stop < count:
+                pause(steps.now, epoch, part)
+        yield steps.now, _logs(part, _shares(data, plan.batch_size, order))
+        steps.write(resume(steps.now), before + count)
 
 
-def _values(part: Part, losses: list[Array], data: Dataset) -> tuple[float, ...]:
-    """The losses of an epoch: those of its part that was done before, and of the steps since."""
-    return (*part.losses, *data.backend.to_numpy(ops.stack(losses)).tolist())
+def _logs(part: Part, shares: list[float]) -> dict[str, float]:
+    """The values of an epoch, of which all is done."""
+    logs = {"loss": sum(v * n for v, n in zip(part.losses, shares, strict=True)) / sum(shares)}
+    if part.right is not None:
+        logs["accuracy"] = part.right / sum(shares)
+    return logs
 
 
 def count_of(part: Part, data: Dataset) -> Array:
@@ -134,27 +130,12 @@ def count_of(part: Part, data: Dataset) -> Array:
     return ops.asarray(part.right or 0.0, dtype=data.weight.dtype, like=like)
 
 
-def _guarded(
-    step: Any, now: Snapshot, batch: Batch, number: int, guard: Guard
-) -> tuple[Snapshot, Array, Array]:
-    """A step whose loss, and whose gradient if the optimiser looks at it, the guard has seen."""
-    try:
-        after, loss, predictions = step(now, batch, number)
-    except NonFiniteGradientError as error:
-        guard.look()
-        raise DivergenceError(
-            f"at step {number}: {str(error)[:200]}; the parameters are the last good ones"
-        ) from error
-    guard.watch(number, loss, now)
-    return after, loss, predictions
-
-
 def is_shuffled(data: Dataset, plan: Plan) -> bool:
     """Whether epochs have an order of their own: not if a step sees all samples anyway."""
     return plan.shuffle and (plan.batch_size or data.size) < data.size
 
 
-def shares_of(data: Dataset, batch_size: int | None, order: Array | None) -> list[float]:
+def _shares(data: Dataset, batch_size: int | None, order: Array | None) -> list[float]:
     """What each batch counts for in the mean of an epoch: its samples by their weights."""
     size = batch_size or data.size
     if data.weight is None:

@@ -85,12 +85,8 @@ class Dataset:
                 _part(self.x, order, start, stop), _part(self.y, order, start, stop), weight, stop - start
             )
 
-    def order(self, seed: int, epoch: int) -> Array:
-        """The order of an epoch: the same for one seed on every backend."""
-        return self.backend.asarray(self.host_order(seed, epoch))
-
-    def host_order(self, seed: int, epoch: int) -> Any:
-        """The order of an epoch as a NumPy array."""
+    def order(self, seed: int, epoch: int) -> Any:
+        """The order of an epoch as a NumPy array: the same for one seed on every backend."""
         return order_of(self.size, seed, epoch)
 
 

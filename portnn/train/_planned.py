@@ -1,21 +1,21 @@
-"""Epochs of a training whose step is a plan: as `run_epochs`, without Python between the calls of a step."""
+"""Steps that are a plan: without Python between the calls of one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.compile import Loop, Precision, make_loop
-from portnn.train._epochs import Plan, check_finite, count_of, count_steps, is_shuffled, shares_of
+from portnn.train._epochs import Plan, check_finite, count_of, count_steps, is_shuffled
 from portnn.train._guard import DivergenceError, Guard
 from portnn.train._loop import Batch, Dataset, Snapshot
-from portnn.train._moment import Part, stops
+from portnn.train._moment import Part
 from portnn.train._progress import Progress
 
-__all__ = ["plan_training", "run_planned_epochs"]
+__all__ = ["PlannedSteps", "plan_training"]
 
 _CHUNK = 32  # steps between snapshots on the host, where each costs a copy of the parameters
 
@@ -38,7 +38,7 @@ def plan_training(
         start: where to begin.
         data: what to learn from.
         plan: how to go through it.
-        measure: as for `run_epochs`.
+        measure: as for `EagerSteps`.
         threads: as for `portnn.compile.make_loop`.
         precision: likewise.
         numbered: whether the step looks at its number.
@@ -81,88 +81,55 @@ def _carry(now: Snapshot, data: Dataset, part: Part | None, number: int | None) 
     return now.params, now.state, now.moments, right, last
 
 
-def run_planned_epochs(
-    loop: Loop,
-    data: Dataset,
-    plan: Plan,
-    guard: Guard,
-    *,
-    counted: bool,
-    progress: Progress,
-    resume: Callable[[Snapshot], Snapshot],
-    pause: Callable[[Snapshot, int, Part], None],
-) -> Iterator[tuple[Snapshot, dict[str, float]]]:
-    """Train with a loop, an epoch at a time.
+@final
+class PlannedSteps:
+    """Carries out the steps of a training by a loop, without Python between the calls of a step.
+
+    A plan overwrites its parameters, so it works in pieces, and a snapshot is kept of the beginning of each.
+    What went wrong within one is found by carrying the same steps out once more up to there: they give the
+    same bits.
 
     Args:
         loop: made by `plan_training`.
         data: what to learn from.
-        plan: how to go through it.
-        guard: its `good` snapshot is what to keep after an error.
         counted: whether there is a measure.
-        progress: is told of each step.
-        resume: as for `run_epochs`.
-        pause: likewise.
+        guard: its `good` snapshot is what to keep after an error.
+        progress: is told of the steps.
 
-    Yields:
-        As `run_epochs`, and the same numbers.
-
-    Raises:
-        DivergenceError: as `run_epochs`.
-    """
-    steps = count_steps(data.size, plan.batch_size, 1)
-    watch = _Watch(loop, guard, _CHUNK if data.backend.on_host else steps)
-    for epoch in range(plan.done, plan.epochs):
-        order = data.host_order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
-        part, before = plan.begin(epoch), epoch * steps
-        for stop in stops(part.step, steps, before, plan.every):
-            losses = watch.run(order, plan.first_step + before, part.step, stop, progress)
-            params, state, moments, right, number = loop.carry()
-            now = Snapshot(params, state, moments)
-            watch.check(now)
-            part = Part(stop, (*part.losses, *losses), float(right) if counted else None)
-            if stop < steps:
-                pause(now, epoch, part)
-        shares = shares_of(data, plan.batch_size, order)
-        logs = {"loss": sum(v * n for v, n in zip(part.losses, shares, strict=True)) / sum(shares)}
-        if part.right is not None:
-            logs["accuracy"] = part.right / sum(shares)
-        yield now, logs
-        last = None if number is None else plan.first_step + before + steps
-        loop.write(_carry(resume(now), data, Part() if counted else None, last))
-
-
-@final
-class _Watch:
-    """Carries out epochs in pieces, and goes back to the last good parameters when a loss is not finite.
-
-    A plan overwrites its parameters, so a snapshot is kept of the beginning of a piece. What went wrong
-    within it is found by carrying the same steps out once more up to there: they give the same bits.
+    Attributes:
+        now: what the last step left.
     """
 
-    def __init__(self, loop: Loop, guard: Guard, piece: int) -> None:
-        self._loop = loop
-        self._guard = guard
-        self._piece = piece
-        self._number = 0
+    now: Snapshot
+
+    def __init__(self, loop: Loop, data: Dataset, counted: bool, guard: Guard, progress: Progress) -> None:
+        self._loop, self._data, self._counted = loop, data, counted
+        self._guard, self._progress = guard, progress
+        self._numbered = False
         self._before: tuple[Any, Any, int, int] | None = None  # snapshot, order, first step, number of steps
 
-    def run(self, order: Any, number: int, begin: int, stop: int, progress: Progress) -> list[float]:
-        """The losses of some steps of an epoch, whose first step comes after step `number`."""
+    def run(self, order: Any, before: int, part: Part, stop: int) -> Part:
+        """Carry out steps of an epoch; see `Steps`."""
         losses: list[float] = []
-        for first in range(begin, stop, self._piece):
-            count = min(self._piece, stop - first)
-            saved = self._loop.save()
-            found = self._loop.run(order, first, count).tolist()
-            bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
-            if bad is not None:
-                self._go_back(saved, order, first, bad)
-                raise self._guard.diverged(number + first + bad + 1, found[bad])
-            losses += found
-            self._before = saved, order, first, count
-            progress.step(count)
-        self._number = number + stop
-        return losses
+        piece = _CHUNK if self._data.backend.on_host else stop
+        for first in range(part.step, stop, piece):
+            losses += self._run_piece(order, before, first, min(piece, stop - first))
+        params, state, moments, right, number = self._loop.carry()
+        self.now, self._numbered = Snapshot(params, state, moments), number is not None
+        self._check(before + stop)
+        return Part(stop, (*part.losses, *losses), float(right) if self._counted else None)
+
+    def _run_piece(self, order: Any, before: int, first: int, count: int) -> list[float]:
+        """The losses of some steps that come after step `first` of an epoch."""
+        saved = self._loop.save()
+        found: list[float] = self._loop.run(order, first, count).tolist()
+        bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
+        if bad is not None:
+            self._go_back(saved, order, first, bad)
+            raise self._guard.diverged(before + first + bad + 1, found[bad])
+        self._before = saved, order, first, count
+        self._progress.step(count)
+        return found
 
     def _go_back(self, saved: Any, order: Any, first: int, bad: int) -> None:
         """To what the last finite loss was computed from."""
@@ -178,11 +145,16 @@ class _Watch:
         params, state, moments, *_ = self._loop.carry()
         self._guard.good = Snapshot(params, state, moments)
 
-    def check(self, now: Snapshot) -> None:
-        """Look at the parameters after an epoch, whose last update no loss has seen."""
+    def _check(self, number: int) -> None:
+        """Look at the parameters after a step, whose update no loss has seen."""
         try:
-            check_finite(now, self._number)
+            check_finite(self.now, number)
         except DivergenceError:
             assert self._before is not None, "an epoch has steps"
             self._go_back(*self._before[:3], self._before[3])
             raise
+
+    def write(self, now: Snapshot, number: int) -> None:
+        """Go on from a snapshot, after a step of this number."""
+        part = Part() if self._counted else None
+        self._loop.write(_carry(now, self._data, part, number if self._numbered else None))

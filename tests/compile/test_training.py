@@ -177,8 +177,9 @@ def test_a_loss_that_looks_at_values_runs_without_a_plan() -> None:
     own = losses.Loss(looking, task=losses.Task.VALUES)
     nets = [Network([nn.Linear(12, 12)], loss=own, seed=4) for _ in range(2)]
     nets[0].fit(X, X, epochs=2, compile=False)
-    with pytest.warns(PlanWarning, match=r"fit: no plan.*where\(condition"):
+    with pytest.warns(PlanWarning, match=r"fit: no plan.*where\(condition") as told:
         nets[1].fit(X, X, epochs=2)
+    assert [warning.filename for warning in told] == [__file__]
     assert_same_bits(nets[1].params, nets[0].params)
 
 

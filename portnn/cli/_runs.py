@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from portnn.cli._terminal import save_text
-from portnn.serialize import CheckpointError, checkpoints, latest
+from portnn.serialize import CheckpointError, checkpoints, held, latest
 
 __all__ = ["begin_run", "check_run", "finish_run", "leave_run", "resumed_options"]
 
@@ -63,24 +63,28 @@ def begin_run(options: dict[str, Any], folder: Path, digest: str) -> None:
 
     Raises:
         CheckpointError: if the data are others.
+        FileExistsError: if another program is training there.
     """
     if options["resume"]:
         if options["digest"] != digest:
             raise CheckpointError(f"{options['data']}: the data are not those that the training began with")
         return
     folder.mkdir(exist_ok=True)
-    _settle(folder)
-    if checkpoints(folder):
-        _move(folder, folder / _ASIDE)
     kept = {name: value for name, value in options.items() if name not in _NOT_KEPT}
     kept |= {name: str(Path(kept[name]).resolve()) for name in _PATHS if kept[name]}
     text = json.dumps({"format": _FORMAT, "digest": digest, "options": kept}, indent=1)
-    save_text(str(folder / _FILE), text + "\n")
+    with held(folder):
+        _settle(folder)
+        if checkpoints(folder):
+            _move(folder, folder / _ASIDE)
+        save_text(str(folder / _FILE), text + "\n")
 
 
 def leave_run(folder: Path) -> None:
     """Tidy up after a training that did not come to its end: what nobody can go on from is not kept."""
-    if folder.is_dir():
+    if not folder.is_dir():
+        return
+    with held(folder):
         _settle(folder)
         if not checkpoints(folder):
             _clear(folder)
@@ -138,6 +142,7 @@ def resumed_options(given: dict[str, Any]) -> dict[str, Any]:
     """The options that a training began with, and those that are given now.
 
     Raises:
+        FileExistsError: if another program is training there.
         FileNotFoundError: if the folder is of no training.
         CheckpointError: if its file is damaged.
         click.UsageError: if an option is given that cannot be changed.
@@ -146,7 +151,8 @@ def resumed_options(given: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError("--resume goes on and --restart begins anew; give one of them.")
     path = Path(given["resume"]) / _FILE
     if path.parent.is_dir():
-        _settle(path.parent)
+        with held(path.parent):
+            _settle(path.parent)
     if not path.is_file():
         raise FileNotFoundError(
             f"{given['resume']}: no training to go on with: it ended, or never began ({_FILE} is missing)"

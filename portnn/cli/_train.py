@@ -36,8 +36,8 @@ def run(*, as_json: bool, quiet: bool, **given: Any) -> None:
     problem = make_problem(options)
     net, optimizer = build(problem, options), _optimizer(problem, options)
     begin = perf_counter()
+    begin_run(options, folder, problem.digest)
     try:
-        begin_run(options, folder, problem.digest)
         if not quiet:
             note(_announce(problem, net))
         history, stop = _fit(net, problem, optimizer, options, folder, quiet)

@@ -178,3 +178,14 @@ def test_killed_at_any_moment_one_of_the_trainings_is_whole(steps, owners, stopp
         assert (names, list(Path("run").glob("*/"))) == (expected, []), change
     assert change >= 8
     assert found == owners
+
+
+def test_a_folder_that_another_program_trains_in_is_left_alone(stopped, portnn, monkeypatch):
+    stopped(200, "--epochs", 9)
+    old = content()
+    with pn.serialize.held("run"):
+        Killer(monkeypatch, 1)  # the folder may be made if it is not there, and no more
+        for command in (("train", "--resume", "run", "-q"), (*TRAIN, "--restart")):
+            code, _, err = portnn(*command)
+            assert (code, err) == (1, "portnn: error: another training is writing to the folder 'run'\n")
+            assert content() == old

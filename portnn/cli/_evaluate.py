@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from click import UsageError
@@ -11,7 +12,7 @@ from portnn import metrics, ops
 from portnn._typing import Array
 from portnn.cli._saved import labelled, open_network, width_of
 from portnn.cli._targets import Targets, encode
-from portnn.cli._terminal import decimal, emit, note, table
+from portnn.cli._terminal import decimal, emit, note, short, table
 from portnn.network import Network
 
 __all__ = ["run"]
@@ -39,14 +40,22 @@ def run(
     }[notes["task"]](net, x, targets, names)  # fmt: skip
     measures |= more
     if plot:
-        from portnn.plot import confusion_matrix
-
-        confusion_matrix(more["confusion_matrix"], names).savefig(plot, dpi=150)
+        _draw(plot, more["confusion_matrix"], [short(name) for name in names])
         note(f"{plot}: the confusion matrix")
     lines = [
         f"{name:<25}{_shown(value)}" for name, value in measures.items() if not isinstance(value, list | dict)
     ]
     emit("\n".join([*lines, *text]), measures, as_json)
+
+
+def _draw(path: str, matrix: Any, names: list[str]) -> None:
+    """Save the confusion matrix as a picture, in the format that the file's name says."""
+    from portnn.plot import confusion_matrix
+    from portnn.serialize import whole_file
+
+    figure = confusion_matrix(matrix, names)
+    with whole_file(path) as file:
+        figure.savefig(file, dpi=150, format=Path(path).suffix[1:] or None)
 
 
 def _shown(value: Any) -> str:
@@ -74,7 +83,7 @@ def _classes(net: Network, x: Array, targets: Targets, names: list[str]) -> tupl
     macro = float(metrics.f1(y, found, average="macro", n_classes=n))
     measures = {"f1 (macro)": macro, "classes": per_class, "labels": names, "confusion_matrix": matrix}
     rows = [
-        (name, *(f"{v[k]:.4f}" for k in ("precision", "recall", "f1")), f"{v['samples']:,}")
+        (short(name), *(f"{v[k]:.4f}" for k in ("precision", "recall", "f1")), f"{v['samples']:,}")
         for name, v in per_class.items()
     ]
     text = ["", table(("class", "precision", "recall", "f1", "samples"), rows), ""]
@@ -83,7 +92,7 @@ def _classes(net: Network, x: Array, targets: Targets, names: list[str]) -> tupl
     head = ("true \\ predicted", *(name[:10] for name in names))
     return measures, [
         *text,
-        table(head, [(name, *map(_blank, row)) for name, row in zip(names, matrix, strict=True)]),
+        table(head, [(short(name), *map(_blank, row)) for name, row in zip(names, matrix, strict=True)]),
     ]
 
 
@@ -103,7 +112,7 @@ def _labels(net: Network, x: Array, targets: Targets, names: list[str]) -> tuple
             for f in (metrics.precision, metrics.recall, metrics.f1)
         ]
         per_label[name] = dict(zip(("precision", "recall", "f1"), values, strict=True))
-    rows = [(name, *(f"{v:.4f}" for v in values.values())) for name, values in per_label.items()]
+    rows = [(short(name), *(f"{v:.4f}" for v in values.values())) for name, values in per_label.items()]
     return {"labels": per_label}, ["", table(("label", "precision", "recall", "f1"), rows)]
 
 

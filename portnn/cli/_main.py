@@ -70,8 +70,8 @@ def _carry_out(arguments: list[str]) -> int:
 def _say(error: Exception) -> str:
     """An error in one line; what nobody has foreseen says so."""
     text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     foreseen = isinstance(
         error, ValueError | TypeError | OSError | ImportError | RuntimeError | ArithmeticError
     )

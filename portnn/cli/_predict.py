@@ -9,7 +9,7 @@ from typing import Any
 
 from portnn.cli._saved import inputs_of, open_network
 from portnn.cli._source import is_picture
-from portnn.cli._terminal import decimal, emit, note, save_text, table
+from portnn.cli._terminal import decimal, emit, note, save_text, short, table
 
 __all__ = ["run"]
 
@@ -22,15 +22,15 @@ def run(
     net, notes = open_network(network, backend)
     options = {"label": label, "header": header, "shape": shape, "invert": invert}
     x = inputs_of(net, notes, list(inputs), options)
-    sources = list(inputs) if all(map(is_picture, inputs)) else None
+    files = ["file"] if all(map(is_picture, inputs)) else []
     head, rows = _columns(net, notes, x, proba)
-    if sources is not None:
-        head, rows = ["file", *head], [[source, *row] for source, row in zip(sources, rows, strict=True)]
+    if files:
+        head, rows = [*files, *head], [[source, *row] for source, row in zip(inputs, rows, strict=True)]
     if as_json:
         emit("", [dict(zip(head, row, strict=True)) for row in rows], True)
     elif output is None and (style == "table" or (style is None and sys.stdout.isatty())):
         emit(
-            table(head, [[_short(v) for v in row] for row in rows], left=int(sources is not None)),
+            table([short(n) for n in head], [[_cell(v) for v in row] for row in rows], left=len(files)),
             None,
             False,
         )
@@ -75,8 +75,8 @@ def _named(notes: dict[str, Any], kind: str, width: int, word: str) -> list[str]
     return [f"{word} {i}".strip() for i in range(width)]
 
 
-def _short(value: Any) -> str:
-    return decimal(value) if isinstance(value, float) else str(value)
+def _cell(value: Any) -> str:
+    return decimal(value) if isinstance(value, float) else short(str(value))
 
 
 def _csv(head: list[str], rows: list[list[Any]]) -> str:

@@ -34,7 +34,8 @@ class Progress:
         self._told = False
         self._quiet = quiet
         self._console = console(stderr=True)
-        self._bar: Any = self._make_bar() if self._console.is_terminal and not quiet else None
+        moves = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._bar: Any = self._make_bar() if moves and not quiet else None
 
     def _make_bar(self) -> Any:
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn

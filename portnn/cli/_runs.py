@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from click.core import ParameterSource
 from portnn.cli._terminal import save_text
 from portnn.serialize import CheckpointError, checkpoints, held, latest
 
-__all__ = ["begin_run", "check_run", "finish_run", "leave_run", "resumed_options"]
+__all__ = ["begin_run", "check_run", "finish_run", "leave_run", "resumed_options", "resuming"]
 
 _FILE = "training.json"
 _ASIDE = "before-restart"
@@ -52,10 +53,15 @@ def check_run(options: dict[str, Any]) -> Path:
         )
     if (checkpoints(folder) or (folder / _ASIDE).is_dir()) and not options["restart"]:
         raise FileExistsError(
-            f"{folder} has checkpoints of another training; go on with: portnn train --resume {folder}, "
+            f"{folder} has checkpoints of another training; go on with: {resuming(folder)}, "
             "or train anew with --restart, or give another folder with --checkpoints"
         )
     return folder
+
+
+def resuming(folder: Path) -> str:
+    """The command that goes on with a training."""
+    return f"portnn train --resume {quote(str(folder))}"
 
 
 def begin_run(options: dict[str, Any], folder: Path, digest: str) -> None:

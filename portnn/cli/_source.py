@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from re import compile as pattern
+from shlex import quote
 from typing import Any, final
 
 from portnn import ops
@@ -32,6 +34,8 @@ _PIXELS, _DARK = (
     64,
     100.0,
 )  # so many columns of whole numbers, of which one is above this, are taken for pixels
+
+_DECIMAL_COMMA = pattern(r"[-+]?\d+,\d+")
 
 
 @final
@@ -116,6 +120,11 @@ def from_table(table: Table, options: dict[str, Any]) -> Samples:
     if both := dropped.intersection(targets):
         raise DataError(f"{table.source}: column {min(both)[:60]!r} cannot be the label and be dropped")
     features = [name for name in table.names if name not in targets and name not in dropped]
+    if len(table.names) == 1 and not options.get("labels_file"):
+        raise DataError(
+            f"{table.source}: has the one column {table.names[0][:60]!r}; expected labels and inputs, "
+            "separated by commas, semicolons or tabs"
+        )
     if not features:
         raise DataError(f"{table.source}: no columns are left for the inputs")
     _check_inputs(table, features, targets[0] if guessed else None)
@@ -128,16 +137,25 @@ def _check_inputs(table: Table, features: list[str], guessed: str | None) -> Non
     """See that no input is text: one slip makes a column of numbers one of text."""
     label = "" if guessed is None else f" (without --label it is the first, {guessed[:40]!r})"
     for name in features:
-        column, short = table.column(name), name[:60]
+        column, given = table.column(name), _given(table, name)
         if column.dtype.kind != "U":
             continue
         try:
             table.numbers([name])
         except DataError as error:
-            hint = f"leave it out (--drop {short})"
-            if any(column.tolist()):
-                hint = f"mend it, {hint}, or is it the label (--label {short})?{label}"
+            hint = f"leave it out (--drop {given})"
+            if any(map(_DECIMAL_COMMA.fullmatch, column.tolist())):
+                hint = "write numbers with a point instead of the comma"
+            elif any(column.tolist()):
+                hint = f"mend it, {hint}, or is it the label (--label {given})?{label}"
             raise DataError(f"{error}; {hint}") from None
+
+
+def _given(table: Table, name: str) -> str:
+    """What stands for a column on the command line: its name, or its number where a name would not do."""
+    if not name or "," in name or len(name) > 60:
+        return str(table.names.index(name) + 1)
+    return quote(name)
 
 
 def column_of(table: Table, name: str) -> str:

@@ -9,7 +9,7 @@ from click import UsageError
 
 from portnn import tree
 from portnn.cli._saved import open_network, shape_of
-from portnn.cli._terminal import count, emit
+from portnn.cli._terminal import count, emit, short
 from portnn.nn import describe
 
 __all__ = ["run"]
@@ -35,6 +35,6 @@ def run(*, network: str, shape: str | None, as_json: bool) -> None:
     ]
     for name in ("classes", "targets", "features"):
         if notes.get(name):
-            words = ", ".join(notes[name][:12]) + (", ..." if len(notes[name]) > 12 else "")
+            words = ", ".join(map(short, notes[name][:12])) + (", ..." if len(notes[name]) > 12 else "")
             lines.append(f"{name}: {words}")
     emit("\n".join(lines), data, as_json)

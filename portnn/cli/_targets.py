@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, final
 
 from portnn import ops
@@ -13,6 +14,7 @@ from portnn.data import DataError
 
 __all__ = ["Targets", "encode", "learn_targets"]
 
+_EXACT = 2.0**53  # whole numbers up to here are exact in float64
 _MOST_CLASSES = 100  # whole numbers with more different values are taken for values
 
 
@@ -115,7 +117,12 @@ def _values(samples: Samples, column: Array) -> list[str]:
     else:
         numbers = column.tolist()
         missing = next((i for i, v in enumerate(numbers) if v != v), None)  # NaN
-        values = [f"{v:.15g}" if isinstance(v, float) else str(int(v)) for v in numbers]
+        values = [str(int(v)) if v // 1 == v else repr(v) for v in numbers]
+        if any(isinstance(v, float) and _EXACT < abs(v) < inf for v in numbers):
+            raise DataError(
+                f"{samples.source}: a label is over 2^53, where numbers cannot be told apart; "
+                "put a letter before each, so that they are text"
+            )
     if missing is not None:
         raise DataError(f"{samples.source}: there is no label in {samples.place(missing)}")
     return values

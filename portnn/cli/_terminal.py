@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any, TextIO
 
-__all__ = ["console", "count", "decimal", "emit", "note", "save_text", "table"]
+__all__ = ["console", "count", "decimal", "emit", "note", "save_text", "short", "table"]
 
 
 def console(*, stderr: bool = False) -> Any:
@@ -47,8 +47,18 @@ def _finite(data: Any) -> Any:
 
 def _write(stream: TextIO, text: str) -> None:
     """Write lines at once, so that they come in order with those on the other stream."""
-    stream.write(text + "\n")
-    stream.flush()
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except UnicodeEncodeError as error:
+        odd = text[error.start : error.start + 1]
+        raise ValueError(
+            f"cannot write {odd!r} in {error.encoding}, which the output is in; set PYTHONIOENCODING=utf-8"
+        ) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write the output: {error.strerror}") from None
 
 
 def decimal(value: float) -> str:
@@ -60,6 +70,11 @@ def count(n: int, word: str) -> str:
     """A number and its word: "1 class", "3 classes"."""
     plural = word + ("es" if word.endswith("s") else "s")
     return f"{n:,} {word if n == 1 else plural}"
+
+
+def short(text: str, most: int = 40) -> str:
+    """The beginning of a name, where many stand beside each other."""
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
@@ -78,13 +93,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> 
 
 
 def save_text(path: str, text: str) -> None:
-    """Write a text file as a whole: under another name first."""
-    from pathlib import Path
+    """Write a text file as a whole, or leave what was there."""
+    from portnn.serialize import whole_file
 
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))

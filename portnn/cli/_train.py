@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from os import W_OK, access
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,7 +15,7 @@ from portnn.cli._keeper import Keeper
 from portnn.cli._names import hidden_of, optimizer_of
 from portnn.cli._problem import Problem, build, make_problem
 from portnn.cli._progress import Progress
-from portnn.cli._runs import begin_run, check_run, finish_run, leave_run, resumed_options
+from portnn.cli._runs import begin_run, check_run, finish_run, leave_run, resumed_options, resuming
 from portnn.cli._scaling import fold
 from portnn.cli._terminal import count, decimal, emit, note
 from portnn.network import Network
@@ -48,6 +49,8 @@ def run(*, as_json: bool, quiet: bool, **given: Any) -> None:
         raise _interrupted(folder) from None
     except DivergenceError as error:
         raise _diverged(error, options) from error
+    except OSError as error:
+        raise _unwritten(error, folder) from error
     finally:
         leave_run(folder)
     finish_run(options, folder)
@@ -59,6 +62,8 @@ def _check_output(path: str) -> None:
     folder = Path(path).parent
     if not folder.is_dir():
         raise FileNotFoundError(f"--output {path}: the folder {folder} does not exist; make it first")
+    if not access(folder, W_OK):
+        raise PermissionError(f"--output {path}: nothing can be written to the folder {folder}")
     if not path.endswith(".safetensors"):
         raise UsageError(f"--output {path}: the name of a network's file ends with .safetensors.")
 
@@ -118,11 +123,22 @@ def _fit(
 
 def _interrupted(folder: Path) -> Exception:
     """What to say after Ctrl-C."""
+    way_on = _way_on(folder)
+    return RuntimeError(f"interrupted{way_on or ' before there was anything to save'}")
+
+
+def _unwritten(error: OSError, folder: Path) -> Exception:
+    """What to say where a file cannot be written: not all is lost."""
+    return OSError(error.errno, f"{error.strerror or error}{_way_on(folder)}")
+
+
+def _way_on(folder: Path) -> str:
+    """How to go on with a training; nothing if nothing of it is saved."""
     newest = latest(folder) if folder.is_dir() else None
     if newest is None:
-        return RuntimeError("interrupted before there was anything to save")
+        return ""
     step = int(newest.stem.rpartition("-")[2])
-    return RuntimeError(f"interrupted; step {step:,} is saved, go on with: portnn train --resume {folder}")
+    return f"; step {step:,} is saved, go on with: {resuming(folder)}"
 
 
 def _diverged(error: DivergenceError, options: dict[str, Any]) -> Exception:

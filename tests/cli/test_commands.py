@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import portnn as pn
-from portnn.cli import main
+from portnn.cli import _terminal, main
 
 
 def test_predictions_have_names_and_columns_may_be_in_any_order(trained, flowers, portnn):
@@ -85,6 +85,51 @@ def test_measures_of_values(flowers, portnn):
     code, _, err = portnn("evaluate", "network.safetensors", flowers, "--drop", "kind", "--plot", "a.png")
     assert code == 2
     assert "--plot draws the confusion matrix of classes" in err
+
+
+def test_whole_numbers_of_sixteen_digits_are_labels(tmp_path, monkeypatch, portnn):
+    monkeypatch.chdir(tmp_path)
+    Path("codes.csv").write_text("code,x\n" + "1234567890123456,1\n1234567890123457,2\n1.5,3\n0.5,4\n" * 2)
+    assert portnn("train", "codes.csv", "--label", "code", "--task", "classification", "-q")[0] == 0
+    classes = ["0.5", "1.5", "1234567890123456", "1234567890123457"]
+    assert pn.Network.load("network.safetensors").notes["classes"] == classes
+
+
+def test_long_names_are_cut_off_in_tables_and_whole_in_files(flowers, portnn):
+    long = "rose" * 100
+    flowers.write_text(flowers.read_text().replace("rose", long))
+    assert portnn("train", flowers, "--epochs", 30, "--lr", 0.02, "-q")[0] == 0
+    for command in (("evaluate",), ("predict", "--format", "table", "--proba")):
+        code, out, _ = portnn(command[0], "network.safetensors", flowers, *command[1:])
+        assert code == 0
+        assert long[:37] + "..." in out
+        assert max(map(len, out.splitlines())) < 160
+    assert len(portnn("summary", "network.safetensors")[1].splitlines()[-3]) < 80
+    assert long in portnn("predict", "network.safetensors", flowers, "--format", "csv")[1]
+
+
+def test_what_cannot_be_written_is_said(trained, flowers, portnn, monkeypatch):
+    class Stream(StringIO):
+        error = OSError(28, "No space left on device")
+
+        def write(self, text):
+            raise self.error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Stream())
+        code, _, err = portnn("predict", trained, flowers)
+        assert (code, err) == (1, "portnn: error: cannot write the output: No space left on device\n")
+        Stream.error = UnicodeEncodeError("ascii", "kind,\xe9", 5, 6, "ordinal not in range(128)")
+        patch.setattr(_terminal, "_json", lambda data: "kind,\xe9")
+        err = portnn("summary", trained, "--json")[2]
+    assert err.startswith("portnn: error: cannot write '\xe9' in ascii, which the output is in; set PYTHONIO")
+    Path("folder.png").mkdir()
+    for command in (("predict", trained, flowers, "-o"), ("evaluate", trained, flowers, "--plot")):
+        assert portnn(*command, "folder.png")[0] == 2
+    for command in (("predict", trained, flowers, "-o"), ("evaluate", trained, flowers, "--plot")):
+        code, out, err = portnn(*command, "none/a.png")
+        assert (code, out) == (1, "")
+        assert "cannot save none/a.png: the folder none does not exist; make it first" in err
 
 
 def test_what_json_has_no_number_for_is_null(flowers, portnn):

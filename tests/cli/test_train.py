@@ -250,6 +250,39 @@ def test_numbers_that_are_too_large_for_four_decimals(flowers, portnn):
     assert re.search(r"^loss \d\.\d*e\+\d\d  val_loss ", out, flags=re.MULTILINE)
 
 
+def test_what_was_learned_is_not_lost_where_it_cannot_be_saved(flowers, portnn, monkeypatch):
+    def full(self, path):
+        raise OSError(28, f"cannot save {path}: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pn.Network, "save", full)
+        code, out, err = portnn("train", flowers, "--epochs", 2, "-q")
+    assert (code, out) == (1, "")
+    assert err == (
+        "portnn: error: cannot save network.safetensors: No space left on device; step 4 is saved, "
+        "go on with: portnn train --resume network.safetensors.checkpoints\n"
+    )
+    assert portnn("train", "--resume", "network.safetensors.checkpoints", "-q")[0] == 0
+    assert Path("network.safetensors").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_training(flowers, portnn, monkeypatch):
+    monkeypatch.setattr(_train, "access", lambda path, mode: False)
+    code, _, err = portnn("train", flowers)
+    assert code == 1
+    assert err == ("portnn: error: --output network.safetensors: nothing can be written to the folder .\n")
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch, capsys):
+    terminal = Console(file=StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    monkeypatch.setattr(_progress, "console", lambda stderr: terminal)
+    with _progress.Progress(samples=64, steps=1, epochs=1, quiet=False) as bar:
+        bar.step()
+        bar.epoch(1, 1, {"loss": 0.5})
+    assert terminal.file.getvalue() == ""
+    assert capsys.readouterr().err.startswith("epoch 1/1  loss 0.5000  ")
+
+
 def test_clipping_bounds_the_gradient(flowers, portnn):
     options = ("--label", "stem", "--drop", "kind", "--optimizer", "sgd", "--epochs", 3, "-q", "--json")
     free = json.loads(portnn("train", flowers, *options, "--lr", 1e-3)[1])

@@ -126,7 +126,7 @@ def _check(source: Any, shape: Any, dtype: Any, softmax: bool, batch: Any, optio
     if not isinstance(source, Network | Program) and not callable(source):
         raise TypeError(
             f"export_onnx: expected a Network, a Program or a function, got {type(source).__name__}; "
-            "put layers into a Network first"
+            f"{_instead(source)}"
         )
     given = {"input_shape": shape, "input_dtype": dtype, "batch_size": batch, "options": options}
     for name, value in given.items():
@@ -146,6 +146,15 @@ def _check(source: Any, shape: Any, dtype: Any, softmax: bool, batch: Any, optio
         raise TypeError("export_onnx: options are for networks; give them inside the function")
     if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
         raise ValueError(f"export_onnx: batch_size must be a positive integer, got {batch!r:.40}")
+
+
+def _instead(source: Any) -> str:
+    """What to give in the place of something that cannot be exported."""
+    if isinstance(source, str | os.PathLike):
+        return "load the file first: Network.load(...)"
+    if hasattr(source, "get_params"):
+        return "export its network_, once it is fitted"
+    return "put layers into a Network first"
 
 
 def _check_texts(path: Any, metadata: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import pytest
 
 import portnn as pn
@@ -28,6 +29,7 @@ from portnn.backend import get_backend
 from portnn.data import load_mnist
 from portnn.export import ExportError, export_onnx
 from portnn.optim import adam
+from portnn.random import stream
 from tests.export.run import Runtime, agree, compare
 
 ARGS = argparse.Namespace(backend="cpu", seed=0, output="softmax", augment=True)
@@ -105,6 +107,29 @@ def test_graph():
     }  # fmt: skip
     operators = [node.op_type for node in export_onnx(pn.Network(nn.MLP([4, 5, 3])), softmax=True).graph.node]
     assert operators == ["Gemm", "Relu", "Gemm", "Softmax"]
+
+
+@pytest.mark.parametrize("opset", [19, 26])
+def test_other_opsets(opset: int):
+    smooth = nn.gelu if opset > 19 else nn.silu  # ONNX has Gelu from opset 20 on
+    net = pn.Network([nn.GRU(3, 4), nn.LayerNorm(4), nn.AvgPool1d(2), nn.Flatten(), smooth, nn.BatchNorm(10)])
+    model = onnx.version_converter.convert_version(export_onnx(net, input_shape=(5, 3)), opset)
+    assert [o.version for o in model.opset_import] == [opset]
+    agree(model, lambda x: net._forward(x), (5, 3))
+
+
+def test_a_step_with_its_state():
+    layer = nn.GRU(3, 4, num_layers=2)
+    params, x = layer.init(stream(0)), np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+
+    def step(x: Any, h: Any, g: Any) -> Any:
+        return layer.step(params, x, (h, g))
+
+    run = Runtime(export_onnx(step, input_shape={"x": (3,), "h": (4,), "g": (4,)}))
+    states = [np.zeros((2, 4), dtype="float32")] * 2
+    for t in range(6):
+        y, *states = run(x[:, t], *states)
+    compare([y], layer.apply(params, x)[:, -1])
 
 
 def test_what_is_kept_besides():

@@ -10,11 +10,14 @@ import pytest
 
 import portnn as pn
 from portnn import nn, ops
+from portnn.estimators import MLPClassifier
 from portnn.export import ExportError, export_onnx
 from tests.export.test_networks import small
 
 WRONG = {
     "layer": ((nn.Linear(2, 3), {}), TypeError, "expected a Network, a Program or a function, got Linear"),
+    "file": (("net.safetensors", {}), TypeError, r"got str; load the file first: Network.load\(...\)"),
+    "estimator": ((MLPClassifier(), {}), TypeError, "export its network_, once it is fitted"),
     "shape": ((small(), {"input_shape": 4}), TypeError, r"must be a tuple, got int; write \(4,\)"),
     "no shape": ((ops.exp, {}), ValueError, "give it: input_shape"),
     "lengths": ((small(), {"input_shape": (0,)}), ValueError, r"a tuple of positive integers, got \(0,\)"),

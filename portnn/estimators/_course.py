@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, final
 
 from portnn.optim import scale_learning_rate
 from portnn.train import Epoch
 
-__all__ = ["Course", "begin_course"]
+__all__ = ["Course", "as_it_was", "begin_course"]
 
 _LEAST_RATE = 1e-6  # scikit-learn's: "adaptive" stops below it
 
@@ -22,6 +24,25 @@ def begin_course(estimator: Any) -> None:
     estimator.best_validation_score_ = float("-inf") if early else None
     estimator.validation_scores_ = estimator.validation_loss_curve_ = None
     estimator._waited = 0
+
+
+@contextmanager
+def as_it_was(estimator: Any, *, first: bool) -> Iterator[None]:
+    """An estimator that refuses data or parameters has the attributes that it had before.
+
+    Args:
+        estimator: the estimator.
+        first: whether it begins anew.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except (TypeError, ValueError):
+        learned = vars(estimator).get("t_", 0) != (0 if first else before["t_"])
+        if not learned:  # else a callback failed, and what was learned stays
+            vars(estimator).clear()
+            vars(estimator).update(before)
+        raise
 
 
 @final

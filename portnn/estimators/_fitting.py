@@ -19,7 +19,7 @@ from portnn._typing import Array, ArrayLike
 from portnn.backend import backend_of, get_backend
 from portnn.estimators._arrays import check_home, dtype_for, home_of, place_of, rows, takes_integers
 from portnn.estimators._bridge import Tasks
-from portnn.estimators._course import Course, begin_course
+from portnn.estimators._course import Course, as_it_was, begin_course
 from portnn.estimators._methods import L2, resumed
 from portnn.network import Network
 
@@ -79,20 +79,33 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
-        if not first:
-            check_home(self, X, "fit")
-            self._check_same()
+        with as_it_was(self, first=first):
+            self._learn_from(X, y, sample_weight, held_out, classes, first=first, incremental=incremental)
+        return self
+
+    def _learn_from(
+        self, X: Any, y: Any, sample_weight: Any, held_out: Any, classes: Any, *, first: bool,
+        incremental: bool,
+    ) -> None:  # fmt: skip
         shown = {
             "X": X,
             "y": y,
             "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
         }
+        if not first:
+            check_home(self, X, "fit")
         home = home_of(X)
         x, y = self._validated(X, y, reset=first)
         rng = check_random_state(self.random_state)
         if first:
             self._begin(x, y, classes, home, rng)
-        x, targets = self._bring(x), self._encode(y)
+        else:
+            self._check_same()
+            self._check_targets(y, incremental=incremental)
+        x = self._bring(x)
+        if first:
+            self._check_outputs(x)
+        targets = self._encode(y)
         weight = self._weigh(y, sample_weight, incremental=incremental)
         validation = self._held_out(*held_out)
         if self.early_stopping and validation is None:
@@ -100,7 +113,6 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         if first:
             self.network_.seed = int(rng.randint(2**31 - 1))
         self._train(x, targets, weight, validation, shown, incremental=incremental)
-        return self
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Inputs and targets, checked by scikit-learn."""
@@ -144,6 +156,12 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
 
     def _check_same(self) -> None:
         """The parameters that made the network are what they were, since it goes on."""
+
+    def _check_targets(self, y: Any, *, incremental: bool) -> None:
+        """Targets are such as the network was made for, since it goes on."""
+
+    def _check_outputs(self, x: Array) -> None:
+        """The network has the outputs that the targets need."""
 
     def _start(self, network: Network, rng: Any) -> None:
         """Change the initial parameters."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from portnn import nn, optim
+from portnn._typing import Array
 from portnn.estimators._fitting import Fitting
 from portnn.estimators._labels import Labels
 from portnn.estimators._options import CLASS_WEIGHT, NETWORK, keep
 from portnn.estimators._tasks import Classifying, Regressing
-from portnn.losses import sigmoid_cross_entropy, softmax_cross_entropy, squared_error
+from portnn.losses import Task, sigmoid_cross_entropy, softmax_cross_entropy, squared_error
 from portnn.nn import Layer
 from portnn.optim import Optimizer
 
@@ -37,6 +38,13 @@ class Described(Fitting):
                 f"makes one of these, got {type(made).__name__}"
             )
         return made
+
+    def _check_same(self) -> None:
+        network = self.network
+        if isinstance(network, list | tuple):
+            network = nn.Sequential(network)
+        if isinstance(network, Layer) and network != self.network_.layer:
+            raise ValueError("network: it is not the one that was fitted; set warm_start=False")
 
     def _optimizer(self) -> Optimizer:
         made = self.optimizer
@@ -98,6 +106,20 @@ class NetworkClassifier(Classifying, Described):
         backend: Any = None, dtype: Any = "auto", callbacks: Any = None,
     ) -> None:  # fmt: skip
         keep(self, locals())
+
+    def _check_outputs(self, x: Array) -> None:
+        network, wanted = self.network_, len(self._labels.classes)
+        if network.task is not Task.CLASSES:
+            return
+        _, *shape = network.predict_proba(x[:1, ...]).shape
+        if len(shape) != 1:
+            found = ", ".join(["n", *map(str, shape)])
+            raise ValueError(f"network: it gives arrays of shape ({found}), expected (n, {wanted})")
+        if shape[0] != wanted:
+            raise ValueError(
+                f"network: it has {shape[0]} outputs, but y has {wanted} classes; end it with "
+                f"Linear(..., {wanted})"
+            )
 
     def _choose_loss(self, labels: Labels) -> Any:
         if self.loss is not None:

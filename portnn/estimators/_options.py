@@ -57,7 +57,7 @@ NETWORK: dict[str, Any] = {
 }
 """What an estimator of any network takes; the network itself is checked where it is made."""
 
-CLASS_WEIGHT: dict[str, Any] = {"class_weight": [None, dict, StrOptions({"balanced"})]}
+CLASS_WEIGHT: dict[str, Any] = {"class_weight": [None, dict, list, StrOptions({"balanced"})]}
 
 
 def keep(estimator: Any, parameters: Mapping[str, Any]) -> None:

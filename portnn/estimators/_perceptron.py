@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from numbers import Integral
 from typing import Any
 
 from portnn import nn
@@ -41,7 +42,10 @@ class Perceptron(Fitting):
     def _hidden(self) -> list[int]:
         """The widths of the hidden layers."""
         sizes = self.hidden_layer_sizes
-        hidden = [int(n) for n in sizes] if hasattr(sizes, "__iter__") else [int(sizes)]
+        hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if not all(isinstance(n, Integral) for n in hidden):
+            raise TypeError(f"hidden_layer_sizes must be integers, got {sizes!r:.60}")
+        hidden = [int(n) for n in hidden]
         if any(n <= 0 for n in hidden):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         return hidden

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, Self
 
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -18,9 +19,17 @@ from portnn.losses import Task, task_of
 __all__ = ["Classifying", "Regressing"]
 
 
-def _weights(sample_weight: Any, dtype: str) -> Any:
-    """Weights on the host, in the network's dtype, since its device may lack another."""
-    return None if sample_weight is None else get_backend("cpu").asarray(sample_weight, dtype=dtype)
+def _weights(sample_weight: Any, y: Any, dtype: str) -> Any:
+    """Weights on the host, in the network's dtype, since its device may lack another; one number for all."""
+    if sample_weight is None:
+        return None
+    host = get_backend("cpu")
+    if isinstance(sample_weight, Real):
+        return host.xp.full(y.shape[0], sample_weight, dtype=host.dtype(dtype))
+    try:
+        return host.asarray(sample_weight, dtype=dtype)
+    except TypeError as error:
+        raise TypeError(f"sample_weight {str(error).removeprefix('x ')}") from None
 
 
 class Classifying(ClassifierMixin):
@@ -44,23 +53,33 @@ class Classifying(ClassifierMixin):
     def _encode(self, y: Any) -> Any:
         return self._labels.encode(targets_on_host(y), self.network_.task, self.network_.dtype)
 
+    def _check_targets(self, y: Any, *, incremental: bool) -> None:
+        if incremental or self._labels.kind == "labels":
+            return
+        found, known = Labels.of(targets_on_host(y)).classes.tolist(), self._labels.classes.tolist()
+        if found != known:
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit: "
+                f"{str(known)[:80]}, got {str(found)[:80]}; partial_fit takes some of them"
+            )
+
     def _follow(self) -> None:
         labels = self._labels
         self.classes_ = self._home.asarray(labels.classes) if labels.numeric else labels.classes
 
     def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         """The weights of the samples times those of their classes."""
-        weight = _weights(sample_weight, self.network_.dtype)
+        weight = _weights(sample_weight, y, self.network_.dtype)
         if self.class_weight is None:
             return weight
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' needs all data at once; for partial_fit give a dict")
         share = compute_sample_weight(self.class_weight, targets_on_host(y))
-        return _weights(share if weight is None else share * weight, self.network_.dtype)
+        return _weights(share if weight is None else share * weight, y, self.network_.dtype)
 
     def _strata(self, y: Any) -> Any:
         y = targets_on_host(y)
-        return y if self._labels.kind == "classes" and len(self._labels.classes) == 2 else None
+        return y if self._labels.kind == "classes" and len(self._labels.classes) <= 2 else None
 
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: Any = None
@@ -155,11 +174,20 @@ class Regressing(RegressorMixin):
         self._flat = len(y.shape) == 1 or outputs == 1
         return outputs, self._choose_loss()
 
+    def _check_targets(self, y: Any, *, incremental: bool) -> None:
+        columns = y.shape[1] if len(y.shape) > 1 else 1
+        if columns != self.n_outputs_:
+            plural = "" if self.n_outputs_ == 1 else "s"
+            raise ValueError(
+                f"y: expected {self.n_outputs_} column{plural}, as before, got {columns}; a new estimator "
+                "learns others"
+            )
+
     def _encode(self, y: Any) -> Any:
         return ops.expand_dims(y, axis=1) if len(y.shape) == 1 else y
 
     def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
-        return _weights(sample_weight, self.network_.dtype)
+        return _weights(sample_weight, y, self.network_.dtype)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Go through data once, going on from the parameters and the optimiser's state.

@@ -12,8 +12,8 @@ __all__ = ["center_digit", "draw_strokes"]
 
 _SIDE, _BOX = 28, 20  # LeCun, Cortes and Burges, "The MNIST database of handwritten digits"
 _MIDDLE = (_SIDE - 1) / 2
-_MANY = 100_000  # points: hours of drawing
-_AT_ONCE = 256  # pieces of a line
+_MANY = 20_000  # points: minutes of drawing, a second to compute
+_AT_ONCE = 64  # pieces of a line, so that their pixels stay in the processor's cache
 
 
 def center_digit(image: ArrayLike, *, invert: bool = False) -> NDArray[np.uint8]:
@@ -104,7 +104,7 @@ def draw_strokes(strokes: Sequence[ArrayLike], *, thickness: float = 2.6) -> NDA
 
     Raises:
         TypeError: if strokes are no lists of points, or hold no real numbers.
-        ValueError: if points are not pairs, not finite, or more than 100,000, or the thickness is not from
+        ValueError: if points are not pairs, not finite, or more than 20,000, or the thickness is not from
             0.5 to 10.
 
     Example:
@@ -155,12 +155,15 @@ def _inked(lines: list[NDArray[np.float64]], thickness: float) -> NDArray[np.flo
     """How much of each pixel is covered by lines around the middle of the picture."""
     begins = np.concatenate([line[:-1] if len(line) > 1 else line for line in lines])
     steps = np.concatenate([np.diff(line, axis=0) if len(line) > 1 else 0 * line for line in lines])
-    pixels = np.mgrid[:_SIDE, :_SIDE].reshape(2, 1, -1)[::-1] - _MIDDLE
+    squares = (steps**2).sum(axis=1)
+    shares = steps / np.where(squares > 0, squares, 1.0)[:, None]
+    rows, columns = np.mgrid[:_SIDE, :_SIDE].reshape(2, 1, -1) - _MIDDLE
     nearest = np.full(_SIDE * _SIDE, np.inf)
     for i in range(0, len(begins), _AT_ONCE):
-        begin, step = (a[i : i + _AT_ONCE].T[:, :, None] for a in (begins, steps))
-        squares = (step**2).sum(axis=0)
-        along = ((pixels - begin) * step).sum(axis=0) / np.where(squares > 0, squares, 1.0)
-        away = pixels - begin - np.clip(along, 0.0, 1.0) * step
-        nearest = np.minimum(nearest, np.hypot(*away).min(axis=0))
-    return np.clip(thickness / 2 + 0.5 - nearest, 0.0, 1.0).reshape(_SIDE, _SIDE)
+        (x0, y0), (dx, dy), (px, py) = (a[i : i + _AT_ONCE].T[:, :, None] for a in (begins, steps, shares))
+        x, y = columns - x0, rows - y0
+        along = np.clip(x * px + y * py, 0.0, 1.0)  # where on the piece the pixel's nearest point lies
+        x -= along * dx
+        y -= along * dy
+        nearest = np.minimum(nearest, (x * x + y * y).min(axis=0))
+    return np.clip(thickness / 2 + 0.5 - np.sqrt(nearest), 0.0, 1.0).reshape(_SIDE, _SIDE)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from portnn._typing import Tree
@@ -144,7 +145,7 @@ def _check(source: Any, shape: Any, dtype: Any, softmax: bool, batch: Any, optio
         )
     if options and not isinstance(source, Network):
         raise TypeError("export_onnx: options are for networks; give them inside the function")
-    if batch is not None and (isinstance(batch, bool) or not isinstance(batch, int) or batch < 1):
+    if batch is not None and not _counts(batch):
         raise ValueError(f"export_onnx: batch_size must be a positive integer, got {batch!r:.40}")
 
 
@@ -173,8 +174,10 @@ def _samples(net: Network | None, shapes: Any, dtypes: Any) -> dict[str, tuple[t
             raise ValueError(
                 "export_onnx: the shape of a sample is not known; give it: input_shape=(1, 28, 28)"
             )
-    if isinstance(shapes, int):
-        raise TypeError(f"export_onnx: input_shape must be a tuple, got int; write ({shapes},)")
+    if hasattr(shapes, "__index__") and not getattr(shapes, "shape", ()):
+        raise TypeError(
+            f"export_onnx: input_shape must be a tuple, got {type(shapes).__name__}; write ({shapes},)"
+        )
     named = dict(shapes) if isinstance(shapes, Mapping) else {"x": shapes}
     if not named:
         raise ValueError("export_onnx: input_shape is an empty dict; name at least one input")
@@ -199,9 +202,16 @@ def _guessed(name: str, own: str) -> str:
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple | list) or any(type(n) is not int or n < 1 for n in shape):
+    if not isinstance(shape, tuple | list) or not all(map(_counts, shape)):
         raise ValueError(f"export_onnx: input_shape must be a tuple of positive integers, got {shape!r:.60}")
-    return tuple(shape)
+    return tuple(map(index, shape))
+
+
+def _counts(n: Any) -> bool:
+    """Whether this is a positive integer, perhaps NumPy's."""
+    return (
+        not isinstance(n, bool) and hasattr(n, "__index__") and not getattr(n, "shape", ()) and index(n) > 0
+    )
 
 
 def _checked_dtype(dtype: str) -> str:

@@ -176,7 +176,8 @@ class Model(Copied):
 
         Raises:
             TypeError: if an argument is of the wrong type.
-            ValueError: if the shape does not fit, or `depth` is less than 1.
+            ValueError: if the shape does not fit or is of more than 33 million numbers, or `depth` is less
+                than 1.
 
         Example:
             >>> from portnn.nn import Linear, relu

@@ -28,6 +28,8 @@ from portnn.tracing import ControlFlowError
 
 __all__ = ["Row", "Survey", "label_of", "survey"]
 
+_MOST = 1 << 25  # numbers of a sample: it is made and tried, with memory for what the layers make of it
+
 
 @final
 @dataclass(frozen=True)
@@ -82,7 +84,15 @@ def survey(
         backend: where they lie.
         dtype: the dtype of its input.
         shape: the shape of one sample; None leaves outputs and costs unknown.
+
+    Raises:
+        ValueError: if the sample is too large to be tried.
     """
+    if shape is not None and prod(shape) > _MOST:
+        raise ValueError(
+            f"summary: a sample of shape {shape!s:.80} is too large to be tried; "
+            f"it may have {_MOST:,} numbers at most"
+        )
     counts = dict(_counts(layer, params, ()))
     rows = {
         path: Row(path, label_of(part), parameters=counts.get(path), is_container=bool(part.members))

@@ -13,7 +13,7 @@ from portnn._typing import Array, Tree
 from portnn.random import fold_in_each
 from portnn.tracing import is_kind
 
-__all__ = ["Key", "Layer", "keys_of", "need_key", "pair", "share"]
+__all__ = ["Key", "Layer", "check_layer", "keys_of", "need_key", "pair", "share"]
 
 Key: TypeAlias = Array
 """A key of `portnn.random`. Containers fold in the place of each member that draws: ``fold_in(key, i)``."""
@@ -159,6 +159,20 @@ def _first_state(layer: Layer, x: Array) -> Tree:
         return ops.asarray(a, like=x, dtype=x.dtype if same else None)
 
     return tree.map(place, layer.init_state())
+
+
+def check_layer(function: str, layer: Any) -> None:
+    """What is asked of a layer is asked of one.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    if not isinstance(layer, Layer):
+        kind = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+        hint = "; make one of them with Sequential" if isinstance(layer, list | tuple) else ""
+        if isinstance(getattr(layer, "layer", None), Layer):
+            hint = "; a network's is its attribute layer"
+        raise TypeError(f"{function}: expected a layer, got {kind:.60}{hint}")
 
 
 def keys_of(key: Key | None, members: Sequence[Layer]) -> list[Key | None]:

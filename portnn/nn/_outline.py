@@ -9,6 +9,7 @@ from typing import Any, final
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.backend import get_backend
+from portnn.nn._layer import check_layer
 
 __all__ = ["outline", "outlined"]
 
@@ -53,7 +54,7 @@ def outline(layer: Any, dtype: str = "float32", *, limit: float = inf) -> tuple[
 
     Args:
         layer: a layer.
-        dtype: "float32" or "float64".
+        dtype: "float16", "float32" or "float64".
         limit: how many bytes they may have at most, of layers whose initialisers are portnn's.
 
     Returns:
@@ -61,7 +62,8 @@ def outline(layer: Any, dtype: str = "float32", *, limit: float = inf) -> tuple[
         single zero seen many times.
 
     Raises:
-        ValueError: if they have more bytes.
+        TypeError: if it is no layer.
+        ValueError: if they have more bytes, or there is no such dtype.
 
     Example:
         >>> from portnn.nn import Linear
@@ -69,6 +71,9 @@ def outline(layer: Any, dtype: str = "float32", *, limit: float = inf) -> tuple[
         >>> params["weight"].shape, params["weight"].strides
         ((1000000, 1000000), (0, 0))
     """
+    check_layer("outline", layer)
+    if dtype not in _BYTES:
+        raise ValueError(f"outline: dtype must be one of {', '.join(_BYTES)}, got {dtype!r:.40}")
     token = _BUDGET.set(_Budget(limit))
     try:
         made = layer.init(None, dtype), layer.init_state(dtype)

@@ -9,7 +9,7 @@ from functools import cache, wraps
 from typing import Any, Final, TypeAlias, final
 
 from portnn._typing import Array, Tree
-from portnn.nn._layer import Layer
+from portnn.nn._layer import Layer, check_layer
 
 __all__ = ["Visit", "walk", "watched"]
 
@@ -54,14 +54,22 @@ def walk(layer: Layer, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, 
     Yields:
         Paths as in `Visit`, and layers.
 
+    Raises:
+        TypeError: if it is no layer.
+
     Example:
         >>> from portnn.nn import Linear, Sequential, relu
         >>> [path for path, _ in walk(Sequential([Linear(3, 2), [relu, relu]]))]
         [(), (0,), (1,), (1, 0), (1, 1)]
     """
+    check_layer("walk", layer)
+    return _walk(layer, path)
+
+
+def _walk(layer: Layer, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Layer]]:
     yield path, layer
     for i, member in enumerate(layer.members):
-        yield from walk(member, (*path, i))
+        yield from _walk(member, (*path, i))
 
 
 def watched(layer: Layer, see: Callable[[Visit], object]) -> Layer:
@@ -77,6 +85,9 @@ def watched(layer: Layer, see: Callable[[Visit], object]) -> Layer:
     Returns:
         A layer for the same parameters.
 
+    Raises:
+        TypeError: if it is no layer, or `see` no function.
+
     Example:
         >>> import numpy as np
         >>> from portnn.nn import Linear, Sequential, relu
@@ -88,6 +99,9 @@ def watched(layer: Layer, see: Callable[[Visit], object]) -> Layer:
         >>> shapes
         {(0,): (5, 2), (1,): (5, 2), (): (5, 2)}
     """
+    check_layer("watched", layer)
+    if not callable(see):
+        raise TypeError(f"watched: see must be a function of a Visit, got {type(see).__name__:.60}")
     return _watched(layer, see, ())
 
 

@@ -15,6 +15,7 @@ from portnn.ops._joining import concat
 from portnn.ops._linear_algebra import matmul, matrix_transpose
 from portnn.ops._logical import logical_and
 from portnn.ops._manipulation import cut
+from portnn.ops._options import check_flag, check_number, check_positive
 from portnn.ops._softmax import softmax
 from portnn.ops._trigonometric import cos, sin
 from portnn.tracing import check_floating, is_kind, primitive
@@ -69,7 +70,8 @@ def _mask_of(q: Array, k: Array, mask: Array | None, causal: bool) -> tuple[Arra
     return (past if mask is None else logical_and(mask, past),)
 
 
-def _check(name: str, q: Array, k: Array, mask: Array | None) -> None:
+def _check(name: str, q: Array, k: Array, mask: Array | None, causal: bool) -> None:
+    check_flag(name, "causal", causal)
     for array in (q, k):
         check_floating(name, array)
     if len(q.shape) < 2 or len(k.shape) < 2 or q.shape[-1] != k.shape[-1]:
@@ -81,8 +83,8 @@ def _check(name: str, q: Array, k: Array, mask: Array | None) -> None:
         raise TypeError(f"{name}: mask must be boolean, True where attention is allowed, got {mask.dtype}")
 
 
-def _scale_of(q: Array, scale: float | None) -> float:
-    return 1.0 / sqrt(q.shape[-1]) if scale is None else scale
+def _scale_of(name: str, q: Array, scale: float | None) -> float:
+    return 1.0 / sqrt(q.shape[-1]) if scale is None else check_number(name, "scale", scale)
 
 
 def attention_weights(
@@ -101,16 +103,17 @@ def attention_weights(
         Weights of shape (..., m, n): rows of sum 1, or zeros for a query that may attend nothing.
 
     Raises:
-        TypeError: if `q` or `k` is not floating-point, or `mask` not boolean.
-        ValueError: if the shapes do not fit together.
+        TypeError: if `q` or `k` is not floating-point, `mask` or `causal` not boolean, or `scale` no number.
+        ValueError: if the shapes do not fit together, or `scale` is not finite.
 
     Example:
         >>> import numpy as np
         >>> attention_weights(np.zeros((2, 3)), np.zeros((2, 3)), causal=True).tolist()
         [[1.0, 0.0], [0.5, 0.5]]
     """
-    _check("attention_weights", q, k, mask)
-    return _weights(q, k, *_mask_of(q, k, mask, causal), scale=_scale_of(q, scale))
+    name = "attention_weights"
+    _check(name, q, k, mask, causal)
+    return _weights(q, k, *_mask_of(q, k, mask, causal), scale=_scale_of(name, q, scale))
 
 
 def scaled_dot_product_attention(
@@ -140,8 +143,8 @@ def scaled_dot_product_attention(
         nothing.
 
     Raises:
-        TypeError: if an array is not floating-point, or `mask` not boolean.
-        ValueError: if the shapes do not fit together.
+        TypeError: if an array is not floating-point, `mask` or `causal` not boolean, or `scale` no number.
+        ValueError: if the shapes do not fit together, or `scale` is not finite.
 
     Example:
         >>> import numpy as np
@@ -152,14 +155,14 @@ def scaled_dot_product_attention(
         [[1.0], [0.0]]
     """
     name = "scaled_dot_product_attention"
-    _check(name, q, k, mask)
+    _check(name, q, k, mask, causal)
     check_floating(name, v)
     if len(v.shape) < 2 or v.shape[-2] != k.shape[-2]:
         raise ValueError(
             f"{name}: expected a value for each of {k.shape[-2]} keys, (..., {k.shape[-2]}, width), "
             f"got {tuple(v.shape)}"
         )
-    return _attention(q, k, v, *_mask_of(q, k, mask, causal), scale=_scale_of(q, scale))
+    return _attention(q, k, v, *_mask_of(q, k, mask, causal), scale=_scale_of(name, q, scale))
 
 
 @primitive
@@ -192,8 +195,8 @@ def rotary(x: Array, positions: Array, /, *, base: float = 10000.0) -> Array:
         An array of the shape of `x`.
 
     Raises:
-        TypeError: if `x` is not floating-point.
-        ValueError: if the number of features is odd.
+        TypeError: if `x` is not floating-point, or `base` no number.
+        ValueError: if the number of features is odd, or `base` not positive.
 
     Example:
         >>> import numpy as np
@@ -203,6 +206,7 @@ def rotary(x: Array, positions: Array, /, *, base: float = 10000.0) -> Array:
     check_floating("rotary", x)
     if not x.shape or x.shape[-1] % 2:
         raise ValueError(f"rotary: expected an even number of features, got shape {tuple(x.shape)}")
+    base = check_positive("rotary", "base", base)
     here = plain(x)
     steps = astype(indices_at(here, x.shape[-1] // 2), here.dtype)
     speeds = exp(steps * (-2.0 * log(base) / max(x.shape[-1], 1)))

@@ -8,6 +8,7 @@ from array_api_compat import device
 
 from portnn._typing import Array, Namespace
 from portnn.ops._manipulation import expand_dims, squeeze
+from portnn.ops._options import check_flag
 from portnn.ops._pools import FLAT, spatial_axes, spread_out, surrounded, taken, windows_of
 from portnn.ops._statistical import mean
 from portnn.ops._windows import Windows, channels_first, channels_last, count
@@ -94,7 +95,7 @@ def avg_pool1d(
         [[[2.0, 1.0]]]
     """
     (span,) = windows_of("avg_pool1d", x, 1, kernel, stride, padding)
-    inside = not count_include_pad
+    inside = not check_flag("avg_pool1d", "count_include_pad", count_include_pad)
     return squeeze(_avg_pool(expand_dims(x, axis=2), windows=(FLAT, span), inside=inside), axis=2)
 
 
@@ -129,7 +130,8 @@ def avg_pool2d(
         [[[[1.5]]]]
     """
     down, across = windows_of("avg_pool2d", x, 2, kernel, stride, padding)
-    return _avg_pool(x, windows=(down, across), inside=not count_include_pad)
+    inside = not check_flag("avg_pool2d", "count_include_pad", count_include_pad)
+    return _avg_pool(x, windows=(down, across), inside=inside)
 
 
 def global_avg_pool(x: Array, /) -> Array:

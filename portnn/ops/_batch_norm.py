@@ -16,6 +16,7 @@ from portnn.ops._broadcasting import match, reshape
 from portnn.ops._exponential import sqrt
 from portnn.ops._helpers import ones_at, zeros_at
 from portnn.ops._linear_algebra import matmul
+from portnn.ops._options import check_positive
 from portnn.tracing import check_floating, primitive
 
 __all__ = ["batch_norm"]
@@ -121,8 +122,8 @@ def batch_norm(
         each of shape (channels,).
 
     Raises:
-        TypeError: if `x` is not floating-point.
-        ValueError: if the shapes do not fit together, or there are no elements.
+        TypeError: if `x` is not floating-point, or `eps` no number.
+        ValueError: if the shapes do not fit together, there are no elements, or `eps` is not positive.
 
     Example:
         >>> import numpy as np
@@ -131,6 +132,7 @@ def batch_norm(
         ([[-1.0, -1.0], [1.0, 1.0]], [2.0, 4.0], [1.0, 16.0])
     """
     check_floating("batch_norm", x)
+    eps = check_positive("batch_norm", "eps", eps)
     shape = tuple(x.shape)
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"batch_norm: expected an input of shape (n, channels, ...), not empty, got {shape}")

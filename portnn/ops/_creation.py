@@ -8,6 +8,7 @@ import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
 from portnn.ops._helpers import dtype_named, plain
+from portnn.ops._options import check_flag, check_number, check_whole
 from portnn.tracing import namespace
 
 __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"]
@@ -130,6 +131,11 @@ def arange(
         >>> arange(3, dtype="int64", like=np.ones(1)).tolist()
         [0, 1, 2]
     """
+    for name, value in (("start", start), ("stop", stop), ("step", step)):
+        if value is not None:
+            check_number("arange", name, value)
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
     xp, options = _place(like, dtype, device)
     return (
         xp.arange(start, stop, step, **options) if stop is not None else xp.arange(0, start, step, **options)
@@ -166,6 +172,8 @@ def linspace(
         >>> linspace(0.0, 1.0, 3, dtype="float32", like=np.ones(1)).tolist()
         [0.0, 0.5, 1.0]
     """
+    num = check_whole("linspace", "num", num, 0)
+    check_flag("linspace", "endpoint", endpoint)
     xp, options = _place(like, dtype, device)
     return xp.linspace(start, stop, num, endpoint=endpoint, **options)
 

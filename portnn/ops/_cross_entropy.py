@@ -15,6 +15,7 @@ from portnn.ops._broadcasting import match, reshape, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._helpers import indices_at, plain
 from portnn.ops._manipulation import expand_dims
+from portnn.ops._options import check_flag
 from portnn.ops._softmax import log_softmax, lowest, sigmoid, softmax
 from portnn.ops._statistical import mean as mean_
 from portnn.tracing import namespace, primitive
@@ -136,6 +137,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
         Losses of shape (...) in nats, or their mean. A label out of range gives inf.
 
     Raises:
+        TypeError: if `mean` is not True or False.
         ValueError: if the shapes do not fit.
 
     Example:
@@ -144,6 +146,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
         >>> loss.round(4).tolist()
         [0.6931, 20000.0]
     """
+    mean = check_flag("softmax_cross_entropy", "mean", mean)
     if mean and 0 in logits.shape:
         raise ValueError(
             f"softmax_cross_entropy: the mean of no samples is not defined; got logits {logits.shape}"

@@ -9,6 +9,7 @@ from portnn.ops._broadcasting import reshape
 from portnn.ops._helpers import indices_at, plain
 from portnn.ops._indexing import from_first, scatter_add
 from portnn.ops._linear_algebra import matmul
+from portnn.ops._options import check_whole
 from portnn.tracing import is_kind, namespace, primitive
 
 __all__ = ["embedding"]
@@ -54,14 +55,14 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
         weight: floating-point array of shape (rows, features).
         indices: integers of any shape; negative ones count from the last row where the library's `take`
             counts so. A row that does not exist is an error where the library checks it; JAX gives NaN.
-        padding: a row whose uses add nothing to the gradient.
+        padding: a row whose uses add nothing to the gradient; a negative number counts from the last one.
 
     Returns:
         An array of shape (*indices.shape, features).
 
     Raises:
-        TypeError: if the indices are not integers.
-        ValueError: if `weight` has not two axes.
+        TypeError: if the indices or `padding` are not integers.
+        ValueError: if `weight` has not two axes, or there is no row `padding`.
         IndexError: if a row does not exist and the library checks it.
 
     Example:
@@ -73,4 +74,9 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
         raise TypeError(f"embedding: indices must be integers, got {indices.dtype}; convert with astype")
     if len(weight.shape) != 2:
         raise ValueError(f"embedding: expected a weight of shape (rows, features), got {tuple(weight.shape)}")
+    if padding is not None:
+        padding, rows = check_whole("embedding", "padding", padding), weight.shape[0]
+        if not -rows <= padding < rows:
+            raise ValueError(f"embedding: padding must be one of {rows} rows, got {padding!s:.40}")
+        padding %= rows
     return _embedding(weight, indices, padding=padding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 
 from array_api_compat import device
 
@@ -32,16 +33,18 @@ def plain_namespace(*arrays: Array) -> Namespace:
 
 def normalize_axis(axis: int, ndim: int) -> int:
     """`axis` counted from the first; a ValueError names an axis that does not exist."""
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"axis must be an integer, got {type(axis).__name__}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis={axis} is out of range for an array with {ndim} axes")
-    return axis % ndim
+        raise ValueError(f"axis={axis!s:.40} is out of range for an array with {ndim} axes")
+    return index(axis) % ndim
 
 
 def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """The axes meant by `axis`, counted from the first; None means all."""
     if axis is None:
         return tuple(range(ndim))
-    return tuple([normalize_axis(a, ndim) for a in ((axis,) if isinstance(axis, int) else axis)])
+    return tuple([normalize_axis(a, ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,))])
 
 
 def reduced_count(x: Array, axis: Axis) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portnn._typing import Array, Device, DType
 from portnn.ops._helpers import dtype_named
+from portnn.ops._options import check_whole
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["empty_like", "full_like", "ones_like", "tril", "triu", "zeros_like"]
@@ -104,7 +105,7 @@ def tril(x: Array, /, *, k: int = 0) -> Array:
         >>> tril(np.ones((2, 2))).tolist()
         [[1.0, 0.0], [1.0, 1.0]]
     """
-    return _triangle(x, name="tril", k=k)
+    return _triangle(x, name="tril", k=check_whole("tril", "k", k))
 
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
@@ -122,4 +123,4 @@ def triu(x: Array, /, *, k: int = 0) -> Array:
         >>> triu(np.ones((2, 2))).tolist()
         [[1.0, 1.0], [0.0, 1.0]]
     """
-    return _triangle(x, name="triu", k=k)
+    return _triangle(x, name="triu", k=check_whole("triu", "k", k))

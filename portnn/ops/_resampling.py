@@ -12,6 +12,7 @@ from portnn.ops._broadcasting import broadcast_to, reshape
 from portnn.ops._helpers import plain
 from portnn.ops._linear_algebra import matmul, matrix_transpose
 from portnn.ops._manipulation import pad as pad_axis
+from portnn.ops._options import check_flag
 from portnn.ops._windows import per_axis
 from portnn.tracing import check_floating, namespace
 
@@ -68,7 +69,7 @@ def upsample(
         An array of the same number of axes.
 
     Raises:
-        TypeError: if `x` is not floating-point, or `scale` no integer.
+        TypeError: if `x` is not floating-point, `scale` no integer, or `align_corners` not boolean.
         ValueError: if the shape or an option is not as described.
 
     Example:
@@ -83,6 +84,7 @@ def upsample(
     axes = len(x.shape) - 2
     if axes not in (1, 2):
         raise ValueError(f"upsample: expected x of three or four axes, got shape {tuple(x.shape)}")
+    check_flag("upsample", "align_corners", align_corners)
     scales = per_axis("upsample", "scale", scale, axes, 1)
     if mode == "nearest":
         return _repeated(x, scales)

@@ -17,6 +17,7 @@ from portnn.ops._broadcasting import reshape
 from portnn.ops._exponential import sqrt, square
 from portnn.ops._helpers import ones_at
 from portnn.ops._linear_algebra import matmul
+from portnn.ops._options import check_positive, check_whole
 from portnn.tracing import check_floating, primitive
 
 __all__ = ["group_norm", "layer_norm", "rms_norm"]
@@ -95,6 +96,9 @@ def _trailing(name: str, x: Array, weight: Array | None, shape: tuple[int, ...] 
     found = tuple(x.shape)
     if shape is None:
         shape = found[-1:] if weight is None else tuple(weight.shape)
+    if not isinstance(shape, tuple | list):
+        raise TypeError(f"{name}: shape must be a tuple of lengths, got {type(shape).__name__}")
+    shape = tuple(shape)
     if not shape or 0 in shape or found[-len(shape) :] != shape:
         raise ValueError(
             f"{name}: expected an input of shape (..., {str(shape)[1:-1].rstrip(',')}), got {found}"
@@ -137,14 +141,15 @@ def layer_norm(
         An array of the shape of `x`.
 
     Raises:
-        TypeError: if `x` is not floating-point.
-        ValueError: if the shapes do not fit together.
+        TypeError: if `x` is not floating-point, or an option is of another type.
+        ValueError: if the shapes do not fit together, or `eps` is not positive.
 
     Example:
         >>> import numpy as np
         >>> layer_norm(np.asarray([[1.0, 3.0], [1e6, 1e6 + 4.0]])).round(4).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
+    eps = check_positive("layer_norm", "eps", eps)
     shape = _trailing("layer_norm", x, weight, shape)
     y = _standardize(_rows(x, prod(shape)), eps=eps)
     return _affine(reshape(y, tuple(x.shape)), weight, bias)
@@ -167,14 +172,15 @@ def rms_norm(
         An array of the shape of `x`.
 
     Raises:
-        TypeError: if `x` is not floating-point.
-        ValueError: if the shapes do not fit together.
+        TypeError: if `x` is not floating-point, or an option is of another type.
+        ValueError: if the shapes do not fit together, or `eps` is not positive.
 
     Example:
         >>> import numpy as np
         >>> rms_norm(np.asarray([1.0, 7.0])).round(4).tolist()
         [0.2, 1.4]
     """
+    eps = check_positive("rms_norm", "eps", eps)
     shape = _trailing("rms_norm", x, weight, shape)
     y = _rescale(_rows(x, prod(shape)), eps=eps)
     return _affine(reshape(y, tuple(x.shape)), weight, None)
@@ -199,8 +205,8 @@ def group_norm(
         An array of the shape of `x`.
 
     Raises:
-        TypeError: if `x` is not floating-point.
-        ValueError: if the shapes do not fit together.
+        TypeError: if `x` is not floating-point, or an option is of another type.
+        ValueError: if the shapes do not fit together, or `eps` is not positive.
 
     Example:
         >>> import numpy as np
@@ -208,9 +214,10 @@ def group_norm(
         [[-1.0, 1.0, -1.0, 1.0]]
     """
     check_floating("group_norm", x)
+    eps, groups = check_positive("group_norm", "eps", eps), check_whole("group_norm", "groups", groups, 1)
     shape = tuple(x.shape)
     channels = shape[1] if len(shape) > 1 else 0
-    if channels == 0 or groups < 1 or channels % groups or 0 in shape[2:]:
+    if channels == 0 or channels % groups or 0 in shape[2:]:
         raise ValueError(
             f"group_norm: expected an input of shape (n, channels, ...), channels a multiple of "
             f"groups={groups}, got {shape}"

@@ -13,7 +13,8 @@ from portnn.ops._broadcasting import keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import exp
-from portnn.ops._helpers import plain
+from portnn.ops._helpers import normalize_axes, normalize_axis, plain
+from portnn.ops._options import check_flag
 from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["log_softmax", "logsumexp", "sigmoid", "softmax"]
@@ -91,11 +92,16 @@ def softmax(x: Array, /, *, axis: int = -1) -> Array:
     Returns:
         Probabilities in the shape and dtype of `x`.
 
+    Raises:
+        TypeError: if `x` is not floating-point, or `axis` no integer.
+        ValueError: if there is no such axis.
+
     Example:
         >>> import numpy as np
         >>> softmax(np.asarray([1e4, 1e4])).tolist()
         [0.5, 0.5]
     """
+    normalize_axis(axis, len(x.shape))
     return _softmax(x, axis=axis)
 
 
@@ -140,12 +146,17 @@ def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Arra
     Returns:
         ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf, inf for one with inf.
 
+    Raises:
+        TypeError: if `x` is not floating-point, or an option is of another type.
+        ValueError: if there is no such axis.
+
     Example:
         >>> import numpy as np
         >>> round(float(logsumexp(np.asarray([1e4, 1e4]))), 4)
         10000.6931
     """
-    return _logsumexp(x, axis=axis, keepdims=keepdims)
+    normalize_axes(axis, len(x.shape))
+    return _logsumexp(x, axis=axis, keepdims=check_flag("logsumexp", "keepdims", keepdims))
 
 
 @primitive
@@ -173,9 +184,14 @@ def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
     Returns:
         Log-probabilities in the shape and dtype of `x`; all -inf in a row of nothing but -inf.
 
+    Raises:
+        TypeError: if `x` is not floating-point, or `axis` no integer.
+        ValueError: if there is no such axis.
+
     Example:
         >>> import numpy as np
         >>> log_softmax(np.asarray([0.0, -1e4])).tolist()
         [0.0, -10000.0]
     """
+    normalize_axis(axis, len(x.shape))
     return _log_softmax(x, axis=axis)

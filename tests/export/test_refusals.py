@@ -6,6 +6,7 @@ import builtins
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 
 import portnn as pn
@@ -19,6 +20,10 @@ WRONG = {
     "file": (("net.safetensors", {}), TypeError, r"got str; load the file first: Network.load\(...\)"),
     "estimator": ((MLPClassifier(), {}), TypeError, "export its network_, once it is fitted"),
     "shape": ((small(), {"input_shape": 4}), TypeError, r"must be a tuple, got int; write \(4,\)"),
+    "a number": ((small(), {"input_shape": np.int64(4)}), TypeError, r"a tuple, got int64; write \(4,\)"),
+    "flag": ((small(), {"input_shape": (True,)}), ValueError, r"a tuple of positive integers, got \(True,\)"),
+    "float": ((small(), {"input_shape": (4.0,)}), ValueError, r"a tuple of positive integers, got \(4.0,\)"),
+    "batches": ((small(), {"batch_size": np.ones(2)}), ValueError, "batch_size must be a positive integer"),
     "no shape": ((ops.exp, {}), ValueError, "give it: input_shape"),
     "lengths": ((small(), {"input_shape": (0,)}), ValueError, r"a tuple of positive integers, got \(0,\)"),
     "no inputs": ((ops.exp, {"input_shape": {}}), ValueError, "name at least one input"),
@@ -68,3 +73,11 @@ def test_without_the_package(monkeypatch):
 
 def test_errors_can_be_pickled():
     assert str(pickle.loads(pickle.dumps(ExportError("a")))) == "export_onnx: a"
+
+
+def test_integers_of_numpy_are_integers():
+    net = small()
+    plain, numpys = [
+        export_onnx(net, input_shape=(n,), batch_size=b) for n, b in ((4, 2), (np.int64(4), np.int32(2)))
+    ]
+    assert numpys.SerializeToString() == plain.SerializeToString()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
@@ -196,4 +197,14 @@ def test_peak_memory_of_a_program() -> None:
 def test_a_shape_is_a_tuple_of_lengths(shape):
     with pytest.raises((TypeError, ValueError), match="summary: input_shape must be a tuple of") as caught:
         Network([nn.Linear(4, 3)]).summary(shape)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("shape", [(10**9,), (10**5, 10**5), (10**400,)])
+def test_a_sample_that_is_too_large_is_not_tried(shape):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"summary: a sample of shape .* is too large to be tried") as caught:
+        Network([nn.Flatten(), nn.relu]).summary(shape)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
     assert len(str(caught.value)) < 300

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import portnn as pn
 from portnn import nn, tree
 from portnn.random import key, stream
 
@@ -82,3 +83,27 @@ def test_what_cannot_be_looked_into_is_told_of_as_a_whole() -> None:
     y = nn.watched(nn.Sequential([Hidden(2)]), lambda visit: paths.append(visit.path)).apply((params,), X)
     np.testing.assert_array_equal(y, 2 * X)
     assert paths == [(0,), ()]
+
+
+NO_LAYERS = {
+    "nothing": (None, "expected a layer, got NoneType"),
+    "a list": ([nn.relu], "got list; make one of them with Sequential"),
+    "a function": (len, "expected a layer, got builtin_function_or_method"),
+    "a class": (nn.Linear, "expected a layer, got the class Linear"),
+    "a network": (pn.Network([nn.Linear(3, 2)]), "got Network; a network's is its attribute layer"),
+}
+
+
+@pytest.mark.parametrize("name", ["walk", "outline", "watched"])
+@pytest.mark.parametrize(("thing", "text"), NO_LAYERS.values(), ids=NO_LAYERS)
+def test_what_is_no_layer_is_refused(name: str, thing: Any, text: str) -> None:
+    more = [print] if name == "watched" else []
+    with pytest.raises(TypeError, match=f"{name}: .*{text}"):
+        getattr(nn, name)(thing, *more)
+
+
+def test_what_watches_is_a_function_and_outlines_have_a_dtype() -> None:
+    with pytest.raises(TypeError, match="watched: see must be a function of a Visit, got NoneType"):
+        nn.watched(nn.Linear(3, 2), None)
+    with pytest.raises(ValueError, match=r"outline: dtype must be one of float16, .*, got 'int8'"):
+        nn.outline(nn.Linear(3, 2), "int8")

@@ -6,6 +6,8 @@ from typing import Any
 
 from portnn._typing import Array, Axis, Device, DType
 from portnn.ops._creation import _place
+from portnn.ops._helpers import normalize_axes
+from portnn.ops._options import check_number, check_whole
 from portnn.tracing import namespace, primitive
 
 __all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]
@@ -31,6 +33,9 @@ def fftfreq(
         >>> fftfreq(4, dtype="float64", like=np.ones(1)).tolist()
         [0.0, 0.25, -0.5, -0.25]
     """
+    n, d = check_whole("fftfreq", "n", n, 1), check_number("fftfreq", "d", d)
+    if d == 0:
+        raise ValueError("fftfreq: d must not be 0")
     xp, options = _place(like, dtype, device)
     return xp.fft.fftfreq(n, d=d, **options)
 
@@ -55,6 +60,9 @@ def rfftfreq(
         >>> rfftfreq(4, dtype="float64", like=np.ones(1)).tolist()
         [0.0, 0.25, 0.5]
     """
+    n, d = check_whole("rfftfreq", "n", n, 1), check_number("rfftfreq", "d", d)
+    if d == 0:
+        raise ValueError("rfftfreq: d must not be 0")
     xp, options = _place(like, dtype, device)
     return xp.fft.rfftfreq(n, d=d, **options)
 
@@ -79,6 +87,7 @@ def fftshift(x: Array, /, *, axes: Axis = None) -> Array:
         >>> fftshift(np.asarray([0.0, 1.0, -1.0])).tolist()
         [-1.0, 0.0, 1.0]
     """
+    normalize_axes(axes, len(x.shape))
     return namespace(x).fft.fftshift(x, axes=axes)
 
 
@@ -105,6 +114,7 @@ def ifftshift(x: Array, /, *, axes: Axis = None) -> Array:
         >>> ifftshift(np.asarray([-1.0, 0.0, 1.0])).tolist()
         [0.0, 1.0, -1.0]
     """
+    normalize_axes(axes, len(x.shape))
     return namespace(x).fft.ifftshift(x, axes=axes)
 
 

@@ -1,0 +1,60 @@
+"""Options that are no arrays, checked with one wording for the answers."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from operator import index
+from typing import Any
+
+from portnn.tracing import RecordedArray, TracedArray
+
+__all__ = ["check_flag", "check_number", "check_positive", "check_whole"]
+
+
+def check_number(function: str, name: str, value: Any) -> float:
+    """An option that is a finite real number, perhaps NumPy's; as one of Python.
+
+    Raises:
+        TypeError: if it is no number, or is traced: an option has no gradient.
+        ValueError: if it is infinite or NaN.
+    """
+    if type(value) is not float:
+        kinds = bool | str | TracedArray | RecordedArray
+        if isinstance(value, kinds) or not hasattr(value, "__float__") or getattr(value, "shape", ()) != ():
+            raise TypeError(f"{function}: {name} must be a number, got {type(value).__name__}")
+        value = float(value)
+    if not isfinite(value):
+        raise ValueError(f"{function}: {name} must be finite, got {value}")
+    return value
+
+
+def check_positive(function: str, name: str, value: Any) -> float:
+    """An option that is a number above zero."""
+    number = check_number(function, name, value)
+    if number <= 0:
+        raise ValueError(f"{function}: {name} must be positive, got {number}")
+    return number
+
+
+def check_whole(function: str, name: str, value: Any, least: float = -inf) -> int:
+    """An option that is an integer, perhaps NumPy's; as one of Python.
+
+    Raises:
+        TypeError: if it is none.
+        ValueError: if it is too small.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or getattr(value, "shape", ()) != ():
+        raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}")
+    number = index(value)
+    if number < least:
+        raise ValueError(f"{function}: {name} must be at least {least}, got {number!s:.40}")
+    return number
+
+
+def check_flag(function: str, name: str, value: Any) -> bool:
+    """An option that is True or False, perhaps NumPy's; a text or a list has a truth value too."""
+    if value is True or value is False:
+        return bool(value)
+    if str(getattr(value, "dtype", "")) != "bool" or value.shape != ():
+        raise TypeError(f"{function}: {name} must be True or False, got {type(value).__name__}")
+    return bool(value)

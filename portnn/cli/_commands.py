@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from portnn._version import __version__
-from portnn.cli._options import ANY, FILE, backend, network, option, table_options, train_options
+from portnn.cli._options import ANY, FILE, backend, network, option, shape, table_options, train_options
 
 __all__ = ["make_group"]
 
@@ -140,7 +140,7 @@ def _evaluate() -> click.Command:
 
 
 def _summary() -> click.Command:
-    params = [network(), option("--shape", metavar="LENGTHS", help="Shape of a sample, such as 28,28.")]
+    params = [network(), shape()]
     return _command(
         "summary",
         "_summary",
@@ -155,7 +155,7 @@ def _export() -> click.Command:
         network(),
         click.Argument(["output"], type=FILE, metavar="OUTPUT"),
         option("--softmax", is_flag=True, help="End with probabilities instead of logits."),
-        option("--shape", metavar="LENGTHS", help="Shape of a sample, if the file does not say."),
+        shape(),
     ]
     return _command(
         "export", "_export", params, "Write NETWORK as ONNX to OUTPUT.", short="Write a network as ONNX."
@@ -171,7 +171,7 @@ def _compare() -> click.Command:
         option("--gradient", is_flag=True, help="Compare the gradient as well."),
         option("--data", type=ANY, help="Samples to compare with.  [default: random ones]"),
         option("--samples", type=click.IntRange(min=1), default=32, metavar="N", help="How many."),
-        option("--shape", metavar="LENGTHS", help="Shape of a sample, if the file does not say."),
+        shape(),
         option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of random samples."),
     ]
     text = (
@@ -194,7 +194,7 @@ def _bench() -> click.Command:
         option("--features", type=positive, metavar="N", default=784, help="Without NETWORK: its inputs."),
         option("--layers", default="128", metavar="WIDTHS", help="Its hidden layers."),
         option("--classes", type=positive, metavar="N", default=10, help="Its outputs."),
-        option("--shape", metavar="LENGTHS", help="Shape of a sample, if the file does not say."),
+        shape(),
         option("--batch-size", type=positive, metavar="N", default=64, help="Samples a step."),
         option(
             "--seconds",

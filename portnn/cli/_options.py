@@ -9,7 +9,7 @@ import click
 
 from portnn.cli._names import ACTIVATIONS, BACKENDS, LOSSES, OPTIMIZERS, SCHEDULES, TASKS
 
-__all__ = ["ANY", "FILE", "backend", "network", "option", "table_options", "train_options"]
+__all__ = ["ANY", "FILE", "backend", "network", "option", "shape", "table_options", "train_options"]
 
 FILE = click.Path(dir_okay=False)
 ANY = click.Path()
@@ -34,6 +34,12 @@ def backend(**more: Any) -> click.Option:
 def network() -> click.Argument:
     """A file of a network."""
     return click.Argument(["network"], type=FILE, metavar="NETWORK")
+
+
+def shape() -> click.Option:
+    """The shape of a sample."""
+    text = "Shape of a sample, such as 28,28, if the file does not say."
+    return option("--shape", metavar="LENGTHS", help=text)
 
 
 def table_options() -> list[click.Parameter]:

@@ -48,7 +48,7 @@ def learn_targets(samples: Samples, task: str | None) -> Targets:
     guessed = samples.guessed and task is None  # a slip, more often than not, if it makes no sense
     task = task or _task_of(columns)
     if guessed and task == "regression":
-        raise _unlikely(samples, "holds values rather than classes", "or learn them: --task regression")
+        raise _unlikely(samples, "holds values rather than classes", "regression")
     if task != "classification":
         return Targets(task, _numbers(samples, columns, task), None, len(columns))
     if len(columns) > 1:
@@ -58,18 +58,18 @@ def learn_targets(samples: Samples, task: str | None) -> Targets:
     numbered = [str(i) for i in range(len(classes))] == classes
     y = _index(samples, values, classes)
     if guessed and 2 < len(classes) == len(values):
-        raise _unlikely(samples, "has another one in every row", "or so it be: --task classification")
+        raise _unlikely(samples, "has another one in every row", "classification")
     if len(classes) < 2:
         raise DataError(f"{samples.source}: every label is {classes[0]!r}; there is nothing to tell apart")
     return Targets(task, y, None if numbered else classes, len(classes))
 
 
-def _unlikely(samples: Samples, what: str, way_out: str) -> DataError:
+def _unlikely(samples: Samples, what: str, task: str) -> DataError:
     """The error for a first column that nobody named as the label and that does not look like one."""
     name = samples.targets[0] if samples.targets else "1"
     return DataError(
         f"{samples.source}: the label is the first column unless --label names another, and column "
-        f"{name[:60]!r} {what}; name the label: --label COLUMN, {way_out}"
+        f"{name[:60]!r} {what}; name the label with --label, or give --task {task} if this is it"
     )
 
 

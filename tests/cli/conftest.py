@@ -48,3 +48,30 @@ def trained(flowers, once):
     """A file of that network, beside the table."""
     (flowers.parent / "net.safetensors").write_bytes(once)
     return "net.safetensors"
+
+
+class StopsIn:
+    """Raises an error at the last step before so many."""
+
+    def __init__(self, steps, error=KeyboardInterrupt):
+        self.left, self.error = steps, error
+
+    def step(self, count=1):
+        self.left -= count
+        if self.left <= 0:
+            raise self.error
+
+    def epoch(self, number, total, logs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+@pytest.fixture
+def stops_in():
+    """What ends a training, in the place of its progress."""
+    return StopsIn

@@ -14,34 +14,13 @@ from portnn.cli import _runs, _train
 TRAIN = ("train", "flowers.csv", "--batch-size", 1, "--checkpoints", "run", "-q", "--validation", 0)
 
 
-class StopsIn:
-    """Raises an error at the last step before so many."""
-
-    def __init__(self, steps, error=KeyboardInterrupt):
-        self.left, self.error = steps, error
-
-    def step(self, count=1):
-        self.left -= count
-        if self.left <= 0:
-            raise self.error
-
-    def epoch(self, number, total, logs):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-
 @pytest.fixture
-def stopped(flowers, portnn, monkeypatch):
+def stopped(flowers, portnn, stops_in, monkeypatch):
     """A function that trains up to a step, where an error or Ctrl-C ends it."""
 
     def train(steps, *options, error=KeyboardInterrupt):
         with monkeypatch.context() as patch:
-            patch.setattr(_train, "Progress", lambda *rest: StopsIn(steps, error))
+            patch.setattr(_train, "Progress", lambda *rest: stops_in(steps, error))
             code, _, err = portnn(*TRAIN, *options)
         assert code == 1
         return err
@@ -75,9 +54,9 @@ def test_an_old_training_comes_back_if_the_new_one_has_no_checkpoint(error, stop
     assert not (Path("run") / "before-restart").exists()
 
 
-def test_a_killed_program_is_tidied_up_after(stopped, portnn, monkeypatch):
+def test_a_killed_program_is_tidied_up_after(stopped, stops_in, portnn, monkeypatch):
     stopped(200, "--epochs", 9)
-    assert killed(5, 170, portnn, monkeypatch)
+    assert killed(5, stops_in(170, OSError("no more")), portnn, monkeypatch)
     code, _, err = portnn(*TRAIN)
     assert (code, "or train anew with --restart" in err) == (1, True)
     assert (Path("run") / "before-restart").exists()  # nobody knows whether that program still runs
@@ -146,10 +125,10 @@ class Killer:
             _runs.leave_run(folder)
 
 
-def killed(change, steps, portnn, monkeypatch):
+def killed(change, progress, portnn, monkeypatch):
     """Begin anew, with an error after some steps, and be killed before a change; whether that came."""
     with monkeypatch.context() as patch:
-        patch.setattr(_train, "Progress", lambda *rest: StopsIn(steps, OSError("no more")))
+        patch.setattr(_train, "Progress", lambda *rest: progress)
         Killer(patch, change)
         try:
             portnn(*TRAIN, "--epochs", 2, "--layers", 7, "--restart")
@@ -159,7 +138,9 @@ def killed(change, steps, portnn, monkeypatch):
 
 
 @pytest.mark.parametrize(("steps", "owners"), [(1, {"128"}), (170, {"128", "7"})])
-def test_killed_at_any_moment_one_of_the_trainings_is_whole(steps, owners, stopped, portnn, monkeypatch):
+def test_killed_at_any_moment_one_of_the_trainings_is_whole(
+    steps, owners, stopped, stops_in, portnn, monkeypatch
+):
     stopped(200, "--epochs", 9)
     old = content()
     found = set()
@@ -168,7 +149,7 @@ def test_killed_at_any_moment_one_of_the_trainings_is_whole(steps, owners, stopp
             path.rmdir() if path.is_dir() else path.unlink()
         for name, data in old.items():
             (Path("run") / name).write_bytes(data)
-        if not killed(change, steps, portnn, monkeypatch):
+        if not killed(change, stops_in(steps, OSError("no more")), portnn, monkeypatch):
             break
         _runs.leave_run(Path("run"))  # as the next command does
         owner = json.loads(content()["training.json"])["options"]["layers"]

@@ -136,29 +136,8 @@ def test_schedules_and_optimisers(name, flowers, portnn):
     assert code == 0, err
 
 
-class StopsIn:
-    """Raises as Ctrl-C does, at the last step before so many."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def step(self, count=1):
-        self.left -= count
-        if self.left <= 0:
-            raise KeyboardInterrupt
-
-    def epoch(self, number, total, logs):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-
 @pytest.mark.parametrize(("steps", "saved"), [(170, 162), (25, 20)])
-def test_ctrl_c_saves_and_resuming_gives_the_same_bits(steps, saved, flowers, portnn, monkeypatch):
+def test_ctrl_c_saves_and_resuming_gives_the_same_bits(steps, saved, flowers, portnn, stops_in, monkeypatch):
     monkeypatch.setattr(_keeper, "_EVERY", 10)
     options = (
         "train",
@@ -175,7 +154,7 @@ def test_ctrl_c_saves_and_resuming_gives_the_same_bits(steps, saved, flowers, po
     )
     assert portnn(*options, "-o", "whole.safetensors")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr(_train, "Progress", lambda *rest: StopsIn(steps))
+        patch.setattr(_train, "Progress", lambda *rest: stops_in(steps))
         code, out, err = portnn(*options, "-o", "parts.safetensors")
     assert (code, out) == (1, "")
     assert err.startswith(f"portnn: error: interrupted; step {saved} is saved")
@@ -188,14 +167,15 @@ def test_ctrl_c_saves_and_resuming_gives_the_same_bits(steps, saved, flowers, po
     assert not Path("parts.safetensors.checkpoints").exists()
 
 
-def interrupted(flowers, portnn, monkeypatch):
+@pytest.fixture
+def interrupted(flowers, portnn, stops_in, monkeypatch):
+    """A training that was stopped within its second epoch, in the folder `run`."""
     with monkeypatch.context() as patch:
-        patch.setattr(_train, "Progress", lambda *rest: StopsIn(150))
+        patch.setattr(_train, "Progress", lambda *rest: stops_in(150))
         assert portnn("train", flowers, "--epochs", 9, "--batch-size", 1, "--checkpoints", "run")[0] == 1
 
 
-def test_what_cannot_be_changed_when_going_on(flowers, portnn, monkeypatch):
-    interrupted(flowers, portnn, monkeypatch)
+def test_what_cannot_be_changed_when_going_on(interrupted, flowers, portnn):
     code, _, err = portnn("train", "--resume", "run", "--layers", "3")
     assert code == 2
     assert "--layers cannot be changed with --resume" in err
@@ -214,8 +194,7 @@ def test_what_cannot_be_changed_when_going_on(flowers, portnn, monkeypatch):
     assert list(Path("run").glob("checkpoint-*"))  # asked for, so it stays
 
 
-def test_a_damaged_record_of_the_options(flowers, portnn, monkeypatch):
-    interrupted(flowers, portnn, monkeypatch)
+def test_a_damaged_record_of_the_options(interrupted, portnn):
     file = Path("run/training.json")
     for text in ("{", "[]", '{"format": 1}', file.read_text().replace('"epochs"', '"epoch"')):
         file.write_text(text)

@@ -27,7 +27,7 @@ class MLPClassifier(Classifying, Perceptron):
         loss: "log_loss", or a loss of `portnn.losses` or of your own.
         activation: a name of scikit-learn's, or any function of portnn or of your own.
         dropout: the share of each hidden layer's output that is dropped in training, or one for each layer.
-        class_weight: a weight for each class, or "balanced".
+        class_weight: a weight for each class, or "balanced"; for labels a list with such a dict for each.
         backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
         dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
             as pixels, and float64 for others, which takes twice the time.

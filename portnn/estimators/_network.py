@@ -73,7 +73,7 @@ class NetworkClassifier(Classifying, Described):
         optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be
             pickled: ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
         alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it.
-        class_weight: a weight for each class, or "balanced".
+        class_weight: a weight for each class, or "balanced"; for labels a list with such a dict for each.
         backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
         dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
             as pixels, and float64 for others.
@@ -116,9 +116,15 @@ class NetworkClassifier(Classifying, Described):
             found = ", ".join(["n", *map(str, shape)])
             raise ValueError(f"network: it gives arrays of shape ({found}), expected (n, {wanted})")
         if shape[0] != wanted:
+            found = "1 output" if shape[0] == 1 else f"{shape[0]} outputs"
+            more = (
+                ", or give it loss=portnn.losses.sigmoid_cross_entropy"
+                if (shape[0], wanted) == (1, 2)
+                else ""
+            )
             raise ValueError(
-                f"network: it has {shape[0]} outputs, but y has {wanted} classes; end it with "
-                f"Linear(..., {wanted})"
+                f"network: it has {found}, but y has {wanted} classes; end it with "
+                f"Linear(..., {wanted}){more}"
             )
 
     def _choose_loss(self, labels: Labels) -> Any:

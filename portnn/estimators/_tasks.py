@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, Self
 
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -24,12 +23,11 @@ def _weights(sample_weight: Any, y: Any, dtype: str) -> Any:
     if sample_weight is None:
         return None
     host = get_backend("cpu")
-    if isinstance(sample_weight, Real):
-        return host.xp.full(y.shape[0], sample_weight, dtype=host.dtype(dtype))
     try:
-        return host.asarray(sample_weight, dtype=dtype)
+        weight = host.asarray(sample_weight, dtype=dtype)
     except TypeError as error:
         raise TypeError(f"sample_weight {str(error).removeprefix('x ')}") from None
+    return weight if weight.shape else host.xp.full(y.shape[0], float(weight), dtype=weight.dtype)
 
 
 class Classifying(ClassifierMixin):

@@ -22,12 +22,12 @@ def first(features, outputs):
 
 
 def test_a_network_of_other_classes_than_y():
-    for layers, outputs in (([Linear(4, 7)], 7), ([Linear(4, 2)], 2), (nn.MLP([4, 5, 1]), 1)):
-        with pytest.raises(
-            ValueError, match=rf"network: it has {outputs} outputs, but y has 3 classes"
-        ) as caught:
+    for layers, outputs in (([Linear(4, 7)], "7 outputs"), (nn.MLP([4, 5, 1]), "1 output")):
+        with pytest.raises(ValueError, match=rf"network: it has {outputs}, but y has 3 classes") as caught:
             NetworkClassifier(layers, **FAST).fit(X, Y)
         assert len(str(caught.value)) < 300
+    with pytest.raises(ValueError, match=r"1 output, but y has 2 .* or give it loss=.*sigmoid_cross_entropy"):
+        NetworkClassifier([Linear(4, 1)], **FAST).fit(X, Y == 1)
     with pytest.raises(ValueError, match=r"network: it gives arrays of shape \(n, 4, 3\), expected \(n, 3\)"):
         NetworkClassifier([nn.Reshape((4, 1)), Linear(1, 3)], **FAST).fit(X, Y)
 
@@ -99,8 +99,9 @@ def test_what_was_learned_stays_if_a_callback_fails():
 
 
 def test_one_weight_for_all_is_none():
-    plain, weighted = (MLPClassifier((4,), **FAST).fit(X, Y, w) for w in (None, 2.0))
-    np.testing.assert_allclose(weighted.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
+    plain, *weighted = [MLPClassifier((4,), **FAST).fit(X, Y, w) for w in (None, 2, np.asarray(0.5))]
+    for model in weighted:
+        np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
     with pytest.raises(TypeError, match="sample_weight must hold booleans or numbers"):
         plain.fit(X, Y, ["a"] * 150)
 

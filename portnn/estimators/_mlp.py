@@ -80,23 +80,11 @@ class MLPRegressor(Regressing, Perceptron):
     """A multilayer perceptron that predicts numbers, in the place of scikit-learn's.
 
     What scikit-learn's estimator of this name takes has the same defaults and meaning here, `random_state`
-    included: the same number draws the same initial weights and the same split. Besides, there are:
+    included. What there is besides is that of `MLPClassifier`, but for `class_weight`.
 
     Args:
         loss: "squared_error", "poisson", or a loss of `portnn.losses` or of your own.
-        activation: a name of scikit-learn's, or any function of portnn or of your own.
-        dropout: the share of each hidden layer's output that is dropped in training, or one for each layer.
-        backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
-        dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
-            as pixels, and float64 for others, which takes twice the time.
-        callbacks: functions of a `portnn.Epoch`, such as those of `portnn.train.callbacks`.
-        **others: as scikit-learn has them.
-
-    Attributes:
-        network_: the `portnn.Network`, which can be saved and drawn.
-        validation_loss_curve_: the loss of the validation data (`X_val`, or what `early_stopping` holds out)
-            after each epoch, without the penalty; None if there are none.
-        others: as scikit-learn has them; `coefs_` and `intercepts_` may be set.
+        **others: as scikit-learn and `MLPClassifier` have them.
 
     Example:
         >>> import numpy as np

@@ -136,27 +136,13 @@ class NetworkClassifier(Classifying, Described):
 class NetworkRegressor(Regressing, Described):
     """A regressor of any network.
 
-    Data, answers, validation and the other parameters are those of `MLPRegressor`.
+    Parameters and attributes are those of `NetworkClassifier`, but for `class_weight`; data and answers are
+    those of `MLPRegressor`.
 
     Args:
-        network: a layer, a list of layers, or a function ``(n_features, n_outputs)`` that makes one of these,
-            where `n_features` is the shape of a sample if X has more than two axes; by default one hidden
-            layer of 100.
+        network: as `NetworkClassifier` takes it.
         loss: a loss of `portnn.losses` or of your own; by default squared_error.
-        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be
-            pickled: ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
-        alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it.
-        backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.
-        dtype: "float32" or "float64"; "auto" is float32 for inputs that are that or fit into it exactly, such
-            as pixels, and float64 for others.
-        callbacks: functions of a `portnn.Epoch`, such as those of `portnn.train.callbacks`.
-        **others: as `MLPRegressor` has them.
-
-    Attributes:
-        network_: the `portnn.Network`, which can be saved and drawn.
-        loss_curve_: the loss after each epoch, with the penalty.
-        validation_scores_: the score of the validation data after each epoch, None if there are none.
-        validation_loss_curve_: their loss, likewise.
+        **others: as `NetworkClassifier` has them.
 
     Example:
         >>> import numpy as np

@@ -64,30 +64,23 @@ def _variance(graph: Graph, y: Tensor, x: Tensor, axis: Any, correction: float, 
     return graph.add("Div", total, graph.number(count - correction, y.dtype))
 
 
-def _var(
-    graph: Graph,
-    y: Tensor,
-    x: Tensor,
-    /,
-    *,
-    axis: Any = None,
-    correction: float = 0.0,
-    keepdims: bool = False,
-) -> str:
-    return _variance(graph, y, x, axis, correction, keepdims)
+def _spread(*, root: bool) -> Translation:
+    """The variance, or its root."""
 
+    def translate(
+        graph: Graph,
+        y: Tensor,
+        x: Tensor,
+        /,
+        *,
+        axis: Any = None,
+        correction: float = 0.0,
+        keepdims: bool = False,
+    ) -> str:
+        variance = _variance(graph, y, x, axis, correction, keepdims)
+        return graph.add("Sqrt", variance) if root else variance
 
-def _std(
-    graph: Graph,
-    y: Tensor,
-    x: Tensor,
-    /,
-    *,
-    axis: Any = None,
-    correction: float = 0.0,
-    keepdims: bool = False,
-) -> str:
-    return graph.add("Sqrt", _variance(graph, y, x, axis, correction, keepdims))
+    return translate
 
 
 def _place(op: str) -> Translation:
@@ -168,7 +161,7 @@ TABLE: Table = {
     "mean": _reduction("ReduceMean"),
     "min": _reduction("ReduceMin"),
     "prod": _reduction("ReduceProd"),
-    "std": _std,
+    "std": _spread(root=True),
     "sum": _reduction("ReduceSum"),
-    "var": _var,
+    "var": _spread(root=False),
 }

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import array_api_compat
 
-from portnn._typing import Array, Device, DType, Namespace
+from portnn._typing import Array, Device, Namespace
+from portnn.tracing._wrapped import WrappedArray
 
 __all__ = ["CONSTANT", "Trace", "TracedArray", "lift", "strip"]
 
@@ -56,7 +57,7 @@ CONSTANT = _Constants()
 
 
 @final
-class TracedArray:
+class TracedArray(WrappedArray):
     """An array that remembers the primitives it came from.
 
     It has the attributes and operators of an array of the standard (the operators are attached by
@@ -64,7 +65,7 @@ class TracedArray:
     arrive as arguments inside `grad` and from the namespace that `differentiable` returns.
     """
 
-    __slots__ = ("__weakref__", "node", "trace", "value")
+    __slots__ = ("node", "trace")
 
     # Set by portnn.ops, which lies above: what NumPy's own functions mean, the differentiable namespace,
     # and in-place assignment.
@@ -89,32 +90,6 @@ class TracedArray:
             value = value.value
         return value
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        shape: tuple[int, ...] = self.value.shape
-        return shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.value.shape)
-
-    @property
-    def size(self) -> int | None:
-        """The number of elements."""
-        return array_api_compat.size(self.plain)
-
-    @property
-    def dtype(self) -> DType:
-        """The data type, an object of the underlying library."""
-        return self.value.dtype
-
-    @property
-    def device(self) -> Device:
-        """The device on which the values lie."""
-        return array_api_compat.device(self.plain)
-
     def __bool__(self) -> bool:
         return bool(self.value)
 
@@ -130,9 +105,6 @@ class TracedArray:
     def __index__(self) -> int:
         value = self.value
         return int(value.__index__())
-
-    # Equality makes an array, so traced arrays have no hash, as the standard's arrays have none.
-    __hash__: ClassVar[None]  # type: ignore[assignment]  # object promises a hash; arrays deny it
 
     def to_device(self, device: Device, /, *, stream: Any = None) -> TracedArray:
         """A copy on another device, without a derivative."""
@@ -152,9 +124,6 @@ class TracedArray:
         options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
         # Libraries of before 2023.12 know `stream` alone, so what was not asked for is not passed on.
         return self.value.__dlpack__(**{k: v for k, v in options.items() if v is not None})
-
-    def __dlpack_device__(self) -> Any:
-        return self.plain.__dlpack_device__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         self._refuse_if_recorded("conversion to NumPy")

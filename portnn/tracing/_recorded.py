@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import array_api_compat
 
-from portnn._typing import Array, Device, DType, Namespace
+from portnn._typing import Array, Device, Namespace
 from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Value, is_plain, map_nested
+from portnn.tracing._wrapped import WrappedArray
 
 __all__ = ["RecordedArray", "births", "find_tape", "is_array", "record_call"]
 
@@ -26,14 +27,14 @@ _SHAPED_BY_VALUES = ("getitem", "nonzero", "repeat", "unique_all", "unique_count
 _BY_SHAPE = ("empty_like", "full_like", "ones_like", "zeros_like")
 
 
-class RecordedArray:
+class RecordedArray(WrappedArray):
     """A plain array of a library, whose uses are written on a tape.
 
     It has what an array of the standard has. Its value is there while the tape is written, but Python may
     not look at it: a program does the same whatever the values are.
     """
 
-    __slots__ = ("__weakref__", "born", "symbol", "tape", "value")
+    __slots__ = ("born", "symbol", "tape")
 
     # Other libraries' operators leave the operation to this class; NumPy asks a function (`_recording.py`).
     __array_ufunc__: Any = None
@@ -48,32 +49,6 @@ class RecordedArray:
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Namespace:
         return self._namespace
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of each axis."""
-        shape: tuple[int, ...] = self.value.shape
-        return shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.value.shape)
-
-    @property
-    def size(self) -> int | None:
-        """The number of elements."""
-        return array_api_compat.size(self.value)
-
-    @property
-    def dtype(self) -> DType:
-        """The data type, an object of the underlying library."""
-        return self.value.dtype
-
-    @property
-    def device(self) -> Device:
-        """The device on which the values lie."""
-        return array_api_compat.device(self.value)
 
     def to_device(self, device: Device, /, *, stream: Any = None) -> RecordedArray:
         """A copy on another device."""
@@ -124,9 +99,6 @@ class RecordedArray:
         instead = "bring arrays to another library before or after it, not inside"
         return self._known("from_dlpack()", instead).__dlpack__(**options)
 
-    def __dlpack_device__(self) -> Any:
-        return self.value.__dlpack_device__()
-
     if not TYPE_CHECKING:  # for mypy an array has the attributes that it has
 
         def __getattr__(self, name: str) -> Any:
@@ -170,9 +142,6 @@ class RecordedArray:
             "x[...] = y: arrays are not changed in place while a program is written; "
             "build the new array with portnn.ops.where, stack or concat"
         )
-
-    # Equality makes an array, so arrays of the standard have no hash.
-    __hash__ = None  # type: ignore[assignment]  # object promises a hash; arrays deny it
 
     def __repr__(self) -> str:
         kind = "constant" if self.tape is None else "recorded"

@@ -78,6 +78,12 @@ def test_what_arrays_have_not():
             trace(lambda x, name=name: getattr(x, name)())(X)
 
 
+@pytest.mark.parametrize("transform", [trace, grad])
+def test_equality_makes_arrays_so_there_is_no_hash(transform):
+    with pytest.raises(TypeError, match="unhashable type"):
+        transform(lambda x: ops.sum(x) * len({x}))(X)
+
+
 def test_rows_on_every_backend(backend):
     x = backend.asarray(np.ones((2, 3), "float32"))
     program, found = record(lambda x: [row + 1.0 for row in x], (x,))

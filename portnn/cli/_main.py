@@ -76,7 +76,7 @@ def _say(error: Exception) -> str:
         error, ValueError | TypeError | OSError | ImportError | RuntimeError | ArithmeticError
     )
     if isinstance(error, MemoryError):
-        text = f"not enough memory {text}".strip()
+        text = f"not enough memory{text and ': '}{text}"
     elif not foreseen or not text:
         text = f"{type(error).__name__}: {text} (--debug shows where)"
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

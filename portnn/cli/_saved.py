@@ -10,7 +10,16 @@ from click import UsageError
 
 from portnn import losses, ops
 from portnn._typing import Array
-from portnn.cli._source import as_table, column_of, is_picture, is_table, read_samples, split_names, whole
+from portnn.cli._source import (
+    TABLES,
+    as_table,
+    column_of,
+    is_picture,
+    is_table,
+    read_samples,
+    split_names,
+    whole,
+)
 from portnn.cli._terminal import count
 from portnn.data import DataError, Table, load_mnist, read_arrays, read_image, read_table
 from portnn.losses import Task
@@ -70,6 +79,11 @@ def inputs_of(net: Network, notes: dict[str, Any], paths: list[str], options: di
     """
     shape = shape_of(net, notes, options.get("shape"))
     if all(is_picture(path) for path in paths):
+        if len(_picture_shape(shape)) == 1:
+            raise DataError(
+                f"{paths[0]}: the network takes {count(shape[0], 'column')} of numbers, not pictures; "
+                "if they are pixels, say how they lie: --shape HEIGHT,WIDTH"
+            )
         return ops.stack(
             [read_image(p, _picture_shape(shape), invert=options["invert"]) for p in paths], axis=0
         )
@@ -80,6 +94,10 @@ def inputs_of(net: Network, notes: dict[str, Any], paths: list[str], options: di
         return load_mnist(path, "test")[0]
     if is_table(path):
         return _columns_of(read_table(path, header=options.get("header")), notes, shape, options)
+    if Path(path).suffix.lower() not in (".npy", ".npz"):
+        raise DataError(
+            f"{path}: expected a table ({', '.join(TABLES)}), .npy, pictures, or a folder with MNIST"
+        )
     [x, *more] = read_arrays(path).values()
     if more:
         raise DataError(f"{path}: expected one array (.npy)")

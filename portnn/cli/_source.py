@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-_TABLES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".parquet", ".pq")
+TABLES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".parquet", ".pq")
 _PAIRS = {
     "train": (("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("data", "target")),
     "test": (("x_test", "y_test"), ("x", "y"), ("images", "labels"), ("data", "target")),
@@ -73,7 +73,7 @@ def is_picture(path: str) -> bool:
 
 def is_table(path: str) -> bool:
     """Whether a file is a table, by its name."""
-    return Path(path).suffix.lower() in _TABLES
+    return Path(path).suffix.lower() in TABLES
 
 
 def split_names(text: str | None) -> list[str]:
@@ -102,7 +102,7 @@ def read_samples(path: str, options: dict[str, Any], split: str = "train") -> Sa
         return from_table(read_table(path, header=options.get("header")), options)
     if Path(path).suffix.lower() in (".npy", ".npz"):
         return _from_arrays(path, options, split)
-    raise DataError(f"{path}: expected a table ({', '.join(_TABLES)}), .npy, .npz, or a folder with MNIST")
+    raise DataError(f"{path}: expected a table ({', '.join(TABLES)}), .npy, .npz, or a folder with MNIST")
 
 
 def from_table(table: Table, options: dict[str, Any]) -> Samples:

@@ -153,7 +153,8 @@ def _numbers(samples: Samples, columns: tuple[Array, ...], task: str) -> Array:
     for i, column in enumerate(columns):
         name = samples.targets[i] if samples.targets else str(i + 1)
         if column.dtype.kind == "U":
-            raise DataError(f"{samples.source}: label column {name[:60]!r} holds text; {task} needs numbers")
+            what = task if len(columns) == 1 else "more than one column of labels"
+            raise DataError(f"{samples.source}: label column {name[:60]!r} holds text; {what} needs numbers")
         wide = ops.astype(column, "float64")
         if not bool(ops.all(ops.isfinite(wide))):
             place = samples.place(int(ops.argmin(ops.astype(ops.isfinite(wide), "int32"))))

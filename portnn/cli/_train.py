@@ -64,6 +64,8 @@ def _check_output(path: str) -> None:
         raise FileNotFoundError(f"--output {path}: the folder {folder} does not exist; make it first")
     if not access(folder, W_OK):
         raise PermissionError(f"--output {path}: nothing can be written to the folder {folder}")
+    if Path(path).exists() and not access(path, W_OK):
+        raise PermissionError(f"--output {path}: the file is there, and may not be written to")
     if not path.endswith(".safetensors"):
         raise UsageError(f"--output {path}: the name of a network's file ends with .safetensors.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
         raise FileNotFoundError(f"{shown(path)}: {'is a folder' if path.is_dir() else 'no such file'}")
     try:
         with path.open("rb") as stream:  # np.load leaves a damaged file open
+            _check_beginning(stream)
             found: Any = np.load(stream, allow_pickle=False)
             if isinstance(found, np.ndarray):
                 return {"": found}
@@ -51,6 +52,13 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
     except (ValueError, OSError, EOFError, KeyError, MemoryError, SyntaxError, NotImplementedError,
             zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
         raise DataError(f"{shown(path)}: no whole file of NumPy arrays: {str(error)[:120]}") from None
+
+
+def _check_beginning(stream: IO[bytes]) -> None:
+    """Refuse what is neither format: NumPy would take it for a pickle, and say how to open that."""
+    if stream.read(4) not in (b"\x93NUM", b"PK\x03\x04", b"PK\x05\x06"):
+        raise ValueError("it begins neither as .npy nor as .npz")
+    stream.seek(0)
 
 
 def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) -> NDArray[np.uint8]:

@@ -101,6 +101,14 @@ TABLE = [
     ("train empty.csv", 1, "empty.csv: the file is empty"),
     ("train latin.csv", 1, "latin.csv: not UTF-8 text"),
     ("train objects.npy", 1, "objects.npy: no whole file of NumPy arrays"),
+    ("train text.npy", 1, "text.npy: no whole file of NumPy arrays: it begins neither as .npy nor as .npz\n"),
+    ("train flowers.csv --label kind,petal", 1, "holds text; more than one column of labels needs numbers"),
+    (
+        "predict net.safetensors none.png",
+        1,
+        "none.png: the network takes 2 columns of numbers, not pictures; if ",
+    ),
+    ("predict net.safetensors net.safetensors", 1, "net.safetensors: expected a table (.csv, "),
     ("predict flowers.csv flowers.csv", 1, "flowers.csv"),
     ("predict net.safetensors one.csv", 1, "there is no column 'petal'"),
     ("predict net.safetensors a.csv b.csv", 2, "Give either one table or any number of pictures"),
@@ -140,6 +148,7 @@ def files(trained):
     for name, text in texts.items():
         Path(name).write_text(text)
     Path("latin.csv").write_bytes("k,x\nä,1\nb,2\n".encode("latin-1"))
+    Path("text.npy").write_text("1,2\n")
     np.save("numbers.npy", np.ones((2, 3)))
     Path("objects.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '|O'}")
 

@@ -245,6 +245,13 @@ def test_what_was_learned_is_not_lost_where_it_cannot_be_saved(flowers, portnn, 
     assert Path("network.safetensors").exists()
 
 
+def test_a_file_that_cannot_be_written_to_is_told_before_the_training(trained, flowers, portnn, monkeypatch):
+    monkeypatch.setattr(_train, "access", lambda path, mode: Path(path).is_dir())
+    code, _, err = portnn("train", flowers, "-o", trained)
+    assert code == 1
+    assert err == f"portnn: error: --output {trained}: the file is there, and may not be written to\n"
+
+
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_training(flowers, portnn, monkeypatch):
     monkeypatch.setattr(_train, "access", lambda path, mode: False)
     code, _, err = portnn("train", flowers)

@@ -19,7 +19,7 @@ from portnn.cli._runs import begin_run, check_run, finish_run, leave_run, resume
 from portnn.cli._scaling import fold
 from portnn.cli._terminal import count, decimal, emit, note
 from portnn.network import Network
-from portnn.serialize import latest
+from portnn.serialize import checkpoints, latest
 from portnn.train import DivergenceError, History
 from portnn.train.callbacks import Checkpoint, EarlyStopping
 
@@ -48,7 +48,7 @@ def run(*, as_json: bool, quiet: bool, **given: Any) -> None:
     except KeyboardInterrupt:
         raise _interrupted(folder) from None
     except DivergenceError as error:
-        raise _diverged(error, options) from error
+        raise _diverged(error, options, folder) from error
     except OSError as error:
         raise _unwritten(error, folder) from error
     finally:
@@ -143,7 +143,7 @@ def _way_on(folder: Path) -> str:
     return f"; step {step:,} is saved, go on with: {resuming(folder)}"
 
 
-def _diverged(error: DivergenceError, options: dict[str, Any]) -> Exception:
+def _diverged(error: DivergenceError, options: dict[str, Any], folder: Path) -> Exception:
     """What can be done on the command line when the loss is no number any more."""
     rate = options["learning_rate"]
     ways = ["lower --learning-rate" + ("" if rate is None else f" (now {rate:g})")]
@@ -151,7 +151,8 @@ def _diverged(error: DivergenceError, options: dict[str, Any]) -> Exception:
         ways.append("bound the gradient with --clip-norm 1")
     if options["scale"] == "none":
         ways.append("bring the inputs to about 1 with --scale auto")
-    return RuntimeError(f"{str(error).partition(';')[0]}; {', or '.join(ways)}")
+    anew = "; begin anew with --restart" if checkpoints(folder) else ""
+    return RuntimeError(f"{str(error).partition(';')[0]}; {', or '.join(ways)}{anew}")
 
 
 def _report(

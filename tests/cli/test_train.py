@@ -214,6 +214,10 @@ def test_a_training_that_diverges_says_what_to_do_about_it(flowers, portnn):
         err,
     )
     assert not Path("network.safetensors.checkpoints").exists()  # there is nothing to go on from
+    code, _, err = portnn("train", flowers, *options, "--lr", 1e4, "--layers", "none")
+    assert code == 1
+    assert err.endswith(" --clip-norm 1; begin anew with --restart\n")  # there is a checkpoint of epoch 1
+    options = (*options, "--restart")
     code, _, err = portnn("train", flowers, *options, "--lr", 1e30, "--clip-norm", 1, "--scale", "none")
     assert code == 1
     assert err.endswith(

@@ -21,16 +21,18 @@ def _name(file: Path) -> str:
 
 
 def redirected(text: str, folder: Path) -> str:
-    """Markdown of a folder of the repository, with its links to such pages leading to the site's."""
+    """Markdown of a folder of the repository, with its links to such pages, and to docs/, leading to the site's."""
 
     def replace(link: re.Match[str]) -> str:
         file = (folder / link[1]).resolve()
-        if not file.is_file() or (ROOT / "portnn") not in file.parents:
+        if file.is_file() and _in_docs(file) and not _in_docs(folder):
+            return f"](../{file.relative_to(ROOT / 'docs').as_posix()}{link[2] or ''})"
+        if file.name != "README.md" or not file.is_file() or (ROOT / "portnn") not in file.parents:
             return link[0]
         up = "../" * len(folder.relative_to(ROOT / "docs").parts) if _in_docs(folder) else "../"
         return f"]({up}{FOLDER}/{_name(file)}.md{link[2] or ''})"
 
-    return re.sub(r"\]\(([^)#:]+/README\.md)(#[^)]*)?\)", replace, text)
+    return re.sub(r"\]\(([^)#:]+\.md)(#[^)]*)?\)", replace, text)
 
 
 def _in_docs(folder: Path) -> bool:

@@ -80,6 +80,8 @@ def test_pages_beside_the_code_link_to_each_other():
     assert len(pages) == len(list((ROOT / "portnn").rglob("README.md")))
     text = inside.redirected("see ([tracing](../tracing/README.md))", ROOT / "portnn" / "program")
     assert text == "see ([tracing](../inside/tracing.md))"
+    text = inside.redirected("[figures](../../docs/howto/onnx.md#how-close)", ROOT / "portnn" / "export")
+    assert text == "[figures](../howto/onnx.md#how-close)"
     text = inside.redirected("[random](../../portnn/random/README.md)", DOCS / "benchmarks")
     assert text == "[random](../inside/random.md)"
     assert inside.redirected("[x](../README.md)", DOCS / "gallery") == "[x](../README.md)"

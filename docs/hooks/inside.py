@@ -21,7 +21,7 @@ def _name(file: Path) -> str:
 
 
 def redirected(text: str, folder: Path) -> str:
-    """Markdown of a folder of the repository, with its links to such pages and to docs/ leading into the site."""
+    """Markdown of a folder of the repository, whose links to such pages and to docs/ lead into the site."""
 
     def replace(link: re.Match[str]) -> str:
         file = (folder / link[1]).resolve()

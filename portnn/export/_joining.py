@@ -10,7 +10,7 @@ from portnn.export._graph import Graph
 from portnn.export._tables import Table
 from portnn.export._tensors import Tensor
 
-__all__ = ["TABLE"]
+__all__ = ["PARTING", "TABLE"]
 
 
 def _concat(graph: Graph, y: Tensor, arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> str:
@@ -30,7 +30,10 @@ def _unstack(graph: Graph, y: Sequence[Tensor], x: Tensor, /, *, axis: int = 0) 
     axis %= len(x.shape)
     if axis in x.follows:
         raise ExportError("how many parts there are follows the batch")
-    return [graph.add("Gather", graph.of(x), graph.number(i, "int64"), axis=axis) for i in range(len(y))]
+    if len(y) < 2:
+        return [graph.add("Squeeze", graph.of(x), graph.ints([axis])) for _ in y]
+    parts = graph.several("Split", [graph.of(x)], [x.dtype] * len(y), axis=axis, num_outputs=len(y))
+    return [graph.add("Squeeze", part, graph.ints([axis])) for part in parts]
 
 
 def _tile(graph: Graph, y: Tensor, x: Tensor, repetitions: Sequence[int], /) -> str:
@@ -58,5 +61,7 @@ TABLE: Table = {
     "meshgrid": _meshgrid,
     "stack": _stack,
     "tile": _tile,
-    "unstack": _unstack,
 }
+
+PARTING: Table = {"unstack": _unstack}
+"""A primitive, which would be a slice for each part."""

@@ -15,6 +15,7 @@ from portnn.export import (
     _networks,
     _ordering,
     _products,
+    _recurrent,
     _reductions,
     _shapes,
 )  # fmt: skip
@@ -27,7 +28,9 @@ from portnn.export._tensors import Tensor
 
 __all__ = ["CALLS", "PRIMITIVES", "know", "translate"]
 
-PRIMITIVES: Table = {**_activations.TABLE, **_images.TABLE, **_networks.TABLE}
+PRIMITIVES: Table = {
+    **_activations.TABLE, **_images.TABLE, **_joining.PARTING, **_networks.TABLE, **_recurrent.TABLE,
+}  # fmt: skip
 """Primitives of portnn that have a counterpart of their own."""
 
 CALLS: Table = {

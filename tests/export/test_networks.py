@@ -118,6 +118,12 @@ def test_other_opsets(opset: int):
     agree(model, lambda x: net._forward(x), (5, 3))
 
 
+@pytest.mark.parametrize(("unit", "most"), [(nn.RNN, 5), (nn.GRU, 16), (nn.LSTM, 14)])
+def test_a_step_is_few_operators(unit: Any, most: int):
+    short, long = (len(export_onnx(pn.Network([unit(3, 4)]), input_shape=(t, 3)).graph.node) for t in (4, 14))
+    assert long - short <= 10 * most
+
+
 def test_a_step_with_its_state():
     layer = nn.GRU(3, 4, num_layers=2)
     params, x = layer.init(stream(0)), np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")

@@ -15,7 +15,7 @@ __all__ = [
     "check_home", "dispatches", "dtype_for", "home_of", "on_host", "place_of", "rows", "takes_integers",
 ]  # fmt: skip
 
-_EXACT_IN_FLOAT32 = ("float32", "int8", "uint8", "int16", "uint16", "float16", "bool")
+_EXACT_IN_FLOAT32 = ("float32", "int8", "uint8", "int16", "uint16", "float16", "bfloat16", "bool")
 
 
 def dispatches() -> bool:

@@ -69,6 +69,14 @@ def test_regressors(home, kind, outputs):
     assert isinstance(model.score(x, y), float)
 
 
+def test_half_precision_is_learned_in_single():
+    torch = pytest.importorskip("torch")
+    with config_context(array_api_dispatch=True):
+        for dtype in (torch.float16, torch.bfloat16):
+            x = torch.tensor(X, dtype=dtype)
+            assert MLPClassifier(**FAST).fit(x, torch.tensor(Y)).predict_proba(x).dtype == torch.float32
+
+
 def test_validation_weights_and_early_stopping(home):
     x, y = home.asarray(X), home.asarray(Y)
     weight = home.asarray(np.ones(150, np.float32))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import re
 import tracemalloc
-import warnings
-from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
@@ -15,116 +12,12 @@ import pytest
 
 from portnn import ops
 from portnn.autodiff import grad, value_and_grad
-from portnn.compile import RetraceWarning, jit
+from portnn.compile import jit
 from portnn.tracing import ControlFlowError
 from tests.backends import BackendUnderTest
 from tests.helpers import assert_close
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
-
-
-class Counted:
-    """A function that counts how often Python carries it out."""
-
-    def __init__(self, f: Any) -> None:
-        self.f = f
-        self.calls = 0
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        self.calls += 1
-        return self.f(*args, **options)
-
-
-def test_a_function_is_written_down_once_for_each_signature() -> None:
-    f = Counted(lambda x: x * 2.0 + 1.0)
-    planned = jit(f)
-    for _ in range(3):
-        np.testing.assert_array_equal(planned(X), X * 2.0 + 1.0)
-    assert f.calls == 1
-    for other in (X[:1], X.astype(np.float64), np.asfortranarray(X), X[:, ::2]):
-        np.testing.assert_array_equal(planned(other), other * 2.0 + 1.0)
-        np.testing.assert_array_equal(planned(other), other * 2.0 + 1.0)
-    assert (f.calls, planned.plans) == (5, 5)
-
-
-def test_numbers_without_axes_share_a_plan_with_numpys_scalars() -> None:
-    planned = jit(lambda n: ops.broadcast_to(n + 1, ()))
-    n = np.asarray(0, dtype=np.int32)
-    for _ in range(4):
-        n = planned(n)
-    assert (int(n), planned.plans) == (4, 1)
-
-
-@dataclass(frozen=True)
-class Config:
-    power: int
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ((X, 2), (X, 3)),
-        ((X, 1.0), (X, 1)),
-        ((X, 0.0), (X, -0.0)),
-        ((X, True), (X, 1)),
-        ((X, Config(2)), (X, Config(3))),
-        ((X, "a"), (X, "b")),
-        ((X, None), (X, ())),
-        (({"a": X, "b": X * 2.0},), ({"b": X, "a": X * 2.0},)),
-        (([X],), ((X,),)),
-    ],
-    ids=lambda args: type(args[-1]).__name__,
-)
-def test_constants_and_structure_are_part_of_the_signature(first: Any, second: Any) -> None:
-    f = Counted(lambda *args: [leaf for leaf in args if isinstance(leaf, int)] or ops.sum(_first(args)))
-    planned = jit(f)
-    for args in (first, second, first, second):
-        assert repr(planned(*args)) == repr(f.f(*args))
-    assert f.calls == 2
-
-
-def _first(args: Any) -> Any:
-    tree = args[0]
-    return tree["a"] if isinstance(tree, dict) else tree[0] if isinstance(tree, list | tuple) else tree
-
-
-def test_keywords_are_arguments() -> None:
-    planned = jit(lambda x, *, scale, power=1: x**power * scale)
-    assert planned(np.asarray(3.0), scale=np.asarray(2.0), power=2) == 18.0
-    assert planned(np.asarray(2.0), scale=np.asarray(5.0), power=2) == 20.0
-    assert planned(np.asarray(2.0), scale=np.asarray(5.0)) == 10.0
-
-
-def test_the_cache_is_bounded() -> None:
-    f = Counted(lambda x: x + 1.0)
-    planned = jit(f, cache_size=2)
-    sizes = (1, 2, 1, 3, 1, 2)  # 1 stays: it was used last when 3 came, so 2 had to go
-    for n in sizes:
-        planned(np.zeros(n))
-    assert (planned.plans, f.calls) == (2, 4)
-    planned.clear()
-    assert planned.plans == 0
-
-
-def test_an_argument_that_keeps_changing_is_named() -> None:
-    planned = jit(lambda params, rate: params["w"] * rate)
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        for i in range(12):
-            planned({"w": X}, i / 10)
-    assert [w.category for w in found] == [RetraceWarning]
-    text = str(found[0].message)
-    assert re.search(r"written down 8 times; last, rate: 0\.6, then 0\.7\..*without axes", text)
-    assert len(text) < 300
-    assert found[0].filename == __file__
-
-
-def test_functions_of_arrays_without_axes_are_written_down_once() -> None:
-    planned = jit(lambda x, rate: x * rate)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for i in range(20):
-            np.testing.assert_array_equal(planned(X, np.asarray(i, dtype=np.float32)), X * np.float32(i))
 
 
 def test_what_it_returns_is_the_callers() -> None:

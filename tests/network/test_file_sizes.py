@@ -36,17 +36,6 @@ LAYERS = {
 }
 
 
-@pytest.fixture
-def saved(path):
-    Network([Linear(4, 3)], seed=2).save(path)
-    return path
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "net.safetensors"
-
-
 def rewrite(path, layers):
     """Describe other layers, and leave the tensors; the digests are right."""
     arrays, description = load_tensors(path)

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import copy
 import pickle
-from functools import partial
 
 import numpy as np
 import pytest
 
-from portnn import Network, losses, nn, optim, tree
-from portnn.nn import Flatten, Linear, Rescale, relu, tanh
+from portnn import Network, losses, optim
+from portnn.nn import Flatten, Linear, Rescale, relu
 from portnn.random import stream
 from tests.helpers import assert_close
+from tests.network.small import LABELS, X, bits, classifier, same
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(60, 4)).astype(np.float32)
-LABELS = np.argmax(X[:, :3], axis=1)
 BITS = (X[:, :2] > 0).astype(np.float32)
 VALUES = (X @ np.asarray([[1.0], [-2.0], [0.5], [0.0]])).astype(np.float32)
-
-
-def classifier(**options):
-    return Network([Linear(4, 8), tanh, Linear(8, 3)], **options)
-
-
-def bits(net):
-    return [np.array(net.backend.to_numpy(p)) for p in tree.leaves(net.params)]
-
-
-def same(a, b):
-    return all((x == y).all() for x, y in zip(a, b, strict=True))
 
 
 def on(bench, **options):
@@ -167,82 +152,6 @@ def test_without_shuffling_batches_are_in_the_order_of_the_data():
     assert same(bits(net), bits(by_hand))
 
 
-def test_the_loss_of_an_epoch_weighs_partial_batches_by_their_size():
-    net = classifier()
-    history = net.fit(X, LABELS, epochs=1, batch_size=50, optimizer=optim.sgd(1e-30))
-    assert history["loss"][0] == pytest.approx(net.evaluate(X, LABELS)["loss"], rel=1e-5)
-    assert history["accuracy"][0] == net.score(X, LABELS)
-
-
-def test_one_hot_labels_are_labels():
-    nets = [classifier(), classifier()]
-    for net, y in zip(nets, (LABELS, np.eye(3)[LABELS]), strict=True):
-        net.fit(X, y, epochs=2, batch_size=None)
-    for a, b in zip(*map(bits, nets), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
-    assert nets[0].score(X, LABELS) == nets[0].score(X, np.eye(3)[LABELS].astype(np.uint8))
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int32", "uint32", "int64", "uint64"])
-def test_labels_of_any_integer_dtype(dtype):
-    for ignore in (None, -100):
-        loss = partial(losses.softmax_cross_entropy, ignore_index=ignore)
-        net = Network([Linear(4, 300)], loss=loss, backend="array_api_strict")
-        history = net.fit(X, LABELS.astype(dtype), epochs=1)
-        assert np.isfinite(history["loss"][0])
-
-
-def test_weights_of_zero_are_like_removal():
-    weight = np.where(np.arange(60) % 3 == 0, 0.0, 2.0)
-    kept = weight > 0
-    weighted, removed = classifier(), classifier()
-    optimizer = optim.sgd(0.1)
-    weighted.fit(X, LABELS, sample_weight=weight, epochs=3, batch_size=None, optimizer=optimizer)
-    removed.fit(X[kept], LABELS[kept], epochs=3, batch_size=None, optimizer=optimizer)
-    for a, b in zip(bits(weighted), bits(removed), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    score = weighted.score(X, LABELS, sample_weight=weight)
-    assert score == pytest.approx(weighted.score(X[kept], LABELS[kept]), rel=1e-6)
-    assert weighted.evaluate(X, LABELS, sample_weight=weight) == pytest.approx(
-        weighted.evaluate(X[kept], LABELS[kept]), rel=1e-5
-    )
-
-
-def test_the_values_of_an_epoch_are_weighted():
-    weight = np.where(np.arange(60) < 45, 0.0, 1.0) + np.arange(60) / 100
-    net = classifier()
-    for w in (weight, np.where(np.arange(60) < 45, 0.0, 2.0)):  # with whole batches of no weight, too
-        history = net.fit(
-            X, LABELS, sample_weight=w, epochs=1, batch_size=9, shuffle=False, optimizer=optim.sgd(1e-30)
-        )
-        expected = net.evaluate(X, LABELS, sample_weight=w)
-        assert {name: values[0] for name, values in history.items()} == pytest.approx(expected, rel=1e-5)
-
-
-def test_ignored_labels_are_allowed():
-    y = np.where(np.arange(60) < 20, -1, LABELS)
-    net = classifier(loss=partial(losses.softmax_cross_entropy, ignore_index=-1))
-    net.fit(X, y, epochs=1, batch_size=None, optimizer=optim.sgd(0.1))
-    other = classifier()
-    other.fit(X[20:], LABELS[20:], epochs=1, batch_size=None, optimizer=optim.sgd(0.1))
-    for a, b in zip(bits(net), bits(other), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.parametrize("weight", [None, np.linspace(0.5, 2.0, 60)], ids=["unweighted", "weighted"])
-def test_ignored_labels_count_in_no_figure(weight):
-    y = np.where(np.arange(60) < 20, -1, LABELS)
-    kept = None if weight is None else weight[20:]
-    net = classifier(loss=partial(losses.softmax_cross_entropy, ignore_index=-1))
-    expected = net.evaluate(X[20:], LABELS[20:], sample_weight=kept)
-    assert net.evaluate(X, y, sample_weight=weight) == pytest.approx(expected, rel=1e-5)
-    assert net.score(X, y, sample_weight=weight) == pytest.approx(expected["accuracy"], rel=1e-5)
-    history = net.fit(X, y, sample_weight=weight, epochs=1, batch_size=7, optimizer=optim.sgd(1e-30))
-    assert {name: values[0] for name, values in history.items()} == pytest.approx(expected, rel=1e-5)
-    with pytest.raises(ValueError, match="no sample counts"):
-        net.fit(X[:20], y[:20])
-
-
 def test_integers_of_numpy_are_integers():
     assert Linear(np.int64(4), np.uint8(3)) == Linear(4, 3)
     assert type(Linear(np.int64(4), np.uint8(3)).in_features) is int
@@ -291,7 +200,7 @@ def test_an_error_in_a_callback_leaves_the_parameters_of_the_epoch():
 
 
 def test_images_of_bytes_stay_bytes():
-    images = RNG.integers(0, 256, (20, 6, 6)).astype(np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, (20, 6, 6)).astype(np.uint8)
     y = (images.reshape(20, -1).mean(axis=1) > 127).astype(np.int64)
     net = Network([Rescale(), Flatten(), Linear(36, 8), relu, Linear(8, 2)])
     net.fit(images, y, epochs=5, batch_size=8)
@@ -320,32 +229,6 @@ def test_many_samples_are_predicted_in_parts():
     np.testing.assert_allclose(net.predict_proba(x)[-60:], net.predict_proba(X), rtol=1e-5)
 
 
-def test_to_moves_all(backend):
-    net = classifier(seed=4)
-    net.partial_fit(X, LABELS, optimizer=optim.adam(0.01))
-    other = classifier(seed=4).partial_fit(X, LABELS, optimizer=optim.adam(0.01))
-    expected = bits(net)
-    assert net.to(backend.backend) is net
-    assert same(bits(net), expected)
-    assert backend.backend.owns(net.params[0]["weight"])
-    net.partial_fit(X, LABELS)  # the optimiser's state came along
-    other.partial_fit(X, LABELS)
-    for a, b in zip(bits(net), bits(other), strict=True):
-        np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6)
-
-
-def test_a_move_that_fails_changes_nothing():
-    for optimizer in (optim.adam(0.1), optim.sgd(0.1)):
-        net = classifier(dtype="float64", backend="array_api_strict")
-        net.partial_fit(X, LABELS, optimizer=optimizer)
-        before, fitted, where = bits(net), net._fitted, net.backend
-        with pytest.raises(ValueError, match="has no dtype 'float64'"):
-            net.to("array_api_strict:no_float64")
-        assert same(bits(net), before)
-        assert (net._fitted, net.backend) == (fitted, where)
-        net.partial_fit(X, LABELS)
-
-
 def test_networks_can_be_pickled_and_copied():
     net = Network([Linear(4, 8), relu, Linear(8, 3)], loss=losses.softmax_cross_entropy)
     for again in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
@@ -353,27 +236,6 @@ def test_networks_can_be_pickled_and_copied():
         assert (again.predict_proba(X) == net.predict_proba(X)).all()
         again.fit(X, LABELS, epochs=1)
     assert same(bits(net), bits(Network([Linear(4, 8), relu, Linear(8, 3)])))
-
-
-def test_summary_of_images():
-    layers = [nn.Conv2d(1, 4, (3, 3)), nn.MaxPool2d(2), nn.Conv2d(4, 2, (1, 3)), nn.GlobalAvgPool2d()]
-    lines = Network(layers).summary((1, 8, 8)).splitlines()[2:6]
-    assert [line.split("  ")[0] for line in lines] == [
-        "Conv2d(1, 4, 3)", "MaxPool2d(2)", "Conv2d(4, 2, (1, 3))", "GlobalAvgPool2d()",
-    ]  # fmt: skip
-    assert "(2, 3, 1)" in lines[2]
-
-
-def test_summary():
-    net = Network([Rescale(), Flatten(), Linear(36, 8), relu, Linear(8, 2)], dtype="float64")
-    assert "?" in net.summary()
-    text = net.summary((6, 6))
-    assert "Linear(36, 8)     (8,)           296" in text
-    assert "\n314 parameters (2.51 kB), float64, on numpy\na sample: " in text
-    net.fit(np.zeros((4, 6, 6)), np.zeros(4, dtype=int), epochs=1)
-    assert net.summary() == text
-    with pytest.raises(ValueError, match=r"expected an input of shape \(..., 36\), got \(1, 5\)"):
-        net.summary((5,))
 
 
 def test_tensors_that_record_are_refused():

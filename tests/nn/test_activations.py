@@ -1,7 +1,6 @@
 """Activations: values by formula and by PyTorch, gradients, and inputs at which naive formulas break."""
 
-from functools import partial
-from math import erf, erfc, exp, inf, log1p, nan, pi, sqrt
+from math import erf, exp, inf, nan, sqrt
 
 import numpy as np
 import pytest
@@ -11,48 +10,7 @@ from portnn.autodiff import grad, vjp
 from portnn.nn import _activations as nn
 from portnn.testing import check_gradients
 from tests.helpers import assert_close
-
-SELU = (1.0507009873554804934, 1.6732632423543772848)
-
-
-def logistic(x):
-    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
-
-
-def tanh_gelu(x):
-    return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
-
-
-# Scalar formulas as the papers print them, good for moderate x.
-FORMULAS = {
-    "identity": (nn.identity, lambda x: x),
-    "relu": (nn.relu, lambda x: max(x, 0.0)),
-    "leaky_relu": (nn.leaky_relu, lambda x: x if x > 0 else 0.01 * x),
-    "leaky_relu 0.3": (partial(nn.leaky_relu, negative_slope=0.3), lambda x: x if x > 0 else 0.3 * x),
-    "elu": (nn.elu, lambda x: x if x > 0 else exp(x) - 1),
-    "elu 0.5": (partial(nn.elu, alpha=0.5), lambda x: x if x > 0 else 0.5 * (exp(x) - 1)),
-    "selu": (nn.selu, lambda x: SELU[0] * (x if x > 0 else SELU[1] * (exp(x) - 1))),
-    "celu": (nn.celu, lambda x: x if x > 0 else exp(x) - 1),
-    "celu 2": (partial(nn.celu, alpha=2.0), lambda x: x if x > 0 else 2 * (exp(x / 2) - 1)),
-    "gelu": (nn.gelu, lambda x: x * 0.5 * erfc(-x / sqrt(2))),
-    "gelu tanh": (partial(nn.gelu, approximate=True), tanh_gelu),
-    "silu": (nn.silu, lambda x: x * logistic(x)),
-    "mish": (nn.mish, lambda x: x * np.tanh(log1p(exp(x)))),
-    "softplus": (nn.softplus, lambda x: log1p(exp(x))),
-    "softsign": (nn.softsign, lambda x: x / (1 + abs(x))),
-    "sigmoid": (nn.sigmoid, logistic),
-    "hard_sigmoid": (nn.hard_sigmoid, lambda x: min(max(x / 6 + 0.5, 0.0), 1.0)),
-    "tanh": (nn.tanh, np.tanh),
-    "hard_tanh": (nn.hard_tanh, lambda x: min(max(x, -1.0), 1.0)),
-    "hard_swish": (nn.hard_swish, lambda x: x * min(max(x / 6 + 0.5, 0.0), 1.0)),
-    "log_sigmoid": (nn.log_sigmoid, lambda x: -log1p(exp(-x))),
-}
-ELEMENTWISE = [pytest.param(f, formula, id=name) for name, (f, formula) in FORMULAS.items()]
-FUNCTIONS = [pytest.param(f, id=name) for name, (f, _) in FORMULAS.items()]
-
-# Both sides of every kink (0, 1 and 3 in magnitude), more than two steps of the differences away from it.
-SMOOTH = np.asarray([[-7.5, -4.0, -2.6, -1.4, -0.7, -0.15], [0.15, 0.7, 1.4, 2.6, 4.0, 7.5]])
-WIDE = np.concatenate([np.linspace(-12, 12, 97), [-3.0, -1.0, 0.0, 1.0, 3.0]])
+from tests.nn.formulas import ELEMENTWISE, FORMULAS, FUNCTIONS, SELU, SMOOTH, WIDE
 
 
 def rowwise(x):
@@ -263,39 +221,3 @@ def test_glu_errors(shape, axis, text):
 def test_celu_errors(alpha):
     with pytest.raises(ValueError, match="celu: alpha must be positive, got"):
         nn.celu(np.ones(2), alpha=alpha)
-
-
-# Name here, name in torch.nn.functional, options there.
-TORCH = [
-    ("relu", "relu", {}), ("leaky_relu", "leaky_relu", {}), ("elu", "elu", {}),
-    ("elu 0.5", "elu", {"alpha": 0.5}),
-    ("selu", "selu", {}), ("celu", "celu", {}), ("celu 2", "celu", {"alpha": 2.0}), ("gelu", "gelu", {}),
-    ("gelu tanh", "gelu", {"approximate": "tanh"}), ("silu", "silu", {}), ("mish", "mish", {}),
-    ("softplus", "softplus", {"threshold": 1000}), ("softsign", "softsign", {}), ("sigmoid", "sigmoid", {}),
-    ("hard_sigmoid", "hardsigmoid", {}), ("tanh", "tanh", {}), ("hard_tanh", "hardtanh", {}),
-    ("hard_swish", "hardswish", {}), ("log_sigmoid", "logsigmoid", {}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "torch_name", "options"), TORCH, ids=[row[0] for row in TORCH])
-def test_same_as_torch_with_kinks(name, torch_name, options):
-    torch = pytest.importorskip("torch")
-    x = torch.asarray(WIDE.copy(), requires_grad=True)
-    expected = getattr(torch.nn.functional, torch_name)(x, **options)
-    expected.sum().backward()
-    f = FORMULAS[name][0]
-    np.testing.assert_allclose(f(WIDE), expected.detach().numpy(), rtol=1e-12, atol=1e-14)
-    found = grad(lambda x: ops.sum(f(x)))(WIDE)
-    # PyTorch's derivative of hardsigmoid is 1/6 in float32 whatever the dtype.
-    np.testing.assert_allclose(
-        found, x.grad.numpy(), rtol=4e-8 if name == "hard_sigmoid" else 1e-10, atol=1e-13
-    )
-
-
-def test_prelu_and_glu_as_torch():
-    torch = pytest.importorskip("torch")
-    f, x, alpha = torch.nn.functional, SMOOTH, np.linspace(0.1, 0.6, 6)
-    expected = f.prelu(torch.asarray(x), torch.asarray(alpha)).numpy()
-    np.testing.assert_allclose(nn.prelu(x, alpha), expected, rtol=1e-14)
-    np.testing.assert_allclose(nn.glu(x), f.glu(torch.asarray(x)).numpy(), rtol=1e-14)
-    np.testing.assert_allclose(nn.softmin(x), f.softmin(torch.asarray(x), dim=-1).numpy(), rtol=1e-14)

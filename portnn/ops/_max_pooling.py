@@ -95,7 +95,7 @@ def max_pool1d(
 
     Raises:
         TypeError: if `x` is not floating-point, or an option is not an integer.
-        ValueError: if shapes and options do not fit together.
+        ValueError: if shapes and options do not fit together, or a window has nothing but padding in it.
 
     Example:
         >>> import numpy as np
@@ -130,7 +130,7 @@ def max_pool2d(
 
     Raises:
         TypeError: if `x` is not floating-point, or an option is not an integer.
-        ValueError: if shapes and options do not fit together.
+        ValueError: if shapes and options do not fit together, or a window has nothing but padding in it.
 
     Example:
         >>> import numpy as np

@@ -65,7 +65,26 @@ def windows_of(
     found = spans(name, x.shape[2:], k, k if stride is None else stride, padding, dilation)
     if not isinstance(padding, str) and any(max(span[3:]) > span[0] // 2 for span in found):
         raise ValueError(f"{name}: padding must be at most half of the kernel {k}, got {padding!r:.60}")
+    for n, span in zip(x.shape[2:], found, strict=True):
+        _check_contents(name, n, span)
     return found
+
+
+def _check_contents(name: str, n: int, span: Span) -> None:
+    """Each window has an element of the axis; if it is dilated, it can step over all of them.
+
+    Raises:
+        ValueError: if one lies in the padding altogether, which has no largest element.
+    """
+    k, s, d, before, _ = span
+    if d == 1:  # padding is at most half of the kernel then, or made by "same"
+        return
+    for window in range(count(n, span)):
+        if not any(before <= window * s + i * d < before + n for i in range(k)):
+            raise ValueError(
+                f"{name}: window {window} lies in the padding altogether: kernel {k} with dilation {d} "
+                f"steps over an axis of {n}; use less dilation or padding"
+            )
 
 
 def spatial_axes(name: str, x: Array) -> tuple[int, ...]:

@@ -61,7 +61,8 @@ def upsample(
         x: floating-point array of shape (n, channels, length) or (n, channels, height, width).
         scale: how many times as many; an integer or one for each axis.
         mode: "nearest" repeats elements; "linear" (which may be called "bilinear" for images) lays straight
-            lines between them.
+            lines between them. That is a product of matrices, in which 0 times NaN or infinity is NaN: one
+            such element reaches its whole row and column.
         align_corners: for lines: whether the first and the last elements keep their places at the ends.
             Else an element is a cell of which the middle counts, and the outermost values go on to the edge.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,16 @@ REFUSED = {
         ValueError,
         "leaves nothing",
     ),
+    "nothing but padding": (
+        lambda: ops.max_pool1d(np.ones((1, 1, 3)), 2, stride=1, padding="same", dilation=4),
+        ValueError,
+        "max_pool1d: window 1 lies in the padding altogether: kernel 2 with dilation 4 steps over",
+    ),
+    "nothing but padding across": (
+        lambda: ops.max_pool2d(X, (1, 2), stride=1, padding=(0, 1), dilation=(1, 10)),
+        ValueError,
+        "max_pool2d: window 0 lies in the padding altogether",
+    ),
     "half": (lambda: ops.max_pool2d(X, 2, padding=2), ValueError, "at most half of the kernel"),
     "pool axes": (lambda: ops.max_pool1d(X, 2), ValueError, "expected x of 3 axes"),
     "no space": (lambda: ops.global_avg_pool(X[:, :, 0, 0]), ValueError, r"\(n, channels, \*spatial\)"),
@@ -117,6 +129,20 @@ REFUSED = {
     "bilinear": (lambda: ops.upsample(X[0], 2, mode="bilinear"), ValueError, "mode must be"),
     "no pixels": (lambda: ops.upsample(X[:, :, :0], 2, mode="linear"), ValueError, "not empty"),
 }
+
+
+def test_a_maximum_is_that_of_some_element():
+    refused = 0
+    for n, k, s, d in product(range(1, 7), (1, 2, 3), (1, 2), (1, 2, 3, 5)):
+        for padding in ("same", *range(k // 2 + 1)):
+            x = -1.0 - np.arange(float(n))[None, None]
+            try:
+                y = ops.max_pool1d(x, k, stride=s, padding=padding, dilation=d)
+            except ValueError as error:
+                refused += "in the padding altogether" in str(error)
+                continue
+            assert np.isin(y, x).all(), (n, k, s, d, padding)
+    assert refused > 10
 
 
 @pytest.mark.parametrize(("call", "kind", "text"), REFUSED.values(), ids=REFUSED)

@@ -14,7 +14,7 @@ import array_api_compat
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.compile._errors import RetraceWarning
-from portnn.compile._passthrough import JaxPlan, TorchPlan
+from portnn.compile._passthrough import JaxPlan
 from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
 from portnn.compile._precision import Precision, check_precision
 from portnn.compile._signature import Signature, described, differences, signature
@@ -80,7 +80,10 @@ class Jitted:
         if array_api_compat.is_jax_namespace(xp):
             plan = JaxPlan(self.function, args)
         elif array_api_compat.is_torch_namespace(xp) and self._torch_compile:
-            plan = TorchPlan(self.function, args)
+            from portnn.compile._torch import TorchPlan  # only where PyTorch is
+
+            program, _ = record(lambda p, o: self.function(*p, **o), args)
+            plan = TorchPlan(simplify(program), arrays)
         else:
             plan = EagerPlan(self.function, f"there are no plans for {xp.__name__}")
         return plan, plan(arrays, args)
@@ -168,8 +171,8 @@ def jit(
         f: a function of trees of arrays that returns a tree. It is often one that `value_and_grad` made,
             or a whole step of training.
         cache_size: how many plans are kept; the one that was not used for longest goes first.
-        torch_compile: whether functions of PyTorch arrays go to ``torch.compile``, which may change the
-            last bits, instead of being carried out as they are.
+        torch_compile: whether functions of PyTorch arrays are written down too and go to ``torch.compile``,
+            which may change the last bits, instead of being carried out as they are.
         precision: of products of float32 matrices on CuPy: "float32", "tf32" or "bfloat16".
 
     Returns:
@@ -180,6 +183,7 @@ def jit(
         TypeError: if `f` is not a function; on the call, if an argument is neither array nor constant.
         ValueError: if `cache_size` is not positive; on the call, if the library has not got the precision.
         ControlFlowError: on the call, if Python asks for the value of an array.
+        PlanError: on the call, if ``torch.compile`` cannot serve, as without a C++ compiler.
 
     Example:
         >>> import numpy as np

@@ -12,7 +12,7 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.tracing import is_array
 
-__all__ = ["JaxLoop", "JaxPlan", "TorchPlan"]
+__all__ = ["JaxLoop", "JaxPlan"]
 
 
 class _Flat:
@@ -137,26 +137,3 @@ class JaxLoop:
     def explain(self) -> str:
         """Who compiles."""
         return "compiled by jax.jit"
-
-
-@final
-class TorchPlan:
-    """A function compiled by ``torch.compile``.
-
-    Args:
-        f: the function, ``f(*args[0], **args[1])``.
-        args: arguments of the signature.
-    """
-
-    def __init__(self, f: Callable[..., Tree], args: Tree) -> None:
-        import torch
-
-        self._flat = _Flat(f, args)
-        self._compiled: Any = torch.compile(self._flat)
-
-    def __call__(self, arrays: Sequence[Array], args: Tree) -> Tree:
-        return self._flat.rebuild(self._compiled(*arrays))
-
-    def explain(self) -> str:
-        """Who compiles."""
-        return "compiled by torch.compile"

@@ -1,0 +1,72 @@
+"""Programs handed to ``torch.compile`` in PyTorch's own operations; of portnn its tracer sees nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.compile._errors import PlanError
+from portnn.program import Program
+from portnn.tracing import Value, map_nested, values_in
+
+__all__ = ["TorchPlan"]
+
+
+@final
+class TorchPlan:
+    """A program compiled by ``torch.compile``.
+
+    Args:
+        program: the program, written down on PyTorch.
+        arrays: arrays of its inputs' shapes and dtypes.
+    """
+
+    def __init__(self, program: Program, arrays: Sequence[Array]) -> None:
+        import torch
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        self._program = program
+        self._results = list(dict.fromkeys(values_in(tree.leaves(program.result))))
+        self._compiled: Any = torch.compile(make_fx(self._run)(*arrays))
+        self._failure = torch._dynamo.exc.BackendCompilerFailed
+
+    def _run(self, *arrays: Array) -> list[Array]:
+        """The calls of the program, one after the other."""
+        known: dict[Value, Array] = dict(zip(self._program.inputs, arrays, strict=True))
+
+        def find(item: Any) -> Any:
+            if type(item) is not Value:
+                return item
+            return known[item] if item.constant is None else item.constant
+
+        made = set()
+        for call in self._program.calls:
+            found = call.function(*map_nested(find, call.args), **map_nested(find, call.options))
+            places = values_in(call.result)
+            known.update(zip(places, [found] if type(call.result) is Value else found, strict=True))
+            made.update(places)
+        # What the caller gets is not what the caller or the plan holds.
+        return [known[value] if value in made else find(value).clone() for value in self._results]
+
+    def __call__(self, arrays: Sequence[Array], args: Tree) -> Tree:
+        """What the program gives.
+
+        Raises:
+            PlanError: if PyTorch's compiler cannot serve, as without a C++ compiler.
+        """
+        try:
+            found = dict(zip(self._results, self._compiled(*arrays), strict=True))
+        except self._failure as error:
+            said = str(error).splitlines()[0]
+            raise PlanError(
+                f"jit: torch.compile failed: {said:.160}; on a CPU it needs a C++ compiler "
+                "(Debian: apt install g++), or leave torch_compile out"
+            ) from error
+        return tree.map(lambda leaf: found[leaf] if type(leaf) is Value else leaf, self._program.result)
+
+    def explain(self) -> str:
+        """Who compiles."""
+        count = len(self._program.calls)
+        return f"{count} call{'' if count == 1 else 's'}, compiled by torch.compile"

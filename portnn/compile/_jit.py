@@ -37,6 +37,7 @@ class Jitted:
     def __init__(
         self, function: Callable[..., Tree], cache_size: int, torch_compile: bool, precision: Precision
     ) -> None:
+        update_wrapper(self, function)  # first: it brings all attributes that the function has
         self.function = function
         self._cache_size = cache_size
         self._torch_compile = torch_compile
@@ -44,7 +45,6 @@ class Jitted:
         self._plans: OrderedDict[Signature, Plan] = OrderedDict()
         self._made = 0
         self._last: dict[str, str] = {}
-        update_wrapper(self, function)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         if is_recording():  # part of what is written down around it, whose arrays it may close over

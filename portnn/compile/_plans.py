@@ -71,8 +71,9 @@ class ProgramPlan:
             if type(leaf) is not Value:
                 return _Constant(leaf)
             # What the caller gets is not what the caller or the plan holds, and nothing is handed out twice.
-            again = leaf in seen or self._plan.holds(leaf)
-            seen.add(leaf)
+            base = self._plan.base(leaf)
+            again = base in seen or self._plan.holds(leaf)
+            seen.add(base)
             return _Slot(places[leaf], again)
 
         self._result = tree.map(slot, program.result)

@@ -72,10 +72,10 @@ class Loss(Generic[P]):
                 raise TypeError(f"Loss: {name} must be callable, got {type(value).__name__}")
         if not isinstance(task, Task):
             raise TypeError(f"Loss: task must be Task.CLASSES, Task.LABELS or Task.VALUES, got {task!r}")
+        update_wrapper(self, function)  # first: it brings all attributes that the function has
         self.function = function
         self.task = task
         self.link = link
-        update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Array:
         return self.function(*args, **options)

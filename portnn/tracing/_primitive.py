@@ -29,13 +29,13 @@ class Primitive(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R], *, constant: bool = False) -> None:
+        update_wrapper(self, function)  # first: it brings all attributes that the function has
         self.function = function
         self.name = function.__name__
         self.constant = constant
         self.rules: tuple[Callable[..., Any] | None, ...] | None = None
         self.joint: Callable[..., Any] | None = None
         self.saving: Callable[..., Any] | None = None
-        update_wrapper(self, function)
 
     def vjp(self, *rules: Callable[..., Any] | None) -> None:
         """Give the derivative, a rule per positional argument.

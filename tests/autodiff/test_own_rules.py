@@ -133,3 +133,11 @@ def test_rules_of_a_wrong_form_are_named(call, text):
     with pytest.raises(DifferentiationError, match=text) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+def test_a_primitive_of_a_primitive_has_its_own_rule() -> None:
+    reversed_ = primitive(ops.negative)
+    reversed_.vjp(lambda g, y, x: ops.multiply(g, 5.0))
+    assert reversed_.function is ops.negative
+    assert float(grad(reversed_)(np.asarray(2.0))) == 5.0
+    assert float(grad(ops.negative)(np.asarray(2.0))) == -1.0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portnn import losses, nn, ops, optim, tree
+from portnn import losses, nn, ops, optim, tree, value_and_grad
 from portnn.compile import PlanWarning, jit
 from portnn.network import Network
 from tests.compile.test_jit_table import assert_same_bits
@@ -97,6 +97,14 @@ def test_large_numbers_in_where() -> None:
         check(lambda c, x, number=number: ops.where(c, x, number) * 2.0, (c, x), (~c, x))
 
 
+@pytest.mark.parametrize(("number", "dtype"), [(-1, "uint8"), (300, "uint8"), (-1, "uint32"), (200, "int8")])
+def test_integers_without_room_in_where(number: int, dtype: str) -> None:
+    for n in (5, 3000):
+        c, x = np.arange(n) % 2 == 0, np.ones(n, dtype=dtype)
+        check(lambda c, x: ops.where(c, number, x) + 1, (c, x), (~c, x))
+        check(lambda c, x: ops.where(c, x, number) + 1, (c, x), (~c, x))
+
+
 def test_the_first_result_is_the_callers_too() -> None:
     kept = np.arange(3.0)
     planned = jit(lambda x: (x * 2.0, kept, x, x.T))
@@ -108,10 +116,36 @@ def test_the_first_result_is_the_callers_too() -> None:
     np.testing.assert_array_equal(x, np.ones((2, 2)))
 
 
+def test_views_that_are_returned_are_the_callers_too() -> None:
+    def f(x: Any) -> Any:
+        return ops.linalg.diagonal(x), x * 2.0, (x * 2.0)[0]
+
+    planned = jit(f)
+    x = np.ones((2, 2))
+    for _ in range(3):
+        diagonal, whole, row = planned(x)
+        assert not np.shares_memory(diagonal, x)
+        assert not np.shares_memory(whole, row)
+    check(lambda x: ops.sum(ops.linalg.diagonal(x * 2.0)) + ops.linalg.diagonal(x + 1.0), (x,), (x * 3,))
+
+
 def test_a_jit_within_a_jit_closes_over_what_changes() -> None:
     outer = jit(lambda w: jit(lambda x: x * w)(np.ones(2)))
     for value in (1.0, 5.0, 7.0):
         np.testing.assert_array_equal(outer(np.full(2, value)), np.full(2, value))
+
+
+def test_a_jit_of_what_is_made_of_a_jit_is_its_own() -> None:
+    inner = jit(lambda x: ops.sum(x * x))
+    x = np.arange(3.0)
+    for _ in range(3):
+        value, gradient = jit(value_and_grad(inner))(x)
+        assert float(value) == 5.0
+        np.testing.assert_array_equal(gradient, 2 * x)
+    twice = jit(inner)
+    assert twice.function is inner
+    assert float(twice(x)) == 5.0
+    assert (twice.plans, inner.plans) == (1, 0)
 
 
 def test_assignment_keeps_the_dtype() -> None:

@@ -110,6 +110,14 @@ def test_losses_pickle_to_themselves(name):
     assert copy.deepcopy(loss) is loss
 
 
+def test_a_loss_of_a_loss_has_the_task_that_is_given():
+    of_labels = Loss(losses.squared_error, task=Task.LABELS, link=ops.sigmoid)
+    assert of_labels.function is losses.squared_error
+    assert task_of(of_labels) is Task.LABELS
+    assert link_of(of_labels) is ops.sigmoid
+    assert of_labels.__doc__ == losses.squared_error.__doc__
+
+
 def test_wrapped_functions_pickle(monkeypatch):
     # In a module that can be imported, as importlib mode leaves test modules out of sys.modules' names.
     module = ModuleType(mine.__module__)

@@ -38,14 +38,14 @@ _EXACT = frozenset({
 })  # fmt: skip
 
 _VIEWS = frozenset({
-    "broadcast_to", "expand_dims", "flip", "matrix_transpose", "moveaxis", "permute_dims", "reshape",
-    "squeeze",
+    "broadcast_to", "expand_dims", "flip", "linalg.diagonal", "linalg.matrix_transpose", "matrix_transpose",
+    "moveaxis", "permute_dims", "reshape", "squeeze",
 })  # fmt: skip
 
 # Functions besides those of `_VIEWS` whose result may share memory with an argument.
 _SHARING = frozenset({
-    "asarray", "astype", "broadcast_arrays", "conj", "getitem", "imag", "linalg.diagonal",
-    "linalg.matrix_transpose", "meshgrid", "real", "to_device", "unstack",
+    "asarray", "astype", "broadcast_arrays", "conj", "getitem", "imag", "meshgrid", "real", "to_device",
+    "unstack",
 })  # fmt: skip
 
 

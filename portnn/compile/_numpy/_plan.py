@@ -88,7 +88,11 @@ class NumpyPlan:
 
     def holds(self, value: Value) -> bool:
         """Whether a value lies in memory that stays with the plan, or is a view of what it was given."""
-        return value in self._static or value.constant is not None or self._lives.root(value) in self._inputs
+        return value in self._static or value.constant is not None or self.base(value) in self._inputs
+
+    def base(self, value: Value) -> Value:
+        """What a value is a view of; itself if of nothing."""
+        return self._lives.root(value)
 
     def _put(self, value: Value, array: Any) -> None:
         """Let a value lie in an array, and the members of a pack in its parts."""

@@ -30,7 +30,7 @@ def select_writer(call: Call) -> Writer | None:
         large = int(np.prod(call.result.shape, dtype=np.int64)) > _FEW
         if large and _choosable(x, call.result) and _choosable(y, call.result):
             return _write_choice
-    return _write_over
+    return _write_over if _has_room(x, call.result) and _has_room(y, call.result) else None
 
 
 def keeps_or_zeros(call: Call) -> bool:
@@ -76,6 +76,14 @@ def _choosable(x: Any, result: Value) -> bool:
         )  # every dtype has room for these
         return low <= x <= high
     return _fits(x, result) or (type(x) is float and result.dtype.kind == "f")
+
+
+def _has_room(x: Any, result: Value) -> bool:
+    """Whether a Python integer is one of the result's dtype; `numpy.where` lets others wrap around."""
+    if type(x) is not int or result.dtype.kind not in "iu":
+        return True
+    info: Any = np.iinfo(result.dtype)
+    return bool(info.min <= x <= info.max)
 
 
 def _bits(steps: Steps, array: Any, result: Value) -> Any:

@@ -6,10 +6,7 @@ import errno
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -202,77 +199,11 @@ def test_links_to_nothing_and_to_themselves(tmp_path):
         save_tensors(tmp_path / "lost", ARRAYS, {})
 
 
-def test_writers_of_the_same_file_all_win(tmp_path):
-    path = tmp_path / "x"
-    save_tensors(path, ARRAYS, {"by": 0})
-    failures = []
-
-    def write(number):
-        try:
-            for _ in range(20):
-                save_tensors(path, {"w": np.full(10_000, float(number))}, {"by": number})
-                arrays, about = load_tensors(path)
-                assert (arrays["w"] == about["by"]).all()
-        except BaseException as error:  # noqa: BLE001  # a thread's error would not be seen
-            failures.append(error)
-
-    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    assert [*files(tmp_path)] == ["x"]
-
-
-OTHER = """
-import sys
-import numpy as np
-from portnn import Network
-from portnn.nn import Linear
-from portnn.train.callbacks import Checkpoint
-
-def wait(epoch):
-    if epoch.number == 1:
-        print("training", flush=True)
-    sys.stdin.readline()
-
-net = Network([Linear(8, 2)])
-net.fit(np.eye(8, dtype="float32"), np.arange(8) % 2, epochs=3, callbacks=[wait, Checkpoint(sys.argv[1])])
-"""
-
-
 def fit(*callbacks, **options):
     net = Network([Linear(8, 300), Linear(300, 2)])
     options = {"epochs": 4, "batch_size": 4, "optimizer": optim.sgd(0.01), **options}
     net.fit(X, Y, callbacks=callbacks, progress=False, **options)
     return net
-
-
-@posix
-def test_a_folder_of_checkpoints_belongs_to_one_training(tmp_path):
-    command = [sys.executable, "-c", OTHER, str(tmp_path)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], text=True, **pipes) as child:
-        assert child.stdout.readline() == "training\n"
-        (tmp_path / ".checkpoint-000000009.safetensors.0123456789abcdef").write_bytes(b"half")
-        with pytest.raises(FileExistsError, match="another training is writing to the folder") as caught:
-            fit(Checkpoint(tmp_path))
-        said(caught.value)
-        assert len(files(tmp_path)) == 1, "what the other is writing is left alone"
-        child.communicate("\n" * 3)
-    assert child.returncode == 0
-    assert latest(tmp_path) == tmp_path / "checkpoint-000000003.safetensors"
-
-
-def test_a_folder_is_free_after_a_training_however_it_ends(tmp_path):
-    def fail(epoch):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fit(Checkpoint(tmp_path, every_steps=1), fail)
-    fit(Checkpoint(tmp_path), resume=tmp_path)
-    fit(Checkpoint(tmp_path), resume=tmp_path, epochs=5)
 
 
 @posix

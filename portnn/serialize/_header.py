@@ -158,10 +158,11 @@ def parse_header(raw: bytes, size: int, path: Any) -> Header:
     Raises:
         CheckpointError: if anything is not as it should be.
     """
-    if reason := _overfull(raw, size):
+    text = raw[8:]
+    if reason := _overfull(text, size):
         raise CheckpointError(f"{path} is no file of portnn: {reason}")
     try:
-        entries = json.loads(raw[8:].decode(), object_pairs_hook=_once, parse_constant=_refuse)
+        entries = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: its header is no JSON: {str(error)[:120]}") from None
     metadata = entries.pop("__metadata__", None) if isinstance(entries, dict) else None

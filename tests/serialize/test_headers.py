@@ -160,6 +160,19 @@ def test_save_refuses_what_load_would(tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize(("start", "more"), [("a" * (ROOM - 290), "a"), ([0] * (ROOM // 16 - 60), [0])])
+def test_the_longest_header_that_can_be_saved_can_be_loaded(start, more, tmp_path):
+    path, longest = tmp_path / "x", start
+    while True:
+        try:
+            save_tensors(path, {"w": np.zeros(8)}, {"notes": longest})
+        except ValueError:
+            break
+        assert load_tensors(path)[1] == {"notes": longest}
+        longest = longest + more
+    assert len(longest) > len(start), "some could be saved"
+
+
 @pytest.mark.slow
 def test_large_networks_may_have_more(tmp_path):
     path = tmp_path / "x"

@@ -72,7 +72,8 @@ def loss_of(xp: Any, log_p: Any, y: Any) -> float:
 
     y (n, 10) has a one in each row at the right digit and zeros elsewhere, so the product picks it out.
     """
-    return -float(xp.sum(y * log_p)) / y.shape[0]
+    images: int = y.shape[0]
+    return -float(xp.sum(y * log_p)) / images
 
 
 def backward(xp: Any, params: Params, x: Any, y: Any, z1: Any, h: Any, log_p: Any) -> Params:
@@ -121,7 +122,8 @@ def accuracy(xp: Any, params: Params, x: Any, labels: Any) -> float:
     """The part of the images whose most probable digit is the right one."""
     _, _, log_p = forward(xp, params, x)
     right = xp.astype(xp.argmax(log_p, axis=-1), xp.int32) == labels
-    return int(xp.count_nonzero(right)) / x.shape[0]
+    images: int = x.shape[0]
+    return int(xp.count_nonzero(right)) / images
 
 
 def load(backend: pn.Backend, folder: Path, split: str, n: int) -> tuple[Any, Any]:

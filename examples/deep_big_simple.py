@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import pairwise
 from math import cos, pi
 from pathlib import Path
@@ -26,10 +25,10 @@ from typing import Any
 import numpy as np
 
 import portnn as pn
+from _arguments import add_data, checked, parser_of
 from portnn.data import augment, load_mnist
 from portnn.optim import Optimizer, adamw, sgd
 
-DATA = Path(__file__).parent / "data" / "mnist"
 BIG = (2500, 2000, 1500, 1000, 500)
 # A digit is turned by up to 15 degrees; a 1 or a 7 by half of that, else one may become the other.
 TURN = np.where(np.isin(np.arange(10), (1, 7)), 7.5, 15.0).astype(np.float32)
@@ -132,25 +131,13 @@ def draw(file: Path, images: Any, labels: Any, seed: int) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
+    parser = parser_of(__doc__, plot="distorted digits")
+    add_data(parser)
     parser.add_argument("--recipe", choices=RECIPES, default="reduced", help="default: reduced")
     parser.add_argument("--epochs", type=int, metavar="N", help="default: what the recipe says")
     parser.add_argument("--batch-size", type=int, metavar="N", help="default: what the recipe says")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a few images only, to see that it runs")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw distorted digits, to .png or .pdf")
-    args = parser.parse_args(argv)
-    try:
-        pn.get_backend(args.backend)
-    except (pn.BackendUnavailableError, ValueError) as error:
-        parser.error(str(error))
-    if args.plot and not (find_spec("matplotlib") and args.plot.resolve().parent.is_dir()):
-        parser.error('--plot needs a folder that is there, and matplotlib: pip install -e ".[plot]"')
-    return args
+    return checked(parser, argv, "epochs", "batch_size")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,7 +14,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,10 @@ from typing import Any
 import numpy as np
 
 import portnn as pn
+from _arguments import add_data, checked, parser_of
 from portnn.data import load_mnist
 from portnn.losses import Loss, Task, sigmoid_cross_entropy, softmax_cross_entropy
 from portnn.optim import Optimizer, adamw, schedules, sgd
-
-DATA = Path(__file__).parent / "data" / "mnist"
 
 
 @dataclass(frozen=True)
@@ -109,33 +107,14 @@ def print_answer(network: pn.Network, image: Any, label: int) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
+    parser = parser_of(__doc__, plot="curves and mistakes")
+    add_data(parser)
     parser.add_argument("--recipe", choices=RECIPES, default="minibatch", help="default: minibatch")
     parser.add_argument("--output", choices=["softmax", "sigmoid"], default="softmax")
     parser.add_argument("--epochs", type=int, metavar="N", help="default: what the recipe says")
     parser.add_argument("--samples", type=int, metavar="N", help="train on the first N images only")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw curves and mistakes, to .png or .pdf")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the network to .safetensors")
-    args = parser.parse_args(argv)
-    # What would fail after the training fails before it.
-    for name in ("epochs", "samples"):
-        if (number := getattr(args, name)) is not None and number < 1:
-            parser.error(f"--{name} must be at least 1, got {number}")
-    try:
-        pn.get_backend(args.backend)
-    except (pn.BackendUnavailableError, ValueError) as error:
-        parser.error(str(error))
-    if args.plot and not find_spec("matplotlib"):
-        parser.error('--plot needs matplotlib: python -m pip install -e ".[plot]"')
-    for file in (args.plot, args.save):
-        if file and not file.resolve().parent.is_dir():
-            parser.error(f"there is no folder {file.parent} to write {file.name} to")
-    return args
+    return checked(parser, argv, "epochs", "samples")
 
 
 def train(

@@ -17,18 +17,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import portnn as pn
+from _arguments import add_data, checked, parser_of
 from portnn.data import augment, load_mnist
 from portnn.losses import softmax_cross_entropy
 from portnn.nn import Layer
 from portnn.optim import adamw, schedules
 
-DATA = Path(__file__).parent / "data" / "mnist"
 BATCH = 128
 
 
@@ -88,31 +87,13 @@ def report(epoch: pn.Epoch) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
+    parser = parser_of(__doc__, plot="curves and mistakes")
+    add_data(parser)
     parser.add_argument("--augment", action="store_true", help="distort the images, anew in each epoch")
     parser.add_argument("--epochs", type=int, default=10, metavar="N")
     parser.add_argument("--quick", action="store_true", help="one epoch on 1000 images")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw curves and mistakes, to .png or .pdf")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the network to .safetensors")
-    args = parser.parse_args(argv)
-    # What would fail after the training fails before it.
-    if args.epochs < 1:
-        parser.error(f"--epochs must be at least 1, got {args.epochs}")
-    try:
-        pn.get_backend(args.backend)
-    except (pn.BackendUnavailableError, ValueError) as error:
-        parser.error(str(error))
-    if args.plot and not find_spec("matplotlib"):
-        parser.error('--plot needs matplotlib: python -m pip install -e ".[plot]"')
-    for file in (args.plot, args.save):
-        if file and not file.resolve().parent.is_dir():
-            parser.error(f"there is no folder {file.parent} to write {file.name} to")
-    return args
+    return checked(parser, argv, "epochs")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -20,18 +20,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from math import log
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import portnn as pn
+from _arguments import add_data, checked, parser_of
 from portnn import ops, random
 from portnn.data import load_mnist
 from portnn.losses import sigmoid_cross_entropy
 
-DATA = Path(__file__).parent / "data" / "mnist"
 PIXELS = 784
 PART = 500  # test images at a time
 
@@ -199,31 +197,14 @@ def draw(model: Autoencoder, params: Any, test: Any, seed: int) -> Any:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
+    parser = parser_of(__doc__, plot="images")
+    add_data(parser)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a small network on few images, in seconds")
     size.add_argument("--long", action="store_true", help="a larger network, for hours or a GPU")
     parser.add_argument("--latent", type=int, metavar="N", help="numbers in a code; default: the recipe's")
     parser.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw images, to .png or .pdf")
-    args = parser.parse_args(argv)
-    for name in ("latent", "epochs"):
-        if (number := getattr(args, name)) is not None and number < 1:
-            parser.error(f"--{name} must be at least 1, got {number}")
-    try:
-        pn.get_backend(args.backend)
-    except (pn.BackendUnavailableError, ValueError) as error:
-        parser.error(str(error))
-    if args.plot and not find_spec("matplotlib"):
-        parser.error('--plot needs matplotlib: python -m pip install -e ".[plot]"')
-    if args.plot and not args.plot.resolve().parent.is_dir():
-        parser.error(f"there is no folder {args.plot.parent} to write {args.plot.name} to")
-    return args
+    return checked(parser, argv, "latent", "epochs")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from typing import Any
 import numpy as np
 
 import portnn as pn
+from _arguments import add_data, checked, parser_of
 from portnn.data import load_mnist, overlay
 
-DATA = Path(__file__).parent / "data" / "mnist"
 SIDE = 36
 
 
@@ -103,29 +102,15 @@ def draw(file: Path, pictures: Any, shown: Any, answers: Any) -> None:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
-    parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="IDX or CSV files of MNIST")
+    parser = parser_of(__doc__, plot="pictures and answers")
+    add_data(parser)
     parser.add_argument("--pictures", type=int, default=250_000, metavar="N", help="how many to train on")
     parser.add_argument("--apart", type=float, default=8.0, help="pixels from digit to digit, at least")
     parser.add_argument("--epochs", type=int, default=5, metavar="N")
     parser.add_argument("--batch-size", type=int, default=128, metavar="N")
     parser.add_argument("--rate", type=float, default=4e-3, help="the largest learning rate")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="a few pictures only, to see that it runs")
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw pictures and answers, to .png or .pdf"
-    )
-    args = parser.parse_args(argv)
-    try:
-        pn.get_backend(args.backend)
-    except (pn.BackendUnavailableError, ValueError) as error:
-        parser.error(str(error))
-    if args.plot and not (find_spec("matplotlib") and args.plot.resolve().parent.is_dir()):
-        parser.error('--plot needs a folder that is there, and matplotlib: pip install -e ".[plot]"')
-    return args
+    return checked(parser, argv, "pictures", "epochs", "batch_size")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

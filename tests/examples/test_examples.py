@@ -9,6 +9,7 @@ import pytest
 
 import portnn as pn
 from examples import backprop_by_hand, custom_loop, digits
+from examples._arguments import MNIST
 from tests.backends import BackendUnderTest
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -62,7 +63,7 @@ def test_the_saved_network_predicts(tmp_path, capsys, recipe, scale):
     digits.main(["--recipe", recipe, "--epochs", "2", "--samples", "500", "--save", str(file)])
     printed = last_figure(capsys)
     network = pn.Network.load(file)
-    images, labels = pn.data.load_mnist(digits.DATA, "test")
+    images, labels = pn.data.load_mnist(MNIST, "test")
     x = images if scale == 1 else images.astype(np.float32) / scale
     assert round(network.score(x, labels), 4) == printed
 
@@ -73,7 +74,7 @@ def test_the_sigmoid_network_is_loaded_with_its_loss(tmp_path, capsys):
     digits.main(options)
     printed = last_figure(capsys)
     network = pn.Network.load(file, loss=digits.make_loss("sigmoid", 0.0))
-    assert round(network.score(*pn.data.load_mnist(digits.DATA, "test")), 4) == printed
+    assert round(network.score(*pn.data.load_mnist(MNIST, "test")), 4) == printed
 
 
 def test_the_picture_is_drawn(tmp_path, capsys):
@@ -111,7 +112,7 @@ def test_a_missing_folder_to_write_to_is_named_before_the_training(tmp_path, cap
 
 
 def test_a_missing_matplotlib_is_named_before_the_training(capsys, monkeypatch):
-    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    monkeypatch.setattr("_arguments.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         digits.main(["--plot", "digits.png"])
     assert "--plot needs matplotlib" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import pytest
 
 import portnn as pn
 from examples import deep_big_simple, multilabel_digits, regression_rotation
+from examples._arguments import MNIST
 from tests.backends import BackendUnderTest, Matrix
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -79,13 +80,21 @@ def test_a_missing_folder_is_told_before_the_training(example, tmp_path, capsys)
     with pytest.raises(SystemExit):
         example.main(["--plot", str(tmp_path / "nowhere" / "picture.png")])
     told = capsys.readouterr()
-    assert "error: --plot needs a folder that is there" in told.err
+    assert f"error: there is no folder {tmp_path / 'nowhere'} to write picture.png to" in told.err
     assert told.out == ""
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.__name__)
+def test_numbers_are_looked_at_before_the_training(example, option, capsys):
+    with pytest.raises(SystemExit):
+        example.main([option, "0"])
+    assert f"error: {option} must be at least 1, got 0" in capsys.readouterr().err
 
 
 def test_each_epoch_has_distortions_of_its_own():
     """The same for the same seed; and no image of a chunk has those of another chunk."""
-    images = np.tile(pn.data.load_mnist(deep_big_simple.DATA, "test")[0][:1], (300, 1, 1))
+    images = np.tile(pn.data.load_mnist(MNIST, "test")[0][:1], (300, 1, 1))
     turn = np.full(300, 15.0, dtype=np.float32)
     first, again, second = (
         deep_big_simple.distorted(pn.random.key(0, epoch), images, turn) for epoch in (1, 1, 2)
@@ -95,7 +104,7 @@ def test_each_epoch_has_distortions_of_its_own():
 
 
 def test_turned_digits_have_the_angles_that_are_told():
-    images = pn.data.load_mnist(regression_rotation.DATA, "test")[0][:3]
+    images = pn.data.load_mnist(MNIST, "test")[0][:3]
     found, angles = regression_rotation.turned(images, 0, 1)
     assert (np.abs(angles) <= 45.0).all()
     for image, one, angle in zip(images, found, angles[:, 0].tolist(), strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from examples import digits
+from examples._arguments import MNIST
 from portnn.data import load_mnist
 from portnn.export import export_onnx
 from portnn.optim import adamw
@@ -28,9 +29,9 @@ def python(*arguments: object) -> str:
 @pytest.mark.slow
 def test_the_digit_network_without_portnn(tmp_path: Path):
     net = digits.make_network(digits.RECIPES["minibatch"], Namespace(backend="cpu", seed=0, output="softmax"))
-    images, labels = load_mnist(digits.DATA, "train")
+    images, labels = load_mnist(MNIST, "train")
     net.fit(images, labels, epochs=2, batch_size=128, optimizer=adamw(1e-2), progress=False)
-    images, labels = load_mnist(digits.DATA, "test")
+    images, labels = load_mnist(MNIST, "test")
     export_onnx(net, tmp_path / "digits.onnx", softmax=True)
     answers = net.predict_proba(images)
     np.savez(tmp_path / "digits.npz", images=images, labels=labels, probabilities=answers)

@@ -24,6 +24,7 @@ from examples import (
     regression_rotation,
     seq2seq_pronunciation,
 )
+from examples._arguments import MNIST
 from portnn import losses, nn, ops, serialize, tree
 from portnn.backend import get_backend
 from portnn.data import load_mnist
@@ -235,7 +236,7 @@ def test_a_file_holds_two_gibibytes(monkeypatch):
 
 
 def test_the_article_and_its_digits():
-    images, labels = load_mnist(digits.DATA, "test")
+    images, labels = load_mnist(MNIST, "test")
     net, _ = NETWORKS["digits, minibatch"]
     net.fit(images[:2000], labels[:2000], epochs=2, batch_size=64, optimizer=adam(1e-2), progress=False)
     found = Runtime(export_onnx(net, softmax=True))(images[2000:3000])

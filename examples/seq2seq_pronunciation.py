@@ -192,8 +192,13 @@ class Search:
         start = ops.full((n,), START, dtype="int32", like=letters)
         best = decode.beam_search(
             lambda phonemes, state: self.step(params, phonemes, state),
-            state, start=start, end=END, beam=self.beam, max_length=letters.shape[1] + 6, length_penalty=0.5,
-        )  # fmt: skip
+            state,
+            start=start,
+            end=END,
+            beam=self.beam,
+            max_length=letters.shape[1] + 6,
+            length_penalty=0.5,
+        )
         return self.backend.to_numpy(best.tokens)[:, 0, :].tolist()
 
 

@@ -49,8 +49,17 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
             with found:
                 return {name: found[name] for name in found.files}
     # What damaged bytes lead to.
-    except (ValueError, OSError, EOFError, KeyError, MemoryError, SyntaxError, NotImplementedError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        MemoryError,
+        SyntaxError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(f"{shown(path)}: no whole file of NumPy arrays: {str(error)[:120]}") from None
 
 

@@ -72,9 +72,15 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         return self._fit(X, y, sample_weight, (X_val, y_val))
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, held_out: Any = (None, None), *, incremental: bool = False,
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        held_out: Any = (None, None),
+        *,
+        incremental: bool = False,
         classes: Any = None,
-    ) -> Self:  # fmt: skip
+    ) -> Self:
         self._validate_params()
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -84,9 +90,16 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         return self
 
     def _learn_from(
-        self, X: Any, y: Any, sample_weight: Any, held_out: Any, classes: Any, *, first: bool,
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        held_out: Any,
+        classes: Any,
+        *,
+        first: bool,
         incremental: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         shown = {
             "X": X,
             "y": y,
@@ -206,18 +219,29 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         callbacks = [course, tasks, *(self.callbacks or ())]
         try:
             self.network_.fit(
-                x, targets, epochs=epochs, batch_size=size, optimizer=optimizer, shuffle=self.shuffle,
-                sample_weight=weight, validation_data=validation, callbacks=callbacks, progress=False,
-                penalty=L2(self.alpha) if self.alpha else None, compile=epochs * ceil(n / size) > _FEW,
-            )  # fmt: skip
+                x,
+                targets,
+                epochs=epochs,
+                batch_size=size,
+                optimizer=optimizer,
+                shuffle=self.shuffle,
+                sample_weight=weight,
+                validation_data=validation,
+                callbacks=callbacks,
+                progress=False,
+                penalty=L2(self.alpha) if self.alpha else None,
+                compile=epochs * ceil(n / size) > _FEW,
+            )
         except KeyboardInterrupt:
             warn("Training interrupted by user.", stacklevel=4)
         else:
             if not (incremental or course.stopped) and self.n_iter_ == self.max_iter:
                 warn(
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                    "optimization hasn't converged yet.", ConvergenceWarning, stacklevel=4,
-                )  # fmt: skip
+                    "optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
         if self.early_stopping:
             course.restore()
         tasks.close()

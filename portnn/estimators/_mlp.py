@@ -51,8 +51,10 @@ class MLPClassifier(Classifying, Perceptron):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **MLP, **CLASS_WEIGHT, "loss": [StrOptions({"log_loss"}), callable],
-    }  # fmt: skip
+        **MLP,
+        **CLASS_WEIGHT,
+        "loss": [StrOptions({"log_loss"}), callable],
+    }
 
     def __init__(
         self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: Any = "adam",
@@ -63,7 +65,7 @@ class MLPClassifier(Classifying, Perceptron):
         validation_fraction: Any = 0.1, beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10, max_fun: Any = 15000, loss: Any = "log_loss", dropout: Any = 0.0,
         class_weight: Any = None, backend: Any = None, dtype: Any = "auto", callbacks: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:  # fmt: skip  # a line a parameter would be a page
         keep(self, locals())
 
     def _choose_loss(self, labels: Labels) -> Any:
@@ -96,8 +98,9 @@ class MLPRegressor(Regressing, Perceptron):
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **MLP, "loss": [StrOptions({"squared_error", "poisson"}), callable],
-    }  # fmt: skip
+        **MLP,
+        "loss": [StrOptions({"squared_error", "poisson"}), callable],
+    }
 
     def __init__(
         self, loss: Any = "squared_error", hidden_layer_sizes: Any = (100,), activation: Any = "relu", *,
@@ -108,7 +111,7 @@ class MLPRegressor(Regressing, Perceptron):
         validation_fraction: Any = 0.1, beta_1: Any = 0.9, beta_2: Any = 0.999, epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10, max_fun: Any = 15000, dropout: Any = 0.0, backend: Any = None,
         dtype: Any = "auto", callbacks: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:  # fmt: skip  # a line a parameter would be a page
         keep(self, locals())
 
     def _choose_loss(self) -> Any:

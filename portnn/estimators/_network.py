@@ -104,7 +104,7 @@ class NetworkClassifier(Classifying, Described):
         tol: Any = 1e-4, verbose: Any = False, warm_start: Any = False, early_stopping: Any = False,
         validation_fraction: Any = 0.1, n_iter_no_change: Any = 10, class_weight: Any = None,
         backend: Any = None, dtype: Any = "auto", callbacks: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:  # fmt: skip  # a line a parameter would be a page
         keep(self, locals())
 
     def _check_outputs(self, x: Array) -> None:
@@ -162,7 +162,7 @@ class NetworkRegressor(Regressing, Described):
         tol: Any = 1e-4, verbose: Any = False, warm_start: Any = False, early_stopping: Any = False,
         validation_fraction: Any = 0.1, n_iter_no_change: Any = 10, backend: Any = None, dtype: Any = "auto",
         callbacks: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:  # fmt: skip  # a line a parameter would be a page
         keep(self, locals())
 
     def _choose_loss(self) -> Any:

@@ -100,9 +100,15 @@ def _place(op: str) -> Translation:
 
 
 def _cumulative_sum(
-    graph: Graph, y: Tensor, x: Tensor, /, *, axis: int | None = None, dtype: Any = None,
+    graph: Graph,
+    y: Tensor,
+    x: Tensor,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
     include_initial: bool = False,
-) -> str:  # fmt: skip
+) -> str:
     axis = (axis or 0) % len(x.shape)
     found = graph.add("CumSum", graph.of(x, broad(y.dtype)), graph.number(axis, "int64"))
     if not include_initial:
@@ -113,9 +119,15 @@ def _cumulative_sum(
 
 
 def _cumulative_prod(
-    graph: Graph, y: Tensor, x: Tensor, /, *, axis: int | None = None, dtype: Any = None,
+    graph: Graph,
+    y: Tensor,
+    x: Tensor,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: Any = None,
     include_initial: bool = False,
-) -> str:  # fmt: skip
+) -> str:
     """Product i is that of a row in which everything behind element i is one."""
     axis, n = (axis or 0) % len(x.shape), len(x.shape)
     (length,) = fixed([x.shape[axis]])

@@ -87,9 +87,16 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
 def write_network(net: Model, path: Path) -> None:
     """Write a network: its description in the header, and its arrays."""
     description = {
-        "kind": KIND, "format": FORMAT, "layers": describe(net.layer), "loss": describe_loss(net.loss),
-        "seed": net.seed, "dtype": net.dtype, "epochs": net.epochs, "steps": net.steps, "notes": net.notes,
-    }  # fmt: skip
+        "kind": KIND,
+        "format": FORMAT,
+        "layers": describe(net.layer),
+        "loss": describe_loss(net.loss),
+        "seed": net.seed,
+        "dtype": net.dtype,
+        "epochs": net.epochs,
+        "steps": net.steps,
+        "notes": net.notes,
+    }
     save_tensors(
         path, tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state}), description
     )

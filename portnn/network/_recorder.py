@@ -91,15 +91,28 @@ def _content_of(
     at_home = host().asarray
     columns = [at_home(values, dtype="float64") for values in recorder.history.values()]
     tensors = {
-        "params": now.params, "state": now.state, "moments": now.moments, "history": columns,
-        "losses": at_home([*part.losses], dtype="float64"), "callbacks": [a for _, a in remembered],
-    }  # fmt: skip
+        "params": now.params,
+        "state": now.state,
+        "moments": now.moments,
+        "history": columns,
+        "losses": at_home([*part.losses], dtype="float64"),
+        "callbacks": [a for _, a in remembered],
+    }
     description = {
-        "kind": KIND, "format": FORMAT, "layers": described(recorder.model.layer), "seed": plan.seed,
-        "epochs": plan.first_epoch, "steps": plan.first_step, "done": epoch, "step": part.step,
-        "right": part.right, "ended": ended, "columns": [*recorder.history], "callbacks": told,
+        "kind": KIND,
+        "format": FORMAT,
+        "layers": described(recorder.model.layer),
+        "seed": plan.seed,
+        "epochs": plan.first_epoch,
+        "steps": plan.first_step,
+        "done": epoch,
+        "step": part.step,
+        "right": part.right,
+        "ended": ended,
+        "columns": [*recorder.history],
+        "callbacks": told,
         **settings_of(recorder),
-    }  # fmt: skip
+    }
     return tensors, description
 
 
@@ -118,9 +131,12 @@ def settings_of(recorder: Recorder) -> dict[str, Any]:
 
     plan = recorder.plan
     return {
-        "samples": recorder.data.size, "batch_size": plan.batch_size, "shuffle": plan.shuffle,
-        "accumulate": recorder.accumulate, "loss": describe_loss(recorder.model.loss),
-    }  # fmt: skip
+        "samples": recorder.data.size,
+        "batch_size": plan.batch_size,
+        "shuffle": plan.shuffle,
+        "accumulate": recorder.accumulate,
+        "loss": describe_loss(recorder.model.loss),
+    }
 
 
 def host() -> Backend:

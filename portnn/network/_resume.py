@@ -108,9 +108,13 @@ def read_training(recorder: Recorder, source: PathLike, moments: Tree) -> Resume
     placed = tree.unflatten(like[0], [asarray(arrays[name]) for name, _ in tree.items(like[0])])
     columns = {name: arrays[f"history.{i}"].tolist() for i, name in enumerate(data["columns"])}
     plan = replace(
-        recorder.plan, seed=data["seed"], first_epoch=data["epochs"], first_step=data["steps"],
-        done=data["done"], part=Part(data["step"], tuple(arrays["losses"].tolist()), data["right"]),
-    )  # fmt: skip
+        recorder.plan,
+        seed=data["seed"],
+        first_epoch=data["epochs"],
+        first_step=data["steps"],
+        done=data["done"],
+        part=Part(data["step"], tuple(arrays["losses"].tolist()), data["right"]),
+    )
     told = [{name: v for name, v in c.items() if name != "is"} for c in data["callbacks"]]
     memories = list(zip(told, placed["callbacks"], strict=True))
     snapshot = Snapshot(placed["params"], placed["state"], placed["moments"])

@@ -223,8 +223,9 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
     to_numpy = get_backend("numpy").to_numpy
     state = layer.init_state() if state is None else state
     for what, got, expected in (
-        ("params", params, layer.init(stream(0))), ("state", state, layer.init_state())
-    ):  # fmt: skip
+        ("params", params, layer.init(stream(0))),
+        ("state", state, layer.init_state()),
+    ):
         if tree.structure(got) != tree.structure(expected):
             raise ValueError(
                 f"to_torch: expected {what} as {type(layer).__name__} makes them, of that structure"

@@ -138,8 +138,10 @@ def scale_by_adadelta(rho: float = 0.9, *, eps: float = 1e-6) -> Optimizer:
         square = average_squares(rho, state["square"], grads)
         updates = tree.map(
             lambda g, v, u: ops.multiply(g, ops.divide(ops.sqrt(u + eps), ops.sqrt(v + eps))),
-            grads, square, state["update_square"],
-        )  # fmt: skip
+            grads,
+            square,
+            state["update_square"],
+        )
         return updates, {
             "square": square,
             "update_square": average_squares(rho, state["update_square"], updates),

@@ -63,10 +63,15 @@ class Box(Block):
         corner = (x - _WIDTH / 2 + 0.04, y - _HEIGHT + 0.04)
         axes.add_patch(
             FancyBboxPatch(
-                corner, _WIDTH - 0.08, _HEIGHT - 0.08, boxstyle="round,pad=0.04,rounding_size=0.06",
-                facecolor=_LEARNS if self.learns else _FIXED, edgecolor=_LINE, linewidth=0.9,
+                corner,
+                _WIDTH - 0.08,
+                _HEIGHT - 0.08,
+                boxstyle="round,pad=0.04,rounding_size=0.06",
+                facecolor=_LEARNS if self.learns else _FIXED,
+                edgecolor=_LINE,
+                linewidth=0.9,
             )
-        )  # fmt: skip
+        )
         upper = 0.15 if self.told else 0.23
         axes.text(x, y - upper, self.name, ha="center", va="center", fontsize=8.5, parse_math=False)
         if self.told:

@@ -123,7 +123,13 @@ def _draw(axes: Any, columns: list[Stack], shape: str) -> None:
         ahead = between + _MARGIN / 2 + after.width / 2
         low = bottom - GAP / 2
         arrow(
-            axes, (x, end), (x, low), (between, low), (between, -GAP / 2), (ahead, -GAP / 2), (ahead, -GAP),
+            axes,
+            (x, end),
+            (x, low),
+            (between, low),
+            (between, -GAP / 2),
+            (ahead, -GAP / 2),
+            (ahead, -GAP),
             text=column.output,
-        )  # fmt: skip
+        )
         x = ahead

@@ -59,9 +59,14 @@ class Line:
     def reading(self, args: tuple[Any, ...], options: dict[str, Any]) -> Line:
         """The same line with other arguments."""
         return Line(
-            self.name, self.function, args, options, self.result,
-            calls=self.calls, is_primitive=self.is_primitive,
-        )  # fmt: skip
+            self.name,
+            self.function,
+            args,
+            options,
+            self.result,
+            calls=self.calls,
+            is_primitive=self.is_primitive,
+        )
 
     def __repr__(self) -> str:
         return f"Line({self.name})"

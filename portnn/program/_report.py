@@ -80,12 +80,18 @@ class LockstepReport:
         head = ("line", "primitive", "results", "max |a - b|", "relative", "tolerance", "accumulated", "")
         rows = [head] + [
             (
-                str(line.index), line.name, line.kind, f"{line.absolute:.2g}", f"{line.relative:.2g}",
-                f"{line.tolerance:.2g}", f"{line.accumulated:.2g}", line.note,
+                str(line.index),
+                line.name,
+                line.kind,
+                f"{line.absolute:.2g}",
+                f"{line.relative:.2g}",
+                f"{line.tolerance:.2g}",
+                f"{line.accumulated:.2g}",
+                line.note,
             )
             for line in self.worst()
             if line.relative or line.accumulated
-        ]  # fmt: skip
+        ]
         widths = [max([len(row[i]) for row in rows]) for i in range(len(head))]
         table = ["  ".join([f"{c:<{w}}" for c, w in zip(row, widths, strict=True)]).rstrip() for row in rows]
         if len(rows) == 1:

@@ -45,9 +45,14 @@ def record(f: Callable[..., Tree], args: tuple[Tree, ...]) -> tuple[Program, Tre
             )
     name, described = _name(f), tree.map(tape.describe, result)
     written = Listing(
-        name, xp, _labels(f, paths), tree.map(tape.describe, entered), tuple(inputs),
-        tuple(lines_of(tape.calls, tape.units)), described,
-    )  # fmt: skip
+        name,
+        xp,
+        _labels(f, paths),
+        tree.map(tape.describe, entered),
+        tuple(inputs),
+        tuple(lines_of(tape.calls, tape.units)),
+        described,
+    )
     program = Program(name, xp, tuple(inputs), tuple(paths), described, tuple(tape.calls), written)
     return program, tree.map(_leave, result)
 

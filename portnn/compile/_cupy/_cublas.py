@@ -87,11 +87,11 @@ def call_arguments(
         return "cublasGemmEx", (
             *one, b, factor, g.second.leading, a, factor, g.first.leading,
             beta, c, result, g.columns, compute, _TENSOR_ALGORITHM,
-        )  # fmt: skip
+        )  # fmt: skip  # matrix by matrix, as the library's manual has them
     return "cublasGemmStridedBatchedEx", (
         *one, b, factor, g.second.leading, g.second.stride, a, factor, g.first.leading, g.first.stride,
         beta, c, result, g.columns, g.rows * g.columns, g.count, compute, _DEFAULT_ALGORITHM,
-    )  # fmt: skip
+    )  # fmt: skip  # matrix by matrix, likewise
 
 
 _INT, _LONG, _POINTER = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p

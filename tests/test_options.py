@@ -49,6 +49,8 @@ OPTIONS = {
     "rotary base": (lambda v: ops.rotary(ROWS, LABELS, base=v), POSITIVE),
     "embedding padding": (lambda v: ops.embedding(ROWS, LABELS, padding=v), [*WHOLE, (3, ValueError), (-4, ValueError)]),
     "softmax_cross_entropy mean": (lambda v: ops.softmax_cross_entropy(ROWS, LABELS, mean=v), FLAG),
+    "pad widths": (lambda v: ops.pad(ROWS, v), [(1, TypeError), ([1, 2], TypeError), ([(1, 2)], ValueError), ("ab", TypeError)]),
+    "tensordot axes": (lambda v: ops.tensordot(ROWS, ROWS, axes=v), [("a", TypeError), (1.5, TypeError), (3, ValueError), ((0,), TypeError)]),
     "upsample scale": (lambda v: ops.upsample(X, v), COUNT),
     "upsample mode": (lambda v: ops.upsample(X, 2, mode=v), [("a", ValueError), (1, ValueError)]),
     "upsample align_corners": (lambda v: ops.upsample(X, 2, mode="linear", align_corners=v), FLAG),

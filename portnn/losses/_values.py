@@ -206,9 +206,9 @@ def cosine_distance(
     check_reduction("cosine_distance", shape[:-1], sample_weight, reduction)
     p, t = _scaled(predictions), _scaled(_in_dtype_of(predictions, targets))
     square = ops.multiply(_squares(p), _squares(t))
-    positive = ops.greater(square, 0.0)
+    zero = ops.equal(square, 0.0)  # asked in this way NaN stays NaN
     dot = ops.sum(ops.multiply(p, t), axis=-1)
-    cosine = ops.where(positive, ops.divide(dot, ops.sqrt(ops.where(positive, square, 1.0))), 0.0)
+    cosine = ops.where(zero, 0.0, ops.divide(dot, ops.sqrt(ops.where(zero, 1.0, square))))
     return reduced(ops.subtract(1.0, cosine), sample_weight, reduction)
 
 

@@ -19,7 +19,7 @@ from portnn.serialize import (
     latest,
     read_checked,
 )  # fmt: skip
-from portnn.train import History, Part, Plan, Snapshot
+from portnn.train import History, Part, Plan, Snapshot, all_finite
 
 __all__ = ["Resumed", "go_on", "read_training"]
 
@@ -118,6 +118,8 @@ def read_training(recorder: Recorder, source: PathLike, moments: Tree) -> Resume
     told = [{name: v for name, v in c.items() if name != "is"} for c in data["callbacks"]]
     memories = list(zip(told, placed["callbacks"], strict=True))
     snapshot = Snapshot(placed["params"], placed["state"], placed["moments"])
+    if not all_finite(snapshot.params):
+        raise CheckpointError(f"{path} has parameters that are not finite, with which no training goes on")
     over = data["ended"] or plan.done == plan.epochs
     trained = plan.first_epoch + plan.done, plan.first_step + plan.done * recorder.steps
     return Resumed(snapshot, plan, History(**columns), memories, trained, over, path)

@@ -30,6 +30,7 @@ from portnn.train import (
     Progress,
     Snapshot,
     Steps,
+    all_finite,
     count_steps,
     make_step,
     run_epochs,
@@ -182,7 +183,8 @@ class Training:
                 model.steps += recorder.steps
                 yield logs
         except DivergenceError:
-            if guard.good is not None:
+            # A loss can be finite though the parameters are not; those of the last epoch are then the last.
+            if guard.good is not None and all_finite(guard.good.params):
                 self._adopt(guard.good)
             raise
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from operator import index
+from typing import SupportsIndex
 
 from portnn._typing import Array, Namespace
 from portnn.ops._arithmetic import multiply
@@ -135,6 +137,7 @@ def tensordot(x1: Array, x2: Array, /, *, axes: int | tuple[Sequence[int], Seque
         An array with the remaining axes of `x1`, then those of `x2`.
 
     Raises:
+        TypeError: if `axes` is neither.
         ValueError: if paired axes have different lengths.
 
     Example:
@@ -144,11 +147,14 @@ def tensordot(x1: Array, x2: Array, /, *, axes: int | tuple[Sequence[int], Seque
     """
     plain_namespace(x1, x2)
     n1, n2 = len(x1.shape), len(x2.shape)
-    if isinstance(axes, int):
+    if isinstance(axes, SupportsIndex):
+        axes = index(axes)
         if not 0 <= axes <= min(n1, n2):
             raise ValueError(f"tensordot: axes={axes} is out of range for arrays with {n1} and {n2} axes")
         left, right = list(range(n1 - axes, n1)), list(range(axes))
     else:
+        if not hasattr(axes, "__len__") or not all(hasattr(side, "__len__") for side in axes):
+            raise TypeError(f"tensordot: axes must be an integer or two sequences, got {axes!r:.60}")
         left, right = ([normalize_axis(a, n) for a in side] for side, n in zip(axes, (n1, n2), strict=True))
     if [x1.shape[a] for a in left] != [x2.shape[a] for a in right]:
         raise ValueError(

@@ -38,6 +38,8 @@ def pad(x: Array, widths: Sequence[tuple[int, int]], /) -> Array:
         >>> pad(np.asarray([[1, 2]]), [(0, 1), (1, 0)]).tolist()
         [[0, 1, 2], [0, 0, 0]]
     """
+    if not hasattr(widths, "__len__") or not all(hasattr(width, "__len__") for width in widths):
+        raise TypeError(f"pad: widths must be a list of pairs, one for each axis, got {widths!r:.60}")
     if len(widths) != len(x.shape):
         raise ValueError(f"pad: expected a pair for each of {len(x.shape)} axes, got {len(widths)}")
     for axis, width in enumerate(widths):

@@ -42,7 +42,7 @@ from portnn.train._batches import batches
 from portnn.train._eager import EagerSteps
 from portnn.train._epoch import Callback, Epoch
 from portnn.train._epochs import Plan, Steps, count_steps, run_epochs
-from portnn.train._guard import DivergenceError, Guard
+from portnn.train._guard import DivergenceError, Guard, all_finite
 from portnn.train._history import History
 from portnn.train._loop import Batch, Dataset, Snapshot, make_step
 from portnn.train._moment import Moment, Part
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch", "Callback", "Dataset", "DivergenceError", "EagerSteps", "Epoch", "Guard", "History", "Moment",
-    "Part", "Plan", "PlannedSteps", "Progress", "Snapshot", "Steps", "batches", "callbacks", "count_steps",
-    "make_step", "plan_training", "run_epochs",
+    "Part", "Plan", "PlannedSteps", "Progress", "Snapshot", "Steps", "all_finite", "batches", "callbacks",
+    "count_steps", "make_step", "plan_training", "run_epochs",
 ]  # fmt: skip
 
 

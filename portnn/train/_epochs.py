@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Protocol, final
 
-from portnn import ops, tree
+from portnn import ops
 from portnn._typing import Array
-from portnn.train._guard import DivergenceError
+from portnn.train._guard import DivergenceError, all_finite
 from portnn.train._loop import Dataset, Snapshot
 from portnn.train._moment import Part, stops
 
@@ -148,7 +148,7 @@ def _shares(data: Dataset, batch_size: int | None, order: Array | None) -> list[
 
 def check_finite(now: Snapshot, number: int) -> None:
     """A loss is computed before its step's update, so the last update of an epoch is looked at itself."""
-    if not all(bool(ops.all(ops.isfinite(p))) for p in tree.leaves(now.params)):
+    if not all_finite(now.params):
         raise DivergenceError(
             f"parameters are not finite after step {number}; try a smaller learning rate; "
             "the parameters are the last good ones"

@@ -5,13 +5,19 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any, final
 
-from portnn._typing import Array
+from portnn import ops, tree
+from portnn._typing import Array, Tree
 
-__all__ = ["DivergenceError", "Guard"]
+__all__ = ["DivergenceError", "Guard", "all_finite"]
 
 
 class DivergenceError(ArithmeticError):
     """The loss, or a gradient, stopped being finite; the parameters are the last good ones."""
+
+
+def all_finite(arrays: Tree) -> bool:
+    """Whether all numbers of a tree of arrays are finite; reads one number from the device for each array."""
+    return all(bool(ops.all(ops.isfinite(a))) for a in tree.leaves(arrays))
 
 
 @final

@@ -91,6 +91,15 @@ def test_sums_that_wrap_around() -> None:
     check(lambda a, b: (a + b) * 2, (one, one), (most, one))
 
 
+def test_arrays_without_axes_stay_arrays_for_operators() -> None:
+    # NumPy's scalars warn where integers wrap around, and square True to another dtype.
+    for x in (np.asarray(100, dtype="int8"), np.asarray(True)):
+        planned = jit(lambda x: (x * x, x**2))
+        for _ in range(3):
+            with np.errstate(all="raise"):
+                assert_same_bits(planned(x), (x * x, x**2))
+
+
 def test_large_numbers_in_where() -> None:
     c, x = np.arange(3000) % 2 == 0, np.ones(3000, dtype=np.float32)
     for number in (2**60, -(2**60), 3, 2.5, 0):

@@ -30,6 +30,14 @@ def test_cosine_distance(reduction, backend):
         check_gradients(partial(losses.cosine_distance, reduction=reduction), both)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_cosine_of_what_is_not_finite_is_not_finite(bad):
+    x = np.asarray([[bad, 1.0], [1.0, 2.0]])
+    with np.errstate(invalid="ignore"):
+        found = losses.cosine_distance(x, np.ones((2, 2)), reduction="none")
+    assert np.isnan(found).tolist() == [True, False]
+
+
 def test_cosine_distance_at_zero_and_far_out():
     x = np.asarray([[0, 0], [3, 4], [0, 0], [3e30, 4e30], [3e-30, 4e-30], [1e-42, 0]], dtype=np.float32)
     t = np.asarray([[1, 0], [0, 0], [0, 0], [4e30, 3e30], [4e30, 3e30], [1, 0]], dtype=np.float32)

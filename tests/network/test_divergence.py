@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portnn import DivergenceError, Network, losses, optim, tree
+from portnn import DivergenceError, Network, losses, ops, optim, tree
 from portnn.nn import Linear, relu
 
 # NumPy says itself when float32 overflows, which is what these tests bring about.
@@ -102,3 +102,19 @@ def test_training_goes_on_after_it():
     fresh = Network([Linear(3, 1)], loss=losses.squared_error)
     fresh.fit(X, Y, epochs=5, optimizer=optim.adam(0.01))
     assert finite(fresh)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_loss_that_sees_nothing_leaves_finite_parameters(compiled):
+    # Steps after the parameters have become NaN, with a finite loss each.
+    blind = losses.Loss(
+        lambda p, t: ops.mean(ops.where(ops.isfinite(p), p * 1e30, 1.0)), task=losses.Task.VALUES
+    )
+    net = Network([Linear(2, 1)], loss=blind, seed=1)
+    before = tree.map(np.copy, net.params)
+    with np.errstate(all="ignore"), pytest.raises(DivergenceError, match="parameters are not finite"):
+        net.fit(
+            np.ones((8, 2), "float32"), np.ones((8, 1), "float32"),
+            epochs=2, batch_size=2, optimizer=optim.sgd(1e30), compile=compiled,
+        )  # fmt: skip
+    tree.map(np.testing.assert_array_equal, net.params, before)

@@ -101,6 +101,14 @@ def test_wrong_descriptions_are_refused_and_change_nothing(changes, text, kept, 
     assert all(map(np.array_equal, before[0], after[0]))
 
 
+def test_parameters_that_are_not_finite_are_refused(kept, tmp_path):
+    arrays, data = load_tensors(kept)
+    name = next(name for name in arrays if name.startswith("params"))
+    save_tensors(tmp_path / "c", {**arrays, name: np.full_like(arrays[name], np.nan)}, data)
+    with pytest.raises(CheckpointError, match="parameters that are not finite"):
+        train(CASES["plateau and early stopping"], resume=tmp_path / "c")
+
+
 def test_a_checkpoint_holds_numbers_and_no_state_of_a_generator(kept):
     arrays, data = load_tensors(kept)
     assert {"seed", "epochs", "steps", "done", "step"} <= data.keys()

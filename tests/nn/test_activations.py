@@ -5,6 +5,7 @@ from math import erf, exp, inf, nan, sqrt
 import numpy as np
 import pytest
 
+import portnn
 from portnn import ops
 from portnn.autodiff import grad, vjp
 from portnn.nn import _activations as nn
@@ -21,6 +22,11 @@ def rowwise(x):
 def test_every_public_activation_is_tested():
     tested = {name.split()[0] for name in FORMULAS} | {"softmax", "log_softmax", "softmin", "glu", "prelu"}
     assert tested == set(nn.__all__)
+
+
+def test_every_activation_is_exported():
+    for package in (portnn, portnn.nn):
+        assert set(nn.__all__) - set(package.__all__) == set()
 
 
 @pytest.mark.parametrize(("f", "formula"), ELEMENTWISE)

@@ -7,7 +7,8 @@ training when it returns True:
 
 Those that watch a quantity look it up in the values of the epoch, the columns of the history: "loss",
 "accuracy", and with validation data "val_loss" and "val_accuracy". One object may serve several trainings:
-each starts it anew.
+each starts it anew. What an object of your own may have besides ``__call__``, to be told before and after a
+training and to go on from a checkpoint, `portnn.train.Callback` says.
 """
 
 from portnn.train.callbacks._checkpoint import ModelCheckpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from portnn.export._errors import ExportError
@@ -99,17 +100,25 @@ def _place(op: str) -> Translation:
     return translate
 
 
-def _cumulative_sum(
-    graph: Graph,
-    y: Tensor,
-    x: Tensor,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: Any = None,
-    include_initial: bool = False,
-) -> str:
-    axis = (axis or 0) % len(x.shape)
+def _cumulative(along: Callable[[Graph, Tensor, Tensor, int, bool], str]) -> Translation:
+    """Of all elements so far along an axis, the first by default."""
+
+    def translate(
+        graph: Graph,
+        y: Tensor,
+        x: Tensor,
+        /,
+        *,
+        axis: int | None = None,
+        dtype: Any = None,
+        include_initial: bool = False,
+    ) -> str:
+        return along(graph, y, x, (axis or 0) % len(x.shape), include_initial)
+
+    return translate
+
+
+def _sums(graph: Graph, y: Tensor, x: Tensor, axis: int, include_initial: bool) -> str:
     found = graph.add("CumSum", graph.of(x, broad(y.dtype)), graph.number(axis, "int64"))
     if not include_initial:
         return found
@@ -118,20 +127,9 @@ def _cumulative_sum(
     return graph.add("Concat", graph.stretched(zero, [], shape), found, axis=axis)
 
 
-def _cumulative_prod(
-    graph: Graph,
-    y: Tensor,
-    x: Tensor,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: Any = None,
-    include_initial: bool = False,
-) -> str:
+def _products(graph: Graph, y: Tensor, x: Tensor, axis: int, include_initial: bool) -> str:
     """Product i is that of a row in which everything behind element i is one."""
-    axis, n = (axis or 0) % len(x.shape), len(x.shape)
-    (length,) = fixed([x.shape[axis]])
-    dtype = broad(y.dtype)
+    (length,), n, dtype = fixed([x.shape[axis]]), len(x.shape), broad(y.dtype)
     order = [a for a in range(n) if a != axis] + [axis]
     rows = graph.add("Unsqueeze", graph.transposed(graph.of(x, dtype), order), graph.ints([n - 1]))
     ones = graph.stretched(graph.number(1, "int64"), [], [length + include_initial, length])
@@ -166,8 +164,8 @@ TABLE: Table = {
     "argmax": _place("ArgMax"),
     "argmin": _place("ArgMin"),
     "count_nonzero": _count_nonzero,
-    "cumulative_prod": _cumulative_prod,
-    "cumulative_sum": _cumulative_sum,
+    "cumulative_prod": _cumulative(_products),
+    "cumulative_sum": _cumulative(_sums),
     "linalg.vector_norm": _vector_norm,
     "max": _reduction("ReduceMax"),
     "mean": _reduction("ReduceMean"),

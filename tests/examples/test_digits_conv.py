@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
 import portnn as pn
 from examples import digits_conv
 from examples._arguments import MNIST
-
-
-def last_figure(capsys: pytest.CaptureFixture[str]) -> float:
-    """The number on the last line, ``test accuracy: 0.9923``."""
-    last = capsys.readouterr().out.splitlines()[-1]
-    found = re.fullmatch(r"test accuracy: (\d\.\d{4})", last)
-    assert found, f"the last line is {last!r}"
-    return float(found[1])
+from tests.examples.figures import last_figure
 
 
 @pytest.mark.parametrize("more", [[], ["--augment"]], ids=["as they are", "augment"])

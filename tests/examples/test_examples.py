@@ -11,16 +11,9 @@ import portnn as pn
 from examples import backprop_by_hand, custom_loop, digits
 from examples._arguments import MNIST
 from tests.backends import BackendUnderTest
+from tests.examples.figures import last_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def last_figure(capsys: pytest.CaptureFixture[str]) -> float:
-    """The number on the last line, ``test accuracy: 0.9136``."""
-    last = capsys.readouterr().out.splitlines()[-1]
-    found = re.fullmatch(r"test accuracy: (\d\.\d{4})", last)
-    assert found, f"the last line is {last!r}"
-    return float(found[1])
 
 
 def spec(backend: BackendUnderTest) -> tuple[str, str]:

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 
 import portnn as pn
 from examples import generative_digits as example
 from tests.backends import BackendUnderTest
+from tests.examples.figures import last_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def last_figure(capsys: pytest.CaptureFixture[str]) -> float:
-    """The number on the last line."""
-    last = capsys.readouterr().out.splitlines()[-1]
-    found = re.fullmatch(r"-ELBO on the test set: (\d+\.\d\d) nats", last)
-    assert found, f"the last line is {last!r}"
-    return float(found[1])
+ELBO = r"-ELBO on the test set: (\d+\.\d\d) nats"
 
 
 def test_quick(backend: BackendUnderTest, capsys: pytest.CaptureFixture[str]):
     """A decoder that knows only how probable ink is at each pixel needs about 206 nats."""
     example.main(["--backend", backend.member.backend_name, "--quick"])
-    assert last_figure(capsys) <= 165
+    assert last_figure(capsys, ELBO) <= 165
 
 
 def test_plot_of_a_latent_plane(tmp_path, capsys):
     file = tmp_path / "plane.png"
     example.main(["--quick", "--epochs", "1", "--latent", "2", "--plot", str(file)])
     assert file.read_bytes().startswith(PNG)
-    assert last_figure(capsys) < 300
+    assert last_figure(capsys, ELBO) < 300
 
 
 def test_a_walk_has_test_images_at_its_corners():

@@ -11,7 +11,7 @@ CLASS_WEIGHTS = np.asarray([0.5, 2.0, 1.0, 0.25])
 SAMPLE_WEIGHT = np.asarray([1.0, 0.0, 2.0, 0.5, 1.0, 3.0])
 
 
-def log_probabilities(x):
+def log_softmax(x):
     return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))
 
 

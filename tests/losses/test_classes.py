@@ -9,16 +9,7 @@ from portnn import losses, ops
 from portnn.autodiff import grad, vjp
 from portnn.testing import check_gradients
 from tests.helpers import assert_close
-from tests.losses.classes import (
-    CLASS_WEIGHTS,
-    HOT,
-    LABELS,
-    LOGITS,
-    SAMPLE_WEIGHT,
-    SOFT,
-    log_probabilities,
-    moved,
-)
+from tests.losses.classes import CLASS_WEIGHTS, HOT, LABELS, LOGITS, SAMPLE_WEIGHT, SOFT, log_softmax, moved
 
 RNG = np.random.default_rng(8)
 
@@ -28,7 +19,7 @@ def cross_entropy(x, targets, smoothing=0.0, class_weights=None, ignore=None, sa
     n_classes = x.shape[1]
     w = np.ones(n_classes) if class_weights is None else class_weights
     found, share = [], []
-    for i, row in enumerate(log_probabilities(x)):
+    for i, row in enumerate(log_softmax(x)):
         t = np.eye(n_classes)[targets[i]] if targets.ndim == 1 and targets[i] >= 0 else targets[i]
         s = 1.0 if sample_weight is None else sample_weight[i]
         if targets.ndim == 1 and targets[i] == ignore:

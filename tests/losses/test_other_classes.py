@@ -9,16 +9,7 @@ from portnn import losses
 from portnn.autodiff import vjp
 from portnn.testing import check_gradients
 from tests.helpers import assert_close
-from tests.losses.classes import (
-    CLASS_WEIGHTS,
-    HOT,
-    LABELS,
-    LOGITS,
-    SAMPLE_WEIGHT,
-    SOFT,
-    log_probabilities,
-    moved,
-)
+from tests.losses.classes import CLASS_WEIGHTS, HOT, LABELS, LOGITS, SAMPLE_WEIGHT, SOFT, log_softmax, moved
 
 RNG = np.random.default_rng(8)
 
@@ -62,7 +53,7 @@ def test_a_label_that_is_no_class_is_infinite(loss, label):
 
 
 def focal(x, labels, gamma, alpha=None):
-    logp = log_probabilities(x)[np.arange(len(x)), labels]
+    logp = log_softmax(x)[np.arange(len(x)), labels]
     return -((1 - np.exp(logp)) ** gamma) * logp * (1.0 if alpha is None else alpha[labels])
 
 
@@ -122,7 +113,7 @@ def test_multiclass_hinge_as_torch():
 def test_kl_divergence(backend):
     t = np.asarray([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]])
     x = LOGITS[:2, :3]
-    logp = log_probabilities(x)
+    logp = log_softmax(x)
     rows = [
         sum(p * (np.log(p) - q) for p, q in zip(a, b, strict=True) if p) for a, b in zip(t, logp, strict=True)
     ]

@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from portnn import losses
+from portnn.losses import Loss
+from portnn.nn import _activations
+from portnn.optim import _adam_recipes, _recipes
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -33,6 +38,16 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert names["gradient"]["w"].shape == (3, 2)
     assert "linear" in shown[-1]  # the listing
     assert "lockstep of loss" in shown[-1]
+
+
+def test_what_there_is_is_counted():
+    counted = {
+        "activations": len(_activations.__all__),
+        "losses": len([name for name in losses.__all__ if isinstance(getattr(losses, name), Loss)]),
+        "optimisers": len([*_recipes.__all__, *_adam_recipes.__all__]),
+    }
+    promised = re.findall(r"(\d+) (activations|losses|optimisers)\b", README)
+    assert {what: int(number) for number, what in promised} == counted
 
 
 def test_links_lead_somewhere():

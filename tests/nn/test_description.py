@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import portnn
 from portnn import nn
 from portnn.nn import (
     Activation,
@@ -24,6 +25,7 @@ from portnn.nn import (
     init,
 )
 from portnn.nn import _activations as activations
+from portnn.nn._description import _CLASSES
 
 LAYERS = {
     "linear": Linear(3, 2),
@@ -67,6 +69,13 @@ def test_every_activation_survives():
     for name in activations.__all__:
         layer = Activation(getattr(nn, name))
         assert from_description(json.loads(json.dumps(describe(layer)))) == layer
+
+
+def test_every_public_layer_can_be_described_and_is_exported():
+    found = {name: getattr(nn, name) for name in nn.__all__}
+    layers = {name for name, part in found.items() if isinstance(part, type) and issubclass(part, nn.Layer)}
+    assert layers - {"Layer"} - _CLASSES.keys() == set()
+    assert layers - set(portnn.__all__) == set()
 
 
 def own(x):

@@ -255,9 +255,10 @@ _MODULES = (
     "plot",
     "estimators",
 )
-# The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is.
+# The first that has a name gives it: `trace` is that of programs, `optim.trace` stays where it is, and `tanh`
+# is the activation, which files and other layers know by name.
 _HOMES = (
-    "tracing", "autodiff", "backend", "ops", "nn", "program", "optim", "compile", "train", "network",
+    "tracing", "autodiff", "backend", "nn", "ops", "program", "optim", "compile", "train", "network",
     "serialize", "export",
 )  # fmt: skip
 

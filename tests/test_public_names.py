@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import inspect
 import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -171,3 +173,11 @@ def test_the_same_objects_under_every_name():
     assert portnn.relu is portnn.nn.relu
     assert portnn.DivergenceError is module("portnn.train").DivergenceError
     assert portnn.Network.__module__.startswith("portnn.network")
+
+
+def test_names_come_from_where_the_types_say():
+    for node in ast.walk(ast.parse(inspect.getsource(portnn))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("portnn."):
+            home = import_module(str(node.module))
+            for name in (alias.name for alias in node.names):
+                assert getattr(portnn, name) is getattr(home, name), name

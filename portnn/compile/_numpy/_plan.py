@@ -190,7 +190,7 @@ class NumpyPlan:
         steps, result = self._steps, call.result
         # Operators do with NumPy's scalars what they do in eager execution, and that is not always the same.
         scalars = getattr(call.function, "__module__", "") == "_operator"
-        args = [steps.nested(x, scalars=scalars and not self._is_given(x)) for x in call.args]
+        args = [steps.nested(x, scalars=scalars and not self._is_array(x)) for x in call.args]
         options = {name: steps.nested(x) for name, x in call.options.items()}
         if type(result) is Value:
             steps.add(call.function, *args, options=options, into=steps.slot(result))
@@ -198,9 +198,12 @@ class NumpyPlan:
             slots = tuple([steps.slot(v) if type(v) is Value else None for v in result])
             steps.add(call.function, *args, options=options, into=slots)
 
-    def _is_given(self, x: Any) -> bool:
-        """Whether an argument is an array that each run is given, and is handed over as it came."""
-        return type(x) is Value and x in self._inputs
+    def _is_array(self, x: Any) -> bool:
+        """Whether an argument is an array without axes in eager execution too: one that came, or a view."""
+        if type(x) is not Value or x in self._inputs:
+            return type(x) is Value
+        maker = self._lives.maker(x)
+        return maker is not None and self.calls[maker].name != "getitem" and is_view(self.calls[maker])
 
     def _forget(self, i: int) -> None:
         """Let go of arrays that were made on the way and are not needed any more."""

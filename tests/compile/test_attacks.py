@@ -94,7 +94,11 @@ def test_sums_that_wrap_around() -> None:
 def test_arrays_without_axes_stay_arrays_for_operators() -> None:
     # NumPy's scalars warn where integers wrap around, and square True to another dtype.
     for x in (np.asarray(100, dtype="int8"), np.asarray(True)):
-        for f in (lambda x: (x * x, x**2), lambda x: ops.reshape(ops.stack([x]), ()) ** 2):
+        for f in (
+            lambda x: (x * x, x**2),
+            lambda x: ops.reshape(ops.stack([x]), ()) ** 2,
+            lambda x: ops.unstack(ops.stack([x]))[0] ** 2,
+        ):
             planned = jit(f)
             for _ in range(3):
                 with np.errstate(all="raise"):

@@ -16,7 +16,7 @@ import numpy as np
 
 from portnn.tracing import Call, Value
 
-__all__ = ["is_exact", "is_view", "may_alias", "ufunc_of", "view_of"]
+__all__ = ["is_exact", "is_view", "may_alias", "picks", "ufunc_of", "view_of"]
 
 _OPERATORS: dict[Callable[..., Any], np.ufunc] = {
     operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.divide,
@@ -105,6 +105,13 @@ def is_view(call: Call) -> bool:
     if call.options.get("copy") or x.strides is None:
         return False
     return _reshapes_in_place(x.shape, x.strides, x.dtype, call.result.shape)
+
+
+def picks(call: Call) -> bool:
+    """Whether a call picks an element of an array, which makes it a scalar; with ``...`` it stays an array."""
+    if call.name != "getitem" or call.result.shape:
+        return False
+    return Ellipsis not in (call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],))
 
 
 def view_of(call: Call, array: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from portnn._typing import Array
 from portnn.compile._numpy._blocks import blocked, run_of_long_calls
-from portnn.compile._numpy._kinds import is_exact, is_view, ufunc_of, view_of
+from portnn.compile._numpy._kinds import is_exact, is_view, picks, ufunc_of, view_of
 from portnn.compile._numpy._lives import Lives
 from portnn.compile._numpy._memory import Arena, array_at
 from portnn.compile._numpy._packs import Pack
@@ -203,7 +203,7 @@ class NumpyPlan:
         if type(x) is not Value or x in self._inputs:
             return type(x) is Value
         maker = self._lives.maker(x)
-        return maker is not None and self.calls[maker].name != "getitem" and is_view(self.calls[maker])
+        return maker is not None and is_view(self.calls[maker]) and not picks(self.calls[maker])
 
     def _forget(self, i: int) -> None:
         """Let go of arrays that were made on the way and are not needed any more."""

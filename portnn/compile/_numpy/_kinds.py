@@ -108,7 +108,7 @@ def is_view(call: Call) -> bool:
 
 
 def picks(call: Call) -> bool:
-    """Whether a call picks an element of an array, which makes it a scalar; with ``...`` it stays an array."""
+    """Whether a call picks an element, which makes it a scalar; with ``...`` it stays an array."""
     if call.name != "getitem" or call.result.shape:
         return False
     return Ellipsis not in (call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],))

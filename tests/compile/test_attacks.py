@@ -70,6 +70,19 @@ def test_positions_in_small_integers(dtype: str) -> None:
     check(lambda x, i: ops.take(x, i, axis=0) * 2.0, *((x, np.asarray(i, dtype)) for i in places))
 
 
+def test_positions_that_exist_in_one_array_need_not_in_another() -> None:
+    def f(x: Any, y: Any) -> Any:
+        places = ops.argmax(x, axis=1)
+        return ops.take(x, places, axis=1) * 2.0, ops.take(y, places, axis=0) * 2.0
+
+    planned = jit(f)
+    x, y = np.eye(3), np.ones(2)
+    planned(np.eye(3)[:, :2] @ np.ones((2, 3)), y)
+    for _ in range(2):
+        with pytest.raises(IndexError, match="index 2 is out of bounds"):
+            planned(x, y)
+
+
 def test_views_of_arrays_without_axes() -> None:
     check(lambda x: ops.flip(ops.sum(x) * 2.0) * 3.0, (np.arange(3.0),), (np.arange(3.0) + 1,))
 

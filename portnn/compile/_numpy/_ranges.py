@@ -18,20 +18,21 @@ Range: TypeAlias = tuple[int, int]
 def surely_within(
     calls: Sequence[Call], trusted: Iterable[Value], known: Mapping[Value, Range]
 ) -> set[Value]:
-    """The positions of calls of `take` that exist whatever the inputs are.
+    """The results of calls of `take` whose positions exist whatever the inputs are.
 
     Args:
         calls: the calls of a program.
-        trusted: values of which that is known already.
+        trusted: positions of which that is known already, whatever they are taken from.
         known: where some of the inputs lie.
     """
-    ranges = ranges_of(calls, known)
-    found = set(trusted)
+    ranges, trusted = ranges_of(calls, known), set(trusted)
+    found = set()
     for call in calls:
         if call.name == "take" and type(call.args[1]) is Value:
             low, high = range_of(call.args[1], ranges) or (-1, -1)
-            if low >= 0 and high < _length(call):
-                found.add(call.args[1])
+            # The same positions may be taken from a shorter array too, where they do not exist.
+            if call.args[1] in trusted or (low >= 0 and high < _length(call)):
+                found.add(call.result)
     return found
 
 

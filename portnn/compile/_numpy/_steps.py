@@ -38,7 +38,7 @@ class Steps:
     its arrays once. Arrays that a run is given or makes have slots.
 
     Args:
-        trusted: values whose elements are known to be positions that exist.
+        trusted: results of `take` whose positions are known to exist.
         forms: functions that write some products, by the results.
     """
 

@@ -169,12 +169,19 @@ class Steps:
             return lambda: function(*filled(args, slots), **{k: filled(x, slots) for k, x in options.items()})
         if not any(type(x) is Slot for x in args):
             return partial(function, *args, **options)
+        if len(args) == 3 and not options:  # most calls: two operands and a place for the result
+            x, y, z = self._positions(args)
+            return lambda: function(slots[x], slots[y], slots[z])
         read = self._reader(args)
-        return (lambda: function(*read(slots), **options)) if options else (lambda: function(*read(slots)))
+        return lambda: function(*read(slots), **options)
+
+    def _positions(self, things: Sequence[Any]) -> list[int]:
+        """Where things are among the slots."""
+        return [x.position if type(x) is Slot else self._keep(x) for x in things]
 
     def _reader(self, things: Sequence[Any]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """A function of all slots that gives things, each slot among them by what is in it."""
-        positions = [x.position if type(x) is Slot else self._keep(x) for x in things]
+        positions = self._positions(things)
         if len(positions) > 1:
             return itemgetter(*positions)
         first = sum(positions)  # of one position or none: by itself it would give no tuple

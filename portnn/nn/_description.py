@@ -83,9 +83,12 @@ def describe(part: Any) -> Any:
     name = getattr(part, "__name__", "")
     if _FUNCTIONS.get(name) is part:
         return {"is": "function", "name": name}
+    hint = "save the parameters with portnn.serialize and build the network in code"
+    if name in _FUNCTIONS:  # such as `ops.tanh`, which is no activation
+        hint = f"portnn.{name} can be described"
     raise TypeError(
-        f"{name or type(part).__name__} is not a part of portnn, so a file cannot describe it; "
-        "save the parameters with portnn.serialize and build the network in code"
+        f"{name or type(part).__name__} is no layer, activation or initialiser of portnn, so a file cannot "
+        f"describe it; {hint}"
     )
 
 

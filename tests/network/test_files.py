@@ -99,7 +99,7 @@ def test_a_loss_of_ones_own_has_to_be_passed_again(path):
 
 def test_a_layer_of_ones_own_cannot_be_saved(path):
     path.write_bytes(b"old")
-    with pytest.raises(TypeError, match="is not a part of portnn"):
+    with pytest.raises(TypeError, match="is no layer, activation or initialiser of portnn"):
         Network([Linear(4, 3), lambda x: x]).save(path)
     assert path.read_bytes() == b"old"
 

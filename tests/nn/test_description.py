@@ -94,11 +94,20 @@ class Own(nn.Layer):
 Impostor = dataclass(frozen=True)(type("Flatten", (Own,), {}))
 
 
-@pytest.mark.parametrize("part", [Activation(own), Activation(relu), Own(), Impostor(), object(), eval])
+@pytest.mark.parametrize("part", [Activation(own), Own(), Impostor(), object(), eval])
 def test_what_is_not_portnns_own_cannot_be_described(part):
-    with pytest.raises(TypeError, match="is not a part of portnn, so a file cannot describe it") as caught:
+    text = (
+        "is no layer, activation or initialiser of portnn, so a file cannot describe it; save the parameters"
+    )
+    with pytest.raises(TypeError, match=text) as caught:
         describe(part)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("function", [portnn.ops.tanh, relu])
+def test_of_another_function_of_that_name_the_activation_is_named(function):
+    with pytest.raises(TypeError, match=f"describe it; portnn.{function.__name__} can be described$"):
+        describe(Activation(function))
 
 
 GOOD = describe(Linear(3, 2))

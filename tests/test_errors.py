@@ -228,6 +228,6 @@ def test_the_message_helps_and_nothing_changes(wrong, kind, text, nets):
 
 
 def test_a_dtype_of_another_library_is_refused():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     with pytest.raises(TypeError, match=r"astype: torch\.float32 is no dtype of the library of x; name it"):
         pn.ops.astype(np.ones(2), torch.float32)

@@ -113,7 +113,7 @@ def test_copy_true_takes_memory_of_its_own(backend):
 
 def test_copy_false_shares_memory_or_says_that_it_cannot():
     host = np.zeros(3, dtype=np.float32)
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     x = get_backend("torch").asarray(host, copy=False)
     host[0] = 7.0
     assert float(x[0]) == 7.0
@@ -121,7 +121,7 @@ def test_copy_false_shares_memory_or_says_that_it_cannot():
 
 
 def test_the_backend_needs_no_copy_for_torch_memory():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     x = torch.zeros(3)
     host = NUMPY.asarray(x)
     x[0] = 7.0
@@ -139,11 +139,13 @@ def test_integers_narrow_only_where_every_value_fits():
 
 
 def _torch_grad():
-    return pytest.importorskip("torch").ones(2, requires_grad=True)
+    return pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it").ones(
+        2, requires_grad=True
+    )
 
 
 def _torch_bfloat16():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     return torch.ones(2, dtype=torch.bfloat16)
 
 

@@ -7,6 +7,7 @@ import pickle
 import types
 
 import array_api_compat
+import array_api_strict as strict
 import numpy as np
 import pytest
 
@@ -84,14 +85,13 @@ def test_a_wrong_name_says_what_is_known(name, kind, parts):
 
 
 def test_a_device_that_torch_does_not_know():
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     with pytest.raises(ValueError, match="knows no such device; try 'torch', 'torch:cuda'"):
         get_backend("torch:cudda")
 
 
 def test_any_library_of_the_standard_serves_by_its_import_name(monkeypatch):
     # A library nobody has heard of: its namespace is a module, its arrays name it.
-    strict = pytest.importorskip("array_api_strict")
 
     class Array:
         device = "tin"

@@ -98,7 +98,7 @@ def test_show_config_tells_how_to_get_what_is_missing(hide, package, monkeypatch
 
 
 def test_a_cpu_build_of_torch_is_told_from_a_missing_gpu():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     if torch.version.cuda is not None:
         pytest.skip("this torch is a CUDA build")
     error = refused("torch:cuda")
@@ -121,7 +121,7 @@ def test_a_cpu_build_of_torch_is_told_from_a_missing_gpu():
     ],
 )
 def test_a_cuda_build_of_torch_without_a_gpu(monkeypatch, failure, count, name, reason, part):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.cuda, "init", raiser(failure) if failure else lambda: None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
@@ -131,7 +131,7 @@ def test_a_cuda_build_of_torch_without_a_gpu(monkeypatch, failure, count, name, 
 
 
 def test_a_torch_device_that_holds_no_values_is_refused():
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     error = refused("torch:meta")
     assert error.reason == "device"
     assert "torch cannot add on it" in str(error)

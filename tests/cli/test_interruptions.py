@@ -81,7 +81,7 @@ def test_a_damaged_record_of_the_options(interrupted, portnn):
 def test_a_training_that_diverges_says_what_to_do_about_it(flowers, portnn):
     options = ("--label", "stem", "--drop", "kind", "--optimizer", "sgd", "-q")
     with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+        warnings.simplefilter("always")  # every one is recorded, and there must be none
         code, _, err = portnn("train", flowers, *options, "--lr", 1e18)
     assert (code, told) == (1, [])
     assert re.fullmatch(

@@ -14,7 +14,7 @@ from portnn.compile import PlanError
 from portnn.random import key, stream
 from portnn.tracing import ControlFlowError
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
 
 MODEL = nn.Sequential([nn.Linear(6, 8), nn.tanh, nn.LayerNorm(8), nn.Dropout(0.5), nn.Linear(8, 3)])
 IMAGES = nn.Sequential(
@@ -91,7 +91,7 @@ def test_what_is_handed_over_gives_what_the_function_gives(function, arguments, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles with g++")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: apt install g++")
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 @pytest.mark.parametrize(("function", "arguments"), CASES.values(), ids=CASES)
 def test_what_is_compiled_gives_what_the_function_gives(function, arguments):

@@ -70,7 +70,7 @@ def test_regressors(home, kind, outputs):
 
 
 def test_half_precision_is_learned_in_single():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     with config_context(array_api_dispatch=True):
         for dtype in (torch.float16, torch.bfloat16):
             x = torch.tensor(X, dtype=dtype)
@@ -99,7 +99,7 @@ def test_texts_and_labels(home):
 
 def test_a_backend_of_its_own(home):
     model = MLPClassifier(backend="torch" if home.name == "numpy" else "cpu", **FAST)
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     model.fit(home.asarray(X), home.asarray(Y))
     assert model.network_.backend is get_backend(model.backend)
     assert home.owns(model.predict_proba(home.asarray(X)))

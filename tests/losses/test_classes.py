@@ -92,7 +92,7 @@ def test_softmax_cross_entropy_differentiates_by_soft_targets_and_weights():
 @pytest.mark.parametrize(("targets", "options"), TORCH_CASES)
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_softmax_cross_entropy_as_torch(targets, options, reduction):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     names = {"class_weights": "weight"}
     theirs = {
         names.get(k, k): torch.asarray(v) if isinstance(v, np.ndarray) else v for k, v in options.items()

@@ -194,7 +194,7 @@ TORCH = {
 @pytest.mark.parametrize("name", TORCH)
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_same_as_torch(name, reduction):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     loss, targets, _ = ELEMENTWISE[name]
     targets = targets.astype(np.float64)
     f, options = getattr(torch.nn.functional, TORCH[name][0]), TORCH[name][1]
@@ -207,7 +207,7 @@ def test_same_as_torch(name, reduction):
 
 
 def test_more_as_torch():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     f = torch.nn.functional
     x, y, v, hard = (torch.asarray(a) for a in (X, Y, V, HARD.astype(float)))
     pairs = [

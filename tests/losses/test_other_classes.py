@@ -101,7 +101,7 @@ def test_multiclass_hinge(margin, backend):
 
 
 def test_multiclass_hinge_as_torch():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     x = torch.asarray(LOGITS, requires_grad=True)
     expected = torch.nn.functional.multi_margin_loss(x, torch.asarray(LABELS), margin=0.7)
     expected.backward()
@@ -146,7 +146,7 @@ def test_kl_divergence_of_zero_targets_is_finite_in_both_gradients():
 
 
 def test_kl_divergence_as_torch():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     logp = torch.log_softmax(torch.asarray(LOGITS), dim=-1)
     expected = torch.nn.functional.kl_div(logp, torch.asarray(SOFT), reduction="batchmean")
     np.testing.assert_allclose(losses.kl_divergence(LOGITS, SOFT), expected.item(), rtol=1e-13)

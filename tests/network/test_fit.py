@@ -239,7 +239,7 @@ def test_networks_can_be_pickled_and_copied():
 
 
 def test_tensors_that_record_are_refused():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     net = classifier(backend="torch")
     with pytest.raises(ValueError, match=r"x: .* requires grad; pass x\.detach\(\)"):
         net.fit(torch.asarray(X).requires_grad_(), torch.asarray(LABELS))

@@ -22,7 +22,7 @@ TORCH = [
 
 @pytest.mark.parametrize(("name", "torch_name", "options"), TORCH, ids=[row[0] for row in TORCH])
 def test_same_as_torch_with_kinks(name, torch_name, options):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     x = torch.asarray(WIDE.copy(), requires_grad=True)
     expected = getattr(torch.nn.functional, torch_name)(x, **options)
     expected.sum().backward()
@@ -36,7 +36,7 @@ def test_same_as_torch_with_kinks(name, torch_name, options):
 
 
 def test_prelu_and_glu_as_torch():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     f, x, alpha = torch.nn.functional, SMOOTH, np.linspace(0.1, 0.6, 6)
     expected = f.prelu(torch.asarray(x), torch.asarray(alpha)).numpy()
     np.testing.assert_allclose(nn.prelu(x, alpha), expected, rtol=1e-14)

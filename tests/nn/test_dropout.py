@@ -104,7 +104,7 @@ def test_errors():
 
 
 def test_a_key_of_another_library_is_refused():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it")
     for x, k in ((torch.ones(3), key(0)), (np.ones(3), torch.tensor([1, 2]))):
         with pytest.raises(TypeError, match="arrays of different libraries"):
             Dropout(0.5).apply({}, x, training=True, key=k)

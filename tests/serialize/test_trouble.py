@@ -17,9 +17,9 @@ from portnn import Network, optim
 from portnn.nn import Linear
 from portnn.serialize import checkpoints, latest, load_tensors, save_npz, save_tensors
 from portnn.train.callbacks import Checkpoint, ModelCheckpoint
+from tests.serialize.small import X, Y, fit
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits, users, locks and pipes of POSIX")
-X, Y = np.eye(8, dtype=np.float32), np.arange(8) % 2
 ARRAYS = {"w": np.zeros(100_000)}
 
 
@@ -197,13 +197,6 @@ def test_links_to_nothing_and_to_themselves(tmp_path):
     (tmp_path / "lost").symlink_to(tmp_path / "nowhere" / "x")
     with pytest.raises(FileNotFoundError, match=r"the folder .*nowhere does not exist"):
         save_tensors(tmp_path / "lost", ARRAYS, {})
-
-
-def fit(*callbacks, **options):
-    net = Network([Linear(8, 300), Linear(300, 2)])
-    options = {"epochs": 4, "batch_size": 4, "optimizer": optim.sgd(0.01), **options}
-    net.fit(X, Y, callbacks=callbacks, progress=False, **options)
-    return net
 
 
 @posix

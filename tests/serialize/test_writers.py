@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portnn import Network, optim
-from portnn.nn import Linear
 from portnn.serialize import latest, load_tensors, save_tensors
 from portnn.train.callbacks import Checkpoint
+from tests.serialize.small import fit
 
 posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
-X, Y = np.eye(8, dtype=np.float32), np.arange(8) % 2
 
 
 def names(folder):
@@ -62,13 +60,6 @@ def wait(epoch):
 net = Network([Linear(8, 2)])
 net.fit(np.eye(8, dtype="float32"), np.arange(8) % 2, epochs=3, callbacks=[wait, Checkpoint(sys.argv[1])])
 """
-
-
-def fit(*callbacks, **options):
-    net = Network([Linear(8, 300), Linear(300, 2)])
-    options = {"epochs": 4, "batch_size": 4, "optimizer": optim.sgd(0.01), **options}
-    net.fit(X, Y, callbacks=callbacks, progress=False, **options)
-    return net
 
 
 @posix

@@ -13,6 +13,7 @@ from portnn.nn._dropout import Dropout
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 from portnn.nn._linear import Linear
+from portnn.ops._attention import attend
 from portnn.tracing import is_kind
 
 __all__ = ["MultiHeadAttention"]
@@ -123,8 +124,9 @@ class MultiHeadAttention(Layer):
             x: the sequences that ask, of shape (n, m, features).
             memory: the sequences that are attended, of shape (n, k, memory_features); by default `x`.
             mask: boolean, True where attention is allowed, of shape (m, k), (n, m, k) or (n, heads, m, k).
-            key_mask: boolean of shape (n, k), True where an element of the memory is real. A query that may
-                attend nothing gets zeros from the heads.
+            key_mask: boolean of shape (n, k), True where an element of the memory is real. What stands in the
+                others, NaN too, plays no part in values and gradients. A query that may attend nothing gets
+                zeros from the heads.
             causal: whether element i may only attend elements 0 to i.
             weights: whether to return the weights as well, those before dropout, to draw them for instance.
             training: whether this is a step of training.
@@ -134,7 +136,11 @@ class MultiHeadAttention(Layer):
             The result, of shape (n, m, features), or a pair of it and the weights (n, heads, m, k); and the
             running state.
         """
-        memory = self._check(params, x, memory)
+        itself, memory = memory is None or memory is x, self._check(params, x, memory)
+        allowed = self._mask(x, memory, mask, key_mask)
+        if key_mask is not None:
+            memory = finite_padding(memory, key_mask)
+            x = memory if itself else x
         q, k, v = (
             self._heads(ops.linear(a, params[name]["weight"], params[name].get("bias")))
             for name, a in zip(_NAMES, (x, memory, memory), strict=False)
@@ -142,12 +148,11 @@ class MultiHeadAttention(Layer):
         if self.rotary:
             positions = ops.arange(x.shape[1], dtype="int32", like=x)
             q, k = ops.rotary(q, positions), ops.rotary(k, positions)
-        allowed = self._mask(x, memory, mask, key_mask)
         shares = None
         if weights or (training and self.dropout):
             shares = ops.attention_weights(q, k, allowed, causal=causal)
             kept, _ = Dropout(self.dropout).forward({}, {}, shares, training=training, key=key)
-            y = ops.matmul(kept, v)
+            y = attend(kept, v, allowed, causal=causal)
         else:
             y = ops.scaled_dot_product_attention(q, k, v, allowed, causal=causal)
         y = ops.reshape(ops.permute_dims(y, (0, 2, 1, 3)), tuple(x.shape))
@@ -188,6 +193,15 @@ class MultiHeadAttention(Layer):
                 f"got {tuple(x.shape)} and {tuple(memory.shape)}"
             )
         return memory
+
+
+def finite_padding(x: Array, real: Array) -> Array:
+    """Sequences (n, length, features) with zeros for NaN and infinities in elements that are not real.
+
+    Attention leaves these elements out, but the products with weights around it take part in gradients:
+    there NaN times zero would be NaN.
+    """
+    return ops.where(ops.logical_or(ops.expand_dims(real, axis=-1), ops.isfinite(x)), x, 0.0)
 
 
 def _check_mask(name: str, mask: Array, shapes: tuple[tuple[int, ...], ...]) -> None:

@@ -11,7 +11,7 @@ from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._activations import relu
-from portnn.nn._attention import MultiHeadAttention
+from portnn.nn._attention import MultiHeadAttention, finite_padding
 from portnn.nn._checks import check_flags, check_params, check_share, check_size
 from portnn.nn._dropout import Dropout
 from portnn.nn._layer import Key, Layer, keys_of
@@ -184,6 +184,7 @@ class TransformerEncoderLayer(Block):
     ) -> tuple[Array, Tree]:
         """Encode `x` of shape (n, length, features); the masks are those of `MultiHeadAttention`."""
         f = self._appliers(params, training, key)
+        x = x if key_mask is None else finite_padding(x, key_mask)
         x = self._around(
             x, f["norm1"], lambda x: f["self_attn"](x, mask=mask, key_mask=key_mask, causal=causal)
         )
@@ -248,6 +249,7 @@ class TransformerDecoderLayer(Block):
         real.
         """
         f = self._appliers(params, training, key)
+        x = x if key_mask is None else finite_padding(x, key_mask)
         x = self._around(
             x, f["norm1"], lambda x: f["self_attn"](x, mask=mask, key_mask=key_mask, causal=causal)
         )

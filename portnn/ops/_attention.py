@@ -6,16 +6,18 @@ from math import log, sqrt
 
 from portnn._typing import Array
 from portnn.ops._arithmetic import add, multiply, subtract
-from portnn.ops._broadcasting import astype, match, where
+from portnn.ops._broadcasting import astype, match, reshape, where
 from portnn.ops._broadcasting import sum as sum_
-from portnn.ops._comparison import greater_equal
+from portnn.ops._comparison import equal, greater_equal
 from portnn.ops._exponential import exp
 from portnn.ops._helpers import indices_at, plain
 from portnn.ops._joining import concat
 from portnn.ops._linear_algebra import matmul, matrix_transpose
-from portnn.ops._logical import logical_and
+from portnn.ops._logical import isfinite, logical_and, logical_not, logical_or
 from portnn.ops._manipulation import cut
 from portnn.ops._options import check_flag, check_number, check_positive
+from portnn.ops._searching import all as all_
+from portnn.ops._searching import any as any_
 from portnn.ops._softmax import softmax
 from portnn.ops._trigonometric import cos, sin
 from portnn.tracing import check_floating, is_kind, primitive
@@ -23,17 +25,90 @@ from portnn.tracing import check_floating, is_kind, primitive
 __all__ = ["attention_weights", "rotary", "scaled_dot_product_attention"]
 
 
+# What a mask rules out may hold anything, NaN too, and plays no part in values or gradients. That its weight
+# is zero is not enough: zero times NaN is NaN. Masks have two axes at least, see `_mask_of`.
+def _without_unused(x: Array, mask: tuple[Array, ...]) -> Array:
+    """Keys or values, with zeros in those that no query may attend."""
+    return where(any_(mask[0], axis=-2)[..., None], x, 0.0) if mask else x
+
+
+def _finite(x: Array) -> Array:
+    return where(isfinite(x), x, 0.0)
+
+
+def _harmless(x: Array, mask: tuple[Array, ...]) -> Array:
+    """Keys or values for the products of gradients, where what is not finite has shown in the values."""
+    if not mask:
+        return x
+    x = _without_unused(x, mask)
+    return x if mask[0].shape[-2] == 1 else _finite(x)
+
+
+def _allowed(x: Array, mask: tuple[Array, ...]) -> Array:
+    return where(mask[0], x, 0.0) if mask else x
+
+
+def _used(g: Array, y: Array, mask: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The mask without queries whose result is not finite and is not used: their gradient is zero."""
+    if not mask:
+        return ()
+    finite, zero = all_(isfinite(y), axis=-1, keepdims=True), all_(equal(g, 0.0), axis=-1, keepdims=True)
+    return (logical_and(mask[0], logical_or(finite, logical_not(zero))),)
+
+
+@primitive
+def _scores(q: Array, k: Array, /, *mask: Array, scale: float) -> Array:
+    """scale q kᵀ, and -inf where attention is not allowed."""
+    scores = matmul(q * scale, matrix_transpose(_without_unused(k, mask)))
+    return where(mask[0], scores, -float("inf")) if mask else scores
+
+
+def _scores_rule(g: Array, y: Array, q: Array, k: Array, /, *mask: Array, scale: float) -> list[Array | None]:
+    """scale g k by q, scale gᵀ q by k."""
+    ds = _allowed(g, mask) * scale
+    by_q = matmul(ds, _harmless(k, mask))
+    by_k = matmul(matrix_transpose(ds), _finite(q) if mask else q)
+    return [match(by_q, q), match(by_k, k), *[None] * len(mask)]
+
+
+_scores.vjp_joint(_scores_rule)
+
+
 def _weights(q: Array, k: Array, *mask: Array, scale: float) -> Array:
     """softmax(scale q kᵀ) over the keys that may be attended; a row without any is zeros."""
-    scores = matmul(q * scale, matrix_transpose(k))
-    if mask:
-        scores = where(mask[0], scores, -float("inf"))
+    scores = _scores(q, k, *mask, scale=scale)
     return softmax(scores) if scores.shape[-1] else scores
 
 
 @primitive
+def _mixed(p: Array, v: Array, /, *mask: Array) -> Array:
+    """p v. Where queries differ in what they may attend, values that are not finite are added for those that
+    may attend one: exact for one such value in a column, else what is added may be that of another.
+    """
+    v = _without_unused(v, mask)
+    if not mask or mask[0].shape[-2] == 1:
+        return matmul(p, v)
+    finite = isfinite(v)
+    special = sum_(where(finite, 0.0, v), axis=-2, keepdims=True)
+    odd = any_(logical_not(finite), axis=-1)[..., None, :]
+    attended = any_(logical_and(mask[0], odd), axis=-1, keepdims=True)
+    return add(matmul(p, where(finite, v, 0.0)), where(attended, special, 0.0))
+
+
+def _mixed_rule(g: Array, y: Array, p: Array, v: Array, /, *mask: Array) -> list[Array | None]:
+    """g vᵀ by p, pᵀ g by v."""
+    used = _used(g, y, mask)
+    by_p = _allowed(matmul(g, matrix_transpose(_harmless(v, mask))), used)
+    by_v = matmul(matrix_transpose(_allowed(p, used)), g)
+    return [match(by_p, p), match(by_v, v), *[None] * len(mask)]
+
+
+_mixed.vjp_joint(_mixed_rule)
+
+
+@primitive
 def _attention(q: Array, k: Array, v: Array, /, *mask: Array, scale: float) -> Array:
-    return matmul(_weights(q, k, *mask, scale=scale), v)
+    return _mixed(_weights(q, k, *mask, scale=scale), v, *mask)
 
 
 @_attention.saves
@@ -41,28 +116,37 @@ def _attention_and_weights(
     q: Array, k: Array, v: Array, /, *mask: Array, scale: float
 ) -> tuple[Array, Array]:
     p = _weights(q, k, *mask, scale=scale)
-    return matmul(p, v), p
+    return _mixed(p, v, *mask), p
 
 
 # Vaswani et al., Attention is all you need (2017), equation 1: y = p v with p = softmax(scale q kᵀ). The rule
 # of softmax needs the sum of p dp over the keys; that is the sum of g y over the features (Dao et al.,
-# FlashAttention, 2022, section B.2), which is shorter. Where p is zero, so is ds: no NaN arises.
+# FlashAttention, 2022, section B.2), which is shorter.
 def _attention_rule(
     g: Array, y: Array, q: Array, k: Array, v: Array, *mask: Array, scale: float, saved: Array | None = None
 ) -> list[Array | None]:
     """ds = scale p (g vᵀ - sum(g y)): by q it is ds k, by k dsᵀ q, by v pᵀ g."""
     p = _weights(q, k, *mask, scale=scale) if saved is None else saved
-    inside = subtract(matmul(g, matrix_transpose(v)), sum_(multiply(g, y), axis=-1, keepdims=True))
-    ds = multiply(p, inside) * scale
-    by_k, by_v = matmul(matrix_transpose(ds), q), matmul(matrix_transpose(p), g)
-    return [match(matmul(ds, k), q), match(by_k, k), match(by_v, v), *[None] * len(mask)]
+    by_p = matmul(g, matrix_transpose(_harmless(v, mask)))
+    ds = multiply(p, subtract(by_p, sum_(multiply(g, y), axis=-1, keepdims=True)))
+    used = _used(g, y, mask)
+    by_q, by_k, *_ = _scores_rule(ds, y, q, k, *used, scale=scale)
+    by_v = matmul(matrix_transpose(_allowed(p, used)), g)
+    return [by_q, by_k, match(by_v, v), *[None] * len(mask)]
 
 
 _attention.vjp_joint(_attention_rule)
 
 
+def attend(weights: Array, v: Array, /, mask: Array | None = None, *, causal: bool = False) -> Array:
+    """The means of values by weights that `attention_weights` made with these masks, perhaps with dropout."""
+    return _mixed(weights, v, *_mask_of(weights, v, mask, causal))
+
+
 def _mask_of(q: Array, k: Array, mask: Array | None, causal: bool) -> tuple[Array, ...]:
     """The mask and the causal one as one; nothing if there is neither."""
+    if mask is not None and len(mask.shape) < 2:
+        mask = reshape(mask, (1, -1))
     if not causal:
         return () if mask is None else (mask,)
     rows, columns = indices_at(q, q.shape[-2]), indices_at(q, k.shape[-2])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portnn import nn, ops, tree
-from portnn.autodiff import grad
+from portnn.autodiff import grad, vjp
 from portnn.nn import (
     MultiHeadAttention,
     SinusoidalPositions,
@@ -17,6 +17,7 @@ from portnn.nn import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from portnn.random import key as portnn_key
 from portnn.random import stream
 
 X = np.random.default_rng(0).normal(size=(2, 5, 4))
@@ -182,3 +183,142 @@ def test_parameters_of_another_bias_are_refused():
         LAYER.apply(dict.fromkeys(("query", "key", "value", "output"), 1), X)
     with pytest.raises(TypeError, match="expected an array, got list; make one with"):
         LAYER.apply(PARAMS, X, mask=[[True] * 5] * 5)
+
+
+# What a mask rules out plays no part, whatever it holds: the oracle is the same computation with finite
+# numbers there, or without it.
+BAD = pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+REAL = np.asarray([[True] * 5, [True, True, True, False, False]])
+
+
+def spoiled(bad):
+    """The sequences with something else in the elements that are not real."""
+    return np.where(REAL[..., None], X, bad)
+
+
+def compare_gradients(f, args, others, rtol=1e-12):
+    """Value and gradients of a function at two lists of arguments are the same."""
+    for a, b in zip(tree.leaves(f(*args)), tree.leaves(f(*others)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-14)
+    g, h = (grad(lambda *a: ops.sum(ops.square(f(*a))), argnums=(0, 1))(*a) for a in (args, others))
+    for a, b in zip(tree.leaves(g), tree.leaves(h), strict=True):
+        assert np.isfinite(a).all()
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-14)
+
+
+@BAD
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_what_stands_behind_a_key_mask_plays_no_part(bad, causal, dropout):
+    layer = MultiHeadAttention(4, 2, dropout=dropout)
+
+    def f(p, x):
+        y = layer.apply(p, x, key_mask=REAL, causal=causal, training=True, key=portnn_key(3))
+        return y * REAL[..., None]
+
+    compare_gradients(f, (PARAMS, spoiled(bad)), (PARAMS, spoiled(0.0)))
+
+
+@BAD
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_what_stands_in_padded_memory_plays_no_part(bad, dropout):
+    layer, query = MultiHeadAttention(4, 2, dropout=dropout), X[:, ::-1].copy()
+
+    def f(p, memory):
+        y, _ = layer.apply(p, query, memory, key_mask=REAL, weights=True, training=True, key=portnn_key(3))
+        return y
+
+    compare_gradients(f, (PARAMS, spoiled(bad)), (PARAMS, spoiled(0.0)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_padding_of_transformers_plays_no_part(bad, norm_first):
+    encoder = TransformerEncoder(TransformerEncoderLayer(4, 2, 6, norm_first=norm_first), 2)
+    decoder = TransformerDecoder(TransformerDecoderLayer(4, 2, 6, norm_first=norm_first), 2)
+    params = (encoder.init(stream(0), "float64"), decoder.init(stream(1), "float64"))
+
+    def f(p, x):
+        memory = encoder.apply(p[0], x, key_mask=REAL)
+        y = decoder.apply(p[1], x, memory, key_mask=REAL, memory_mask=REAL)
+        return y * REAL[..., None]
+
+    compare_gradients(f, (params, spoiled(bad)), (params, spoiled(0.0)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+def test_a_mask_keeps_keys_and_values_out_of_products(bad, backend):
+    """In `ops`: values and all three gradients, with masks for keys, for pairs and for the future."""
+    q, k, v = (np.random.default_rng(i).normal(size=(2, 4, 3)) for i in range(3))
+    hidden = np.asarray([[True] * 4, [True, False, True, False]])
+    worse_k, worse_v = (np.where(hidden[..., None], a, bad) for a in (k, v))
+    masks = [hidden[:, None, :], np.broadcast_to(hidden[:, None, :], (2, 4, 4)), hidden[:, None, None, :]]
+    for mask in masks:
+        for causal in (False, True):
+            found, expected = (
+                attended(backend, [q, *kv], mask, causal, np.ones((2, 4, 3)))
+                for kv in ((worse_k, worse_v), (k * hidden[..., None], v * hidden[..., None]))
+            )
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan])
+def test_the_future_may_hold_anything(bad, backend):
+    """Causal attention of the first steps, in value and gradient, is that of a sequence that ends there."""
+    q, k, v = (np.random.default_rng(i).normal(size=(1, 4, 3)) for i in range(3))
+    seed = np.concatenate([np.ones((1, 2, 3)), np.zeros((1, 2, 3))], axis=1)
+    worse = [a.copy() for a in (q, k, v)]
+    worse[2][:, 2, :2] = bad
+    found = attended(backend, worse, None, True, seed)
+    short = attended(backend, [a[:, :2] for a in (q, k, v)], None, True, np.ones((1, 2, 3)))
+    np.testing.assert_allclose(found[0][:, :2], short[0], rtol=2e-5)
+    for a, b in zip(found[1:], short[1:], strict=True):
+        np.testing.assert_allclose(a[:, :2], b, rtol=2e-5, atol=1e-7)
+        assert not a[:, 2:].any()
+    assert np.isnan(found[0][:, 2:, :2]).all() if np.isnan(bad) else (found[0][:, 2:, :2] == bad).all()
+    assert np.isfinite(found[0][:, 2:, 2]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_of_the_past_do_not_see_keys_of_the_future(bad):
+    q, k = (np.random.default_rng(i).normal(size=(4, 3)) for i in range(2))
+    worse = k.copy()
+    worse[2:] = bad
+
+    def f(q, k):
+        return ops.attention_weights(q, k, causal=True)[:2, :2]
+
+    def short(q, k):
+        return ops.attention_weights(q[:2], k[:2], causal=True)
+
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(f(q, worse), short(q, k), rtol=1e-14)
+        assert np.isnan(ops.attention_weights(q, worse, causal=True)[2:]).all()
+
+
+def test_what_is_attended_shows():
+    """NaN in a key or a value that counts reaches each query that may attend it, and no other."""
+    q, k, v = (np.random.default_rng(i).normal(size=(3, 2)) for i in range(3))
+    v[1, 0] = np.nan
+    mask = np.asarray([[True, False, True], [True, True, False], [False, True, True]])
+    y = ops.scaled_dot_product_attention(q, k, v, mask)
+    assert np.isnan(y).tolist() == [[False, False], [True, False], [True, False]]
+    assert np.isnan(ops.scaled_dot_product_attention(q, k, v, np.asarray([True, True, False]))[:, 0]).all()
+    assert np.isfinite(ops.scaled_dot_product_attention(q, k, v, np.asarray([True, False, True]))).all()
+
+
+def attended(backend, arrays, mask, causal, seed):
+    """Attention and its gradients on a backend, as NumPy arrays."""
+    given = [backend.asarray(a, "float32") for a in arrays]
+    allowed = None if mask is None else backend.asarray(mask)
+    if mask is not None and mask.ndim == 4:  # a head more
+        given, seed = [a[:, None, ...] for a in given], seed[:, None]
+
+    def f(q, k, v):
+        return ops.scaled_dot_product_attention(q, k, v, allowed, causal=causal)
+
+    value, pullback = vjp(f, *given)
+    plain = f(*given)
+    np.testing.assert_array_equal(backend.to_numpy(plain), backend.to_numpy(value))
+    return [backend.to_numpy(a) for a in (value, *pullback(backend.asarray(seed, "float32")))]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite, nan
 from typing import Any, final
 
 from portnn.optim import scale_learning_rate
-from portnn.train import Epoch
+from portnn.train import DivergenceError, Epoch
 
 __all__ = ["Course", "as_it_was", "begin_course"]
 
@@ -17,13 +18,13 @@ _LEAST_RATE = 1e-6  # scikit-learn's: "adaptive" stops below it
 
 def begin_course(estimator: Any) -> None:
     """The attributes of an estimator before its first epoch."""
-    early = estimator.early_stopping
+    early = estimator._stops_early
     estimator.n_iter_ = estimator.t_ = 0
     estimator.loss_curve_ = []
     estimator.best_loss_ = None if early else float("inf")
     estimator.best_validation_score_ = float("-inf") if early else None
     estimator.validation_scores_ = estimator.validation_loss_curve_ = None
-    estimator._waited = 0
+    estimator._no_improvement_count = 0
 
 
 @contextmanager
@@ -37,6 +38,8 @@ def as_it_was(estimator: Any, *, first: bool) -> Iterator[None]:
     before = dict(vars(estimator))
     try:
         yield
+    except DivergenceError:  # data and parameters were fine; what was learned before it stays
+        raise
     except (TypeError, ValueError):
         learned = vars(estimator).get("t_", 0) != (0 if first else before["t_"])
         if not learned:  # else a callback failed, and what was learned stays
@@ -74,11 +77,11 @@ class Course:
         self._say(f"Iteration {epoch.number}, loss = {e.loss_:.8f}")
         if self._held_out is not None:
             self._validate(epoch)
-        better = self._better_score(epoch) if e.early_stopping else self._better_loss()
-        e._waited = 0 if better else e._waited + 1
+        better = self._better_score(epoch) if e._stops_early else self._better_loss()
+        e._no_improvement_count = 0 if better else e._no_improvement_count + 1
         if e._learning_rate == "invscaling":
             self._set_rate(epoch, e.learning_rate_init / (e.t_ + 1) ** e.power_t)
-        if e._waited > e.n_iter_no_change:
+        if e._no_improvement_count > e.n_iter_no_change:
             self.stopped = self._is_stopping(epoch)
         return self.stopped
 
@@ -88,11 +91,13 @@ class Course:
 
     def _validate(self, epoch: Epoch) -> None:
         e, (x, y, *weight) = self._estimator, self._held_out or ()
-        score = epoch.logs.get("val_accuracy")
-        if score is None:  # of values the history has the loss only
+        score, loss = epoch.logs.get("val_accuracy"), epoch.logs["val_loss"]
+        if not isfinite(loss):
+            score = nan  # of what diverges; the next step raises the error that says so
+        elif score is None:  # of values the history has the loss only
             score = epoch.model.score(x, y, sample_weight=weight[0] if weight else None)
         e.validation_scores_.append(score)
-        e.validation_loss_curve_.append(epoch.logs["val_loss"])
+        e.validation_loss_curve_.append(loss)
         self._say(f"Validation score: {score:f}")
 
     def _better_score(self, epoch: Epoch) -> bool:
@@ -113,7 +118,7 @@ class Course:
     def _is_stopping(self, epoch: Epoch) -> bool:
         """Whether nothing gets better and no smaller learning rate is left to try."""
         e = self._estimator
-        what = "Validation score" if e.early_stopping else "Training loss"
+        what = "Validation score" if e._stops_early else "Training loss"
         text = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
         if e._learning_rate != "adaptive":
             self._say(f"{text} Stopping.")
@@ -122,7 +127,7 @@ class Course:
             self._say(f"{text} Learning rate too small. Stopping.")
             return True
         self._set_rate(epoch, e._rate / 5.0)
-        e._waited = 0
+        e._no_improvement_count = 0
         self._say(f"{text} Setting learning rate to {e._rate:f}")
         return False
 

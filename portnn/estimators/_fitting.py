@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
+from copy import copy, deepcopy
 from math import ceil
 from typing import Any, Self
 from warnings import warn
@@ -21,17 +21,23 @@ from portnn.estimators._arrays import check_home, dtype_for, home_of, place_of, 
 from portnn.estimators._bridge import Tasks
 from portnn.estimators._course import Course, as_it_was, begin_course
 from portnn.estimators._methods import L2, resumed
+from portnn.estimators._state import from_plain, to_plain
 from portnn.network import Network
+from portnn.train import DivergenceError
 
 __all__ = ["Fitting"]
 
+_NON_FINITE = (  # scikit-learn's words, which its users search for
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+    "preprocessed."
+)
 _FEW = 16  # steps that are carried out sooner than planned
 
 
 class Fitting(CallbackSupportMixin, BaseEstimator):
     """An estimator that holds a `portnn.Network`.
 
-    What differs is said by `_layers`, `_optimizer` and `_choose_loss` (what network), and by `_learn`,
+    What differs is said by `_layers`, `_make_optimizer` and `_choose_loss` (what network), and by `_learn`,
     `_encode` and `_weigh` (what targets).
     """
 
@@ -42,6 +48,11 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
     def _learning_rate(self) -> str:
         """How the learning rate changes."""
         return "constant"
+
+    @property
+    def _stops_early(self) -> bool:
+        """Whether the training looks at validation scores."""
+        return bool(self.early_stopping)
 
     @with_callbacks
     def fit(
@@ -86,6 +97,8 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
         with as_it_was(self, first=first):
+            if not (self.warm_start or incremental):
+                self._forget()
             self._learn_from(X, y, sample_weight, held_out, classes, first=first, incremental=incremental)
         return self
 
@@ -121,11 +134,14 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         targets = self._encode(y)
         weight = self._weigh(y, sample_weight, incremental=incremental)
         validation = self._held_out(*held_out)
-        if self.early_stopping and validation is None:
+        if self._stops_early and validation is None:
             (x, targets, weight), validation = self._split(x, targets, weight, y, rng)
         if first:
             self.network_.seed = int(rng.randint(2**31 - 1))
-        self._train(x, targets, weight, validation, shown, incremental=incremental)
+        try:
+            self._train(x, targets, weight, validation, shown, incremental=incremental)
+        except DivergenceError as error:
+            raise DivergenceError(f"{_NON_FINITE} {str(error)[:170]}") from error
 
     def _validated(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         """Inputs and targets, checked by scikit-learn."""
@@ -179,6 +195,9 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
     def _start(self, network: Network, rng: Any) -> None:
         """Change the initial parameters."""
 
+    def _forget(self) -> None:
+        """Drop what was set before fitting, since a fit begins afresh."""
+
     def _held_out(self, X: Any, y: Any) -> tuple[Any, ...] | None:
         """The validation data as the network takes them."""
         if X is None and y is None:
@@ -208,7 +227,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         self, x: Any, targets: Any, weight: Any, validation: Any, shown: dict[str, Any], *, incremental: bool
     ) -> None:
         n = x.shape[0]
-        optimizer, size = self._optimizer(), self._batch(n)
+        optimizer, size = self._make_optimizer(), self._batch(n)
         moments = self.network_.optimizer_state if incremental else None
         if moments is not None:
             optimizer = resumed(optimizer, moments)
@@ -242,7 +261,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
                     ConvergenceWarning,
                     stacklevel=4,
                 )
-        if self.early_stopping:
+        if self._stops_early:
             course.restore()
         tasks.close()
 
@@ -253,6 +272,25 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         if self.batch_size > n:
             warn(f"batch_size={self.batch_size} is more than the {n} samples; it is clipped", stacklevel=5)
         return min(int(self.batch_size), n)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes as arrays of NumPy and plain values, which any serializer can write."""
+        state: dict[str, Any] = to_plain(super().__getstate__())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what `__getstate__` returned; arrays go back to the backends where they were."""
+        super().__setstate__(from_plain(state))
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__dict__.update(deepcopy(self.__dict__, memo))
+        return copied
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

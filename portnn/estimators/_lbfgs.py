@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from math import prod
+from math import isfinite, prod
 from typing import Any
 from warnings import warn
 
@@ -16,6 +16,7 @@ from portnn.autodiff import value_and_grad
 from portnn.backend import get_backend
 from portnn.compile import jit
 from portnn.network import Network
+from portnn.train import DivergenceError
 
 __all__ = ["minimise"]
 
@@ -43,6 +44,9 @@ def minimise(
 
     Returns:
         The number of iterations, and the loss.
+
+    Raises:
+        DivergenceError: if the loss or the parameters are not finite in the end; the network is as it was.
     """
     from scipy.optimize import minimize  # scikit-learn brings it; the other solvers need none
 
@@ -61,6 +65,11 @@ def minimise(
         return float(value), _pack(slope, host)
 
     found = minimize(flat_step, _pack(network.params, host), method="L-BFGS-B", jac=True, options=options)
+    if not (isfinite(found.fun) and host.xp.all(host.xp.isfinite(found.x))):
+        raise DivergenceError(
+            f"the loss is {float(found.fun)} after {found.nit} iterations of L-BFGS; "
+            "scale the inputs to about 1; the parameters are those before it"
+        )
     network.params = _unpack(found.x, network)
     if found.status == 1:
         warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=6)

@@ -46,7 +46,7 @@ class Described(Fitting):
         if isinstance(network, Layer) and network != self.network_.layer:
             raise ValueError("network: it is not the one that was fitted; set warm_start=False")
 
-    def _optimizer(self) -> Optimizer:
+    def _make_optimizer(self) -> Optimizer:
         made = self.optimizer
         if made is None:
             return optim.adam(0.001)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 from numbers import Integral
+from types import SimpleNamespace
 from typing import Any
 
 from portnn import nn
@@ -11,7 +12,7 @@ from portnn.backend import convert_like
 from portnn.estimators import _methods as methods
 from portnn.estimators._fitting import Fitting
 from portnn.estimators._lbfgs import minimise
-from portnn.losses import link_of
+from portnn.losses import Task, link_of
 from portnn.network import Network
 from portnn.optim import Optimizer
 
@@ -30,6 +31,16 @@ class Perceptron(Fitting):
     def _learning_rate(self) -> str:
         """How the learning rate changes: only that of gradient descent does."""
         return self.learning_rate if self.solver == "sgd" else "constant"
+
+    @property
+    def _stops_early(self) -> bool:
+        """Whether the training looks at validation scores: L-BFGS has no epochs, so it ignores the option."""
+        return bool(self.early_stopping) and self.solver != "lbfgs"
+
+    @property
+    def _optimizer(self) -> SimpleNamespace:
+        """The learning rate where scikit-learn keeps it: ``_optimizer.learning_rate``."""
+        return SimpleNamespace(learning_rate=self._rate)
 
     def _layers(self, features: Any, outputs: int) -> list[Any]:
         hidden = self._hidden()
@@ -88,6 +99,9 @@ class Perceptron(Fitting):
 
         Uniform between ``±sqrt(6 / (in + out))`` (Glorot and Bengio 2010), with 2 for 6 and sigmoids.
         """
+        self.n_layers_ = len(_linear(network)) + 1
+        link = getattr(link_of(network.loss), "__name__", "identity")
+        self.out_activation_ = _LINKS.get(link, link)
         factor = 2.0 if self.activation == "logistic" else 6.0
         params = list(network.params)
         for i in _linear(network):
@@ -99,8 +113,27 @@ class Perceptron(Fitting):
             }
             params[i] = {n: network.backend.asarray(a, dtype=network.dtype) for n, a in drawn.items()}
         network.params = tuple(params)
+        for name, arrays in self.__dict__.pop("_given", {}).items():
+            _put(network, name, arrays)
 
-    def _optimizer(self) -> Optimizer:
+    def _forget(self) -> None:
+        self.__dict__.pop("_given", None)
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
+        """The output behind the last activation, which sklearn-onnx's users ask for by scikit-learn's name.
+
+        Args:
+            X: inputs (n, features).
+            check_input: False takes arrays that were checked already.
+
+        Returns:
+            Probabilities (n, classes), (n, labels) or for two classes (n, 1); or values (n, outputs).
+        """
+        x = self._inputs(X, "predict") if check_input else self._bring(X)
+        network = self.network_
+        return network.predict(x) if network.task is Task.VALUES else network.predict_proba(x)
+
+    def _make_optimizer(self) -> Optimizer:
         rate = self.learning_rate_init
         if self.solver == "sgd":
             return methods.sgd(rate, self.momentum, nesterov=self.nesterovs_momentum)
@@ -112,51 +145,61 @@ class Perceptron(Fitting):
         return True
 
     def _part(self, name: str) -> list[Any]:
+        if not hasattr(self, "network_"):
+            given = getattr(self, "_given", {})
+            if name not in given:
+                raise AttributeError(f"{type(self).__name__} is not fitted yet, so it has no {name}s")
+            return given[name]  # the list that was set, whose items may be set
         network = self.network_
         like = self._home.asarray([0.0], dtype=network.dtype)
         return [convert_like(network.params[i][name], like) for i in _linear(network)]
 
-    def _put(self, name: str, arrays: Any) -> None:
-        network = self.network_
-        params = list(network.params)
-        for i, a in zip(_linear(network), arrays, strict=True):
-            new = network.backend.asarray(a, dtype=network.dtype)
-            if new.shape != params[i][name].shape:
-                expected = tuple(params[i][name].shape)
-                raise ValueError(f"expected an array of shape {expected}, got {tuple(new.shape)}")
-            params[i] = {**params[i], name: new}
-        network.params = tuple(params)
+    def _set_part(self, name: str, arrays: Any) -> None:
+        if hasattr(self, "network_"):
+            _put(self.network_, name, arrays)
+        else:
+            self._given = {**getattr(self, "_given", {}), name: arrays}
 
     @property
     def coefs_(self) -> list[Any]:
-        """The weights of each layer (inputs, outputs), of the library of X; they may be set."""
+        """The weights of each layer (inputs, outputs), of the library of X; they may be set.
+
+        Set before the first `partial_fit`, or `fit` with `warm_start`, they are what it begins with.
+        """
         return self._part("weight")
 
     @coefs_.setter
     def coefs_(self, arrays: Any) -> None:
-        self._put("weight", arrays)
+        self._set_part("weight", arrays)
 
     @property
     def intercepts_(self) -> list[Any]:
-        """The biases of each layer (outputs,), of the library of X; they may be set."""
+        """The biases of each layer (outputs,), of the library of X; they may be set, as `coefs_`."""
         return self._part("bias")
 
     @intercepts_.setter
     def intercepts_(self, arrays: Any) -> None:
-        self._put("bias", arrays)
-
-    @property
-    def n_layers_(self) -> int:
-        """The number of layers, with that of the inputs."""
-        return len(_linear(self.network_)) + 1
-
-    @property
-    def out_activation_(self) -> str:
-        """The function behind the last layer, by scikit-learn's name for it."""
-        name = getattr(link_of(self.network_.loss), "__name__", "identity")
-        return _LINKS.get(name, name)
+        self._set_part("bias", arrays)
 
 
 def _linear(network: Network) -> list[int]:
     """The positions of the linear layers."""
     return [i for i, layer in enumerate(network.layer.members) if isinstance(layer, nn.Linear)]
+
+
+def _put(network: Network, name: str, arrays: Any) -> None:
+    """Replace the weights or the biases of the linear layers.
+
+    Raises:
+        ValueError: if there are too few, too many, or one has the wrong shape.
+    """
+    params, places = list(network.params), _linear(network)
+    if len(arrays) != len(places):
+        raise ValueError(f"expected {len(places)} arrays, one for each layer, got {len(arrays)}")
+    for i, a in zip(places, arrays, strict=True):
+        new = network.backend.asarray(a, dtype=network.dtype)
+        if new.shape != params[i][name].shape:
+            expected = tuple(params[i][name].shape)
+            raise ValueError(f"expected an array of shape {expected}, got {tuple(new.shape)}")
+        params[i] = {**params[i], name: new}
+    network.params = tuple(params)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
 
 from portnn import ops
@@ -54,11 +55,11 @@ class Classifying(ClassifierMixin):
     def _check_targets(self, y: Any, *, incremental: bool) -> None:
         if incremental or self._labels.kind == "labels":
             return
-        found, known = Labels.of(targets_on_host(y)).classes.tolist(), self._labels.classes.tolist()
-        if found != known:
+        found, known = Labels.of(targets_on_host(y)).classes, self._labels.classes
+        if found.tolist() != known.tolist():
             raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit: "
-                f"{str(known)[:80]}, got {str(found)[:80]}; partial_fit takes some of them"
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {str(known)[:70]}, `y` has {str(found)[:70]}; partial_fit takes some of them"
             )
 
     def _follow(self) -> None:
@@ -76,8 +77,20 @@ class Classifying(ClassifierMixin):
         return _weights(share if weight is None else share * weight, y, self.network_.dtype)
 
     def _strata(self, y: Any) -> Any:
-        y = targets_on_host(y)
-        return y if self._labels.kind == "classes" and len(self._labels.classes) <= 2 else None
+        labels = self._labels
+        if labels.kind == "labels" or len(labels.classes) > 2:
+            return None
+        # As scikit-learn's perceptron splits, by whether it is the second class; its error says 'True'.
+        return (labels.codes(targets_on_host(y)) == 1)[:, None]
+
+    @property
+    def _label_binarizer(self) -> LabelBinarizer:
+        """The binarizer that scikit-learn's perceptron keeps: sklearn-onnx reads what targets are from it."""
+        classes = self._labels.classes
+        several = self._labels.kind == "labels"
+        return LabelBinarizer().fit(
+            get_backend("cpu").xp.eye(len(classes), dtype=int) if several else classes
+        )
 
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: Any = None

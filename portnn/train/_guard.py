@@ -11,8 +11,11 @@ from portnn._typing import Array, Tree
 __all__ = ["DivergenceError", "Guard", "all_finite"]
 
 
-class DivergenceError(ArithmeticError):
-    """The loss, or a gradient, stopped being finite; the parameters are the last good ones."""
+class DivergenceError(ArithmeticError, ValueError):
+    """The loss, or a gradient, stopped being finite; the parameters are the last good ones.
+
+    It is a ValueError too, since scikit-learn's estimators raise that.
+    """
 
 
 def all_finite(arrays: Tree) -> bool:

@@ -190,6 +190,35 @@ def test_weights_may_be_set_and_networks_saved(tmp_path):
         model.coefs_ = [weights[0], np.zeros(3)]
 
 
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_weights_set_before_fitting_are_what_training_begins_with(warm_start):
+    from sklearn.neural_network import MLPClassifier as Theirs
+
+    options = {"hidden_layer_sizes": (3,), "solver": "sgd", "momentum": 0.0, "warm_start": warm_start}
+    before = Theirs(**options, max_iter=1, random_state=1).fit(X, Y)
+    found, expected = MLPClassifier(**options, random_state=5), before
+    found.coefs_, found.intercepts_ = before.coefs_, before.intercepts_
+    assert found.coefs_ is before.coefs_
+    if warm_start:
+        found.set_params(max_iter=1, shuffle=False, batch_size=150).fit(X, Y)
+        expected = before.set_params(max_iter=1, shuffle=False, batch_size=150).fit(X, Y)
+    else:
+        found.partial_fit(X, Y, classes=[0, 1, 2])
+        expected.partial_fit(X, Y)
+    for mine, theirs in zip(
+        found.coefs_ + found.intercepts_, expected.coefs_ + expected.intercepts_, strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+    afresh = MLPClassifier(**options | {"warm_start": False}, max_iter=1, random_state=5)
+    plain = clone(afresh).fit(X, Y)
+    afresh.coefs_ = before.coefs_
+    np.testing.assert_array_equal(afresh.fit(X, Y).coefs_[0], plain.coefs_[0])
+    wrong = MLPClassifier((3,))
+    wrong.coefs_ = before.coefs_[:1]
+    with pytest.raises(ValueError, match="expected 2 arrays, one for each layer, got 1"):
+        wrong.partial_fit(X, Y, classes=[0, 1, 2])
+
+
 def test_refusals_of_partial_and_warm_fits():
     model = MLPClassifier((4,), max_iter=2, random_state=0)
     with pytest.raises(ValueError, match="classes must be passed on the first call"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.utils.class_weight import compute_sample_weight
 
-from portnn import Linear, nn, relu
-from portnn.estimators import MLPClassifier, MLPRegressor, NetworkClassifier
+from portnn import DivergenceError, Linear, nn, optim, relu
+from portnn.estimators import MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -111,3 +112,47 @@ def test_weights_of_classes_for_each_label():
     model = MLPClassifier((4,), class_weight=shares, **FAST).fit(X, LABELS)
     by_hand = MLPClassifier((4,), **FAST).fit(X, LABELS, compute_sample_weight(shares, LABELS))
     assert model.predict_proba(X).tolist() == by_hand.predict_proba(X).tolist()
+
+
+STEEP = {"solver": "sgd", "learning_rate_init": 10.0, "activation": "identity", "random_state": 0}
+DIVERGING = {
+    "classes": MLPClassifier((50, 50), **STEEP),
+    "values": MLPRegressor(hidden_layer_sizes=(50,), **STEEP),
+    "poisson": MLPRegressor("poisson", (50,), **STEEP),
+    "network": NetworkRegressor([Linear(4, 50), Linear(50, 1)], optimizer=optim.sgd(10.0), random_state=0),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is what these are about
+@pytest.mark.parametrize("early_stopping", [True, False])
+@pytest.mark.parametrize("model", DIVERGING.values(), ids=DIVERGING)
+def test_divergence_is_told_as_scikit_learn_tells_it(model, early_stopping):
+    model = clone(model).set_params(early_stopping=early_stopping, max_iter=50)
+    text = r"Solver produced non-finite parameter weights.* need to be preprocessed\. .*smaller learning rate"
+    with pytest.raises(DivergenceError, match=text) as caught:
+        model.fit(X * 1e3, Y)
+    assert isinstance(caught.value, ValueError)
+    assert len(str(caught.value)) < 300
+    params = [p for layer in model.network_.params for p in layer.values()]
+    assert all(np.all(np.isfinite(p)) for p in params)  # the network keeps the last good ones
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_huge_inputs_are_told(solver, early_stopping):
+    x = np.finfo(np.float64).max * np.random.default_rng(0).uniform(size=(40, 2))
+    model = MLPRegressor(solver=solver, early_stopping=early_stopping, random_state=0)
+    with pytest.raises(ValueError, match="Solver produced non-finite parameter weights") as caught:
+        model.fit(x, x[:, 0] > x[:, 1])
+    assert len(str(caught.value)) < 300
+
+
+def test_lbfgs_ignores_early_stopping():
+    for model in (MLPClassifier((4,), solver="lbfgs"), MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs")):
+        plain = model.set_params(random_state=0, max_iter=20).fit(X, Y)
+        stopping = clone(model).set_params(early_stopping=True).fit(X, Y)
+        np.testing.assert_array_equal(stopping.predict(X), plain.predict(X))
+        assert (stopping.n_iter_, stopping.loss_) == (plain.n_iter_, plain.loss_)
+        with pytest.raises(ValueError, match="solver='lbfgs' has no epochs"):
+            stopping.fit(X, Y, X_val=X, y_val=Y)

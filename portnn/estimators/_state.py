@@ -1,0 +1,148 @@
+"""The state of a fitted estimator as arrays of NumPy and plain values, for pickle, joblib and skops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple
+from functools import partial
+from typing import Any
+
+from portnn import optim
+from portnn.backend import Backend, backend_of, get_backend
+from portnn.estimators import _losses as own
+from portnn.estimators._labels import Labels
+from portnn.network import Network
+from portnn.network._files import describe_loss, loss_from
+from portnn.network._fitted import Fitted
+from portnn.nn import Layer, describe, from_description
+
+__all__ = ["from_plain", "to_plain"]
+
+_KIND = "__portnn__"  # the key that tells what a dict stands for
+_HOST = get_backend("cpu")
+_OWN = {id(getattr(own, name)): name for name in own.__all__}  # losses of this package, which a file lacks
+
+
+def to_plain(value: Any) -> Any:
+    """Replace everything of portnn, and arrays of other libraries, by what any serializer can write.
+
+    A layer, activation or loss of your own stays as it is: pickle writes it if it has a name in a module.
+
+    Args:
+        value: any value; dicts, lists and tuples are searched.
+
+    Returns:
+        A value in which equal objects stay one object, from which `from_plain` makes the first again.
+
+    Example:
+        >>> from portnn import Linear
+        >>> to_plain((Linear(2, 1, bias=False), 3))[1], from_plain(to_plain([Linear(2, 1, bias=False)]))
+        (3, [Linear(2, 1, bias=False)])
+    """
+    return _Walk(_plain).of(value)
+
+
+def from_plain(value: Any) -> Any:
+    """Return what `to_plain` made plain.
+
+    Args:
+        value: the result of `to_plain`.
+
+    Returns:
+        An equal value; arrays lie on the backends where they were.
+
+    Raises:
+        BackendUnavailableError: if such a backend is missing here.
+    """
+    return _Walk(_restored).of(value)
+
+
+class _Walk:
+    """One pass over containers; `change` says what becomes of a value, and returns it if nothing does.
+
+    The same container becomes the same container: a network knows by that whether it shows an average.
+    """
+
+    def __init__(self, change: Callable[[Any, _Walk], Any]) -> None:
+        self._change = change
+        self._seen: dict[int, tuple[Any, Any]] = {}  # with the originals, so that no id is used twice
+
+    def of(self, value: Any) -> Any:
+        """The value with every part changed."""
+        if id(value) not in self._seen:
+            self._seen[id(value)] = value, self._made(value)
+        return self._seen[id(value)][1]
+
+    def _made(self, value: Any) -> Any:
+        changed = self._change(value, self)
+        if changed is not value:
+            return changed
+        if type(value) is dict:
+            return {key: self.of(part) for key, part in value.items()}
+        return type(value)(map(self.of, value)) if type(value) in (list, tuple) else value
+
+
+def _plain(value: Any, walk: _Walk) -> Any:
+    """What stands for one value."""
+    if isinstance(value, Network):
+        return {_KIND: "network", "state": walk.of(value.__getstate__())}
+    if isinstance(value, Fitted):
+        return {_KIND: "fitted", "parts": walk.of(tuple(value))}
+    if isinstance(value, Labels):
+        kind, classes, dtype = astuple(value)
+        return {_KIND: "labels", "kind": kind, "classes": classes, "dtype": dtype.str}
+    if isinstance(value, Backend):
+        return {_KIND: "backend", "name": value.name}
+    if isinstance(value, Layer) or (callable(value) and not isinstance(value, type)):
+        return _plain_function(value, walk)
+    home = backend_of(value) if hasattr(value, "shape") else None
+    if home is None or home.name == "numpy":
+        return value
+    return {_KIND: "array", "values": _HOST.to_numpy(value), "name": home.name}
+
+
+def _plain_function(value: Any, walk: _Walk) -> Any:
+    """A layer, activation, loss or optimizer recipe; one that portnn's files cannot name stays as it is."""
+    if id(value) in _OWN:
+        return {_KIND: "own loss", "name": _OWN[id(value)]}
+    name = getattr(value, "__name__", "")
+    if name in optim.__all__ and getattr(optim, name) is value:
+        return {_KIND: "optim", "name": name}
+    described = describe_loss(value)
+    if described is not None:
+        return {_KIND: "loss", "loss": described}
+    if type(value) is partial:
+        parts = walk.of((value.func, value.args, value.keywords))
+        return {_KIND: "partial", "parts": parts}
+    try:
+        return {_KIND: "layer", "layer": describe(value)}
+    except TypeError:
+        return value
+
+
+def _restored(value: Any, walk: _Walk) -> Any:
+    """What one dict stands for."""
+    if type(value) is not dict or _KIND not in value:
+        return value
+    kind = value[_KIND]
+    if kind == "network":
+        net = Network.__new__(Network)
+        vars(net).update(walk.of(value["state"]))
+        return net
+    if kind == "fitted":
+        return Fitted(*walk.of(value["parts"]))
+    if kind == "partial":
+        function, args, keywords = walk.of(value["parts"])
+        return partial(function, *args, **keywords)
+    return _LEAVES[kind](value)
+
+
+_LEAVES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "array": lambda d: get_backend(d["name"]).asarray(d["values"], copy=True),
+    "backend": lambda d: get_backend(d["name"]),
+    "labels": lambda d: Labels(d["kind"], d["classes"], _HOST.xp.dtype(d["dtype"])),
+    "layer": lambda d: from_description(d["layer"]),
+    "loss": lambda d: loss_from(d["loss"], "estimator"),
+    "optim": lambda d: getattr(optim, d["name"]),
+    "own loss": lambda d: getattr(own, d["name"]),
+}

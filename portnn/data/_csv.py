@@ -1,4 +1,4 @@
-"""MNIST as a table of decimal numbers: a header line, then a label and 784 pixels on each line."""
+"""MNIST as a table of decimal numbers: a label and 784 pixels on each line, perhaps below a header."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_mnist_csv(file: PathLike) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    r"""Read images and labels from a CSV with the header ``label,1x1,...,28x28``.
+    r"""Read images and labels from a CSV, with the header ``label,1x1,...,28x28`` or without.
 
-    The file may be plain, gzipped or alone in a zip archive; lines end with LF or CRLF, and blank lines
-    at the end are allowed. It is parsed in blocks, so beside the result only one block is held.
+    A first line that begins with a digit is a row; any other has to be the header. The file may be plain,
+    gzipped or alone in a zip archive; lines end with LF or CRLF, and blank lines at the end are allowed. It
+    is parsed in blocks, so beside the result only one block is held.
 
     Args:
         file: path of the file.
@@ -33,8 +34,9 @@ def read_mnist_csv(file: PathLike) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
         The images, uint8 of shape (n, 28, 28), and the labels, uint8 of shape (n,).
 
     Raises:
-        DataError: the file is empty, has no header or no rows, is damaged, or a line has another number of
-            fields than 785, a label over 9, a pixel over 255, or a field that is no whole number.
+        DataError: the file is empty, has no rows, is damaged, or begins with neither a row nor the header; or
+            a line has another number of fields than 785, a label over 9, a pixel over 255, or a field that is
+            not a whole number.
         FileNotFoundError: there is no such file.
         IsADirectoryError: the path is a folder.
 
@@ -51,8 +53,12 @@ def read_mnist_csv(file: PathLike) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
     path = as_path(file, "file")
     name = shown(path)
     with open_packed(path) as stream:
-        _check_header(stream.readline(_BLOCK), name)
-        tables = [_parse(block, line, name) for line, block in _blocks(stream, name)]
+        first = stream.readline(_BLOCK).removeprefix(_BYTE_ORDER_MARK)
+        named = not first[:1].isdigit()
+        if named:
+            _check_header(first, name)
+        blocks = _blocks(stream, b"" if named else first, 1 + named, name)
+        tables = [_parse(block, line, name) for line, block in blocks]
     if not tables:
         raise DataError(f"{name}: no rows follow the header line")
     labels = np.concatenate([table[:, 0] for table in tables])
@@ -64,20 +70,19 @@ def _check_header(line: bytes, name: str) -> None:
     """See that the first line names a label and the pixels of one image."""
     if not line:
         raise DataError(f"{name}: the file is empty, expected the header line 'label,1x1,...,28x28'")
-    columns = line.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n").split(b",")
+    columns = line.rstrip(b"\r\n").split(b",")
     if columns[0] != b"label":
         raise DataError(f"{name}, line 1: expected the header 'label,1x1,...,28x28', found {_quoted(line)}")
     if len(columns) != _COLUMNS:
         raise DataError(f"{name}, line 1: the header has {len(columns)} columns, expected {_COLUMNS}")
 
 
-def _blocks(stream: IO[bytes], name: str) -> Iterator[tuple[int, bytes]]:
-    """Runs of whole lines, each with the number of its first line.
+def _blocks(stream: IO[bytes], rest: bytes, line: int, name: str) -> Iterator[tuple[int, bytes]]:
+    """Runs of whole lines, each with the number of its first line; `rest` was read before, from `line` on.
 
     The last line that is not blank is always held back, together with the line ends behind it: only the end
     of the file tells whether these are blank lines that may be dropped.
     """
-    line, rest = 2, b""
     while piece := stream.read(_BLOCK):
         data = rest + piece
         cut = data.rstrip(b"\r\n").rfind(b"\n") + 1

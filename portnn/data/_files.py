@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from tempfile import SpooledTemporaryFile
+from time import monotonic, sleep
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from portnn.data._errors import DataError
 
@@ -19,9 +24,16 @@ PathLike: TypeAlias = str | os.PathLike[str]
 _PIECE = 1 << 20
 _LONGEST_NAME = 100
 _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
-_ZIP_MAGIC = b"PK"  # APPNOTE.TXT, sections 4.3.7 and 4.3.16
+# A member, or the end of an archive without any: APPNOTE.TXT, sections 4.3.7 and 4.3.16.
+_ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 # Bits 0, 5 and 6 of a member's flags: encrypted, patch data, strong encryption (APPNOTE.TXT, section 4.4.4).
 _ZIP_UNREADABLE_FLAGS = 0x61
+# Deflate packs zeros a thousandfold. Data seldom shrink to a hundredth, and small files are harmless.
+_MOST_SHRUNK = 100
+_HARMLESS = 1 << 26
+_MOST_PIPED = 1 << 32
+_IN_MEMORY = 1 << 26
+_PATIENCE = 2.0  # seconds in which somebody has to write to a pipe
 
 
 def as_path(value: PathLike, argument: str) -> Path:
@@ -42,31 +54,114 @@ def open_packed(path: Path) -> Iterator[IO[bytes]]:
     """Open a plain, gzipped or zipped file for reading its unpacked bytes.
 
     The packing is found from the first bytes and not from the name, because browsers unpack ``.gz`` files
-    and keep the name. Damage that shows only while reading is reported as a DataError too.
+    and keep the name. Damage that shows only while reading is reported as a DataError too, and so is a small
+    file that unpacks to a huge one.
     """
     import gzip
     import zipfile
     import zlib
 
     name = shown(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{name}: is a folder, expected a file; load_mnist reads folders")
-    if not path.exists():
-        raise FileNotFoundError(f"{name}: no such file")
     with ExitStack() as stack:
-        stream: IO[bytes] = stack.enter_context(path.open("rb"))
-        magic = stream.read(2)
+        stream: IO[bytes] = stack.enter_context(open_file(path))
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        magic = stream.read(4)
         stream.seek(0)
         try:
-            if magic == _GZIP_MAGIC:
-                stream = cast(IO[bytes], stack.enter_context(gzip.open(stream)))
-            elif magic == _ZIP_MAGIC:
-                stream = _open_zip(stack, stream, name)
+            if magic[:2] == _GZIP_MAGIC:
+                packed = cast(IO[bytes], stack.enter_context(gzip.open(stream)))
+                stream = _limited(packed, size, name)
+            elif magic in _ZIP_MAGICS:
+                stream = _limited(_open_zip(stack, stream, name), size, name)
             yield stream
         except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            kind = "gzip" if magic == _GZIP_MAGIC else "zip"
+            kind = "gzip" if magic[:2] == _GZIP_MAGIC else "zip"
             reason = str(error)[:80]
             raise DataError(f"{name}: damaged {kind} file ({reason}); fetch or pack it again") from error
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file for reading; from a pipe, all that it yields is copied to a temporary file first.
+
+    Raises:
+        DataError: it is a device or a socket, or nobody writes to the pipe.
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: the path is a folder.
+    """
+    name = shown(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{name}: no such file")
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{name}: is a folder, expected a file; load_mnist reads folders")
+    if stat.S_ISFIFO(mode):
+        return _copied(path, name)
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{name}: is a terminal, a device or a socket, expected a file or a pipe")
+    return path.open("rb")
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether a path leads to a pipe, such as a shell's ``<(command)``."""
+    return path.exists() and stat.S_ISFIFO(path.stat().st_mode)
+
+
+def _copied(path: Path, name: str) -> IO[bytes]:
+    """Copy what a pipe yields to a temporary file, which can be read from any position.
+
+    Opening a pipe that nobody writes to would wait for ever. Reading without blocking returns nothing if
+    there is no writer, and fails if there is one that has not written yet.
+    """
+    copy = cast(IO[bytes], SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115  # the caller closes it
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        deadline = monotonic() + _PATIENCE
+        while copy.tell() <= _MOST_PIPED:
+            try:
+                piece = os.read(pipe, _PIECE)
+            except BlockingIOError:
+                select.select([pipe], [], [])
+                continue
+            if not piece and (copy.tell() or monotonic() > deadline):
+                break
+            copy.write(piece)
+            if not piece:
+                sleep(0.01)
+    finally:
+        os.close(pipe)
+    if not 0 < copy.tell() <= _MOST_PIPED:
+        size = "more than 4 GiB" if copy.tell() else "nothing"
+        copy.close()
+        raise DataError(f"{name}: {size} came through this pipe; write the data to a file, and pass that")
+    copy.seek(0)
+    return copy
+
+
+class _Limited(RawIOBase):
+    """Unpacked bytes, up to a number of them."""
+
+    def __init__(self, stream: IO[bytes], limit: int, name: str) -> None:
+        self._stream, self._left, self._limit, self._name = stream, limit, limit, name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._stream.read(len(buffer))
+        self._left -= len(piece)
+        if self._left < 0:
+            raise DataError(
+                f"{self._name}: unpacks to over {self._limit >> 20:,} MiB, {_MOST_SHRUNK} times its size or "
+                "more; unpack it first if that is right"
+            )
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def _limited(stream: IO[bytes], packed: int, name: str) -> IO[bytes]:
+    """Unpacked bytes that may not be out of proportion to the packed ones."""
+    return BufferedReader(_Limited(stream, max(_HARMLESS, _MOST_SHRUNK * packed), name), _PIECE)
 
 
 def _open_zip(stack: ExitStack, stream: IO[bytes], name: str) -> IO[bytes]:

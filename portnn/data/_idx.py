@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +12,29 @@ from numpy.typing import NDArray
 from portnn.data._errors import DataError
 from portnn.data._files import PathLike, as_path, open_packed, read_at_most, shown
 
-_UNSIGNED_BYTE = 0x08
+# The third byte of the magic number, as the page of the MNIST database lists them.
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_AXES = 64  # what NumPy 2 can hold
 _MAX_ELEMENTS = 2**63
 
 
-def read_idx(file: PathLike) -> NDArray[np.uint8]:
-    """Read an IDX file of unsigned bytes, plain, gzipped or alone in a zip archive.
+def read_idx(file: PathLike) -> NDArray[Any]:
+    """Read an IDX file of any type, plain, gzipped or alone in a zip archive.
 
-    The header is read as big-endian, as the page of the MNIST database lays it down. Memory is taken as
-    the file yields bytes, so a header that claims more than the file holds costs nothing.
+    Header and values are read as big-endian, as the page of the MNIST database lays it down. Memory is taken
+    as the file yields bytes, so a header that claims more than the file holds costs nothing.
 
     Args:
         file: path of the file.
 
     Returns:
-        A new uint8 array of the shape in the header, with any number of axes.
+        A new array of the shape in the header, with any number of axes, in the byte order of the machine:
+        uint8 for the images of MNIST; int8, int16, int32, float32 or float64 where the header says so, such
+        as the int32 labels of QMNIST.
 
     Raises:
-        DataError: the file is empty, is no IDX file, holds another type than unsigned bytes, is damaged,
-            or is shorter or longer than its header says.
+        DataError: the file is empty, is not an IDX file, is damaged, or is shorter or longer than its header
+            says.
         FileNotFoundError: there is no such file.
         IsADirectoryError: the path is a folder.
 
@@ -46,25 +49,28 @@ def read_idx(file: PathLike) -> NDArray[np.uint8]:
     path = as_path(file, "file")
     name = shown(path)
     with open_packed(path) as stream:
-        shape = _read_shape(stream, name)
+        dtype, shape = _read_header(stream, name)
         size = math.prod(shape)
-        data = read_at_most(stream, size + 1)
-    if len(data) < size:
-        raise DataError(f"{name}: truncated: the header promises {size} values, the file holds {len(data)}")
-    if len(data) > size:
+        data = read_at_most(stream, size * dtype.itemsize + 1)
+    if len(data) < size * dtype.itemsize:
+        held = len(data) // dtype.itemsize
+        raise DataError(f"{name}: truncated: the header promises {size} values, the file holds {held}")
+    if len(data) > size * dtype.itemsize:
         raise DataError(f"{name}: more bytes follow the {size} values that the header promises")
-    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+    values = np.frombuffer(data, dtype=dtype).reshape(shape)
+    return values if dtype.isnative else values.byteswap(inplace=True).view(dtype.newbyteorder())
 
 
-def _read_shape(stream: IO[bytes], name: str) -> tuple[int, ...]:
-    """The sizes of the axes, from a checked header."""
+def _read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """The type of the values and the sizes of the axes, from a checked header."""
     magic = stream.read(4)
     if not magic:
         raise DataError(f"{name}: the file is empty, expected an IDX header")
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(f"{name}: wrong magic number 0x{magic.hex()}, expected an IDX file (0x0000...)")
-    if magic[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{name}: wrong magic number 0x{magic.hex()}: the third byte must be 08 (bytes)")
+    if magic[2] not in _TYPES:
+        known = ", ".join(f"{code:02x}" for code in _TYPES)
+        raise DataError(f"{name}: wrong magic number 0x{magic.hex()}: the third byte must be one of {known}")
     n_axes = magic[3]
     if n_axes > _MAX_AXES:
         raise DataError(f"{name}: the header claims {n_axes} axes, at most {_MAX_AXES} can be read")
@@ -75,4 +81,4 @@ def _read_shape(stream: IO[bytes], name: str) -> tuple[int, ...]:
     # Zeros are left out: NumPy refuses a shape whose other axes overflow, though it holds nothing.
     if math.prod(n for n in shape if n) >= _MAX_ELEMENTS:
         raise DataError(f"{name}: the header claims a shape of 2**63 values or more")
-    return shape
+    return np.dtype(_TYPES[magic[2]]), shape

@@ -116,10 +116,16 @@ def _read_pair(images_file: Path, labels_file: Path) -> tuple[NDArray[np.uint8],
     labels = read_idx(labels_file)
     if labels.ndim != 1:
         raise DataError(f"{shown(labels_file)}: labels have one axis, this file has {labels.ndim}")
-    if (labels > _MAX_LABEL).any():
-        place = int(np.argmax(labels > _MAX_LABEL))
-        raise DataError(f"{shown(labels_file)}: label {labels[place]} at index {place} is over {_MAX_LABEL}")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"{shown(labels_file)}: labels are whole numbers, this file holds {labels.dtype}")
+    wrong = (labels > _MAX_LABEL) | (labels < 0)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        what = f"is over {_MAX_LABEL}" if labels[place] > 0 else "is below 0"
+        raise DataError(f"{shown(labels_file)}: label {labels[place]} at index {place} {what}")
     images = read_idx(images_file)
+    if images.dtype != np.uint8:
+        raise DataError(f"{shown(images_file)}: pixels are unsigned bytes, this file holds {images.dtype}")
     if images.shape[1:] != (_SIDE, _SIDE):
         raise DataError(f"{shown(images_file)}: shape {images.shape[:4]}, expected (n, {_SIDE}, {_SIDE})")
     if images.shape[0] != labels.shape[0]:
@@ -127,4 +133,4 @@ def _read_pair(images_file: Path, labels_file: Path) -> tuple[NDArray[np.uint8],
         raise DataError(f"{shown(images_file)}: {counts}")
     if not images.shape[0]:
         raise DataError(f"{shown(images_file)}: holds no images")
-    return images, labels
+    return images, labels.astype(np.uint8, copy=False)

@@ -1,12 +1,10 @@
-"""Tables from files: CSV in its usual forms, and Parquet."""
+"""Tables from files: text in rows of fields (CSV), and Parquet."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from io import TextIOWrapper
-from itertools import chain, islice
+import re
+from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,33 +12,59 @@ from numpy.typing import NDArray
 
 from portnn.data._errors import DataError
 from portnn.data._files import PathLike, as_path, open_packed, shown
-from portnn.data._table import Table
+from portnn.data._separated import BLANKS, NUMBER, Rows, split_rows
+from portnn.data._table import EXACT, Table
 
 __all__ = ["read_table"]
 
-_LOOK = 3  # lines that decide about the header
+MISSING = ("", "?", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NAN", "NULL", "null", "None")
+
+_LOOK = 50  # rows that decide about the header
+_RUN = 3  # whole numbers in a row, such as 0, 1, 2, that may be names
+_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
+_ZEROS = re.compile(r"[+-]?0[0-9]+", re.ASCII)
+_ZEROS_IN_TEXT = re.compile(rb'(?:^|[\n,;\t| "])[+-]?0[0-9]')
+_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_AROUND = " \t\r\n"  # may stand around a number
+_WIDE = 1 << 26  # bytes of text in a column, from which on long fields may not widen the others
 
 
-def read_table(file: PathLike, *, header: bool | None = None) -> Table:
-    r"""Read a table of numbers and text.
+def read_table(file: PathLike, *, header: bool | None = None, separator: str | None = None) -> Table:
+    r"""Read a table of numbers and text, by pandas (``pip install "portnn[table]"``).
 
-    A CSV file may be separated by commas, semicolons or tabs, plain, gzipped or alone in a zip archive, in
-    UTF-8. A file whose name ends with ``.parquet`` is read by PyArrow (``pip install "portnn[parquet]"``).
+    A CSV file may be separated by commas, semicolons, tabs, bars or runs of blanks; plain, gzipped or alone
+    in a zip archive; in UTF-8, or in UTF-16 with a byte order mark. Fields may stand in quotes. Blank lines
+    are left out. A file whose name ends with ``.parquet`` is read by PyArrow (``pip install
+    "portnn[parquet]"``).
+
+    The first row is taken as the header if none of its fields is a number and some are text. If some of its
+    fields are text above numbers while others are numbers, that is an error, unless the latter count up from
+    one to the next (0, 1, 2): then they are names too. What was decided is said by `Table.header`.
+
+    A column is one of numbers if each field is a number, or one of the words for a missing value: nothing, ?,
+    NA, N/A, nan, null, None. A number has a decimal point, no other signs between its digits, and fits in
+    float64 (1e400 is text).
 
     Args:
         file: path of the file.
-        header: whether the first line of a CSV file has the names; None looks: it has if a field is text
-            where the line below has a number, or if all its fields are text.
+        header: whether the first row of a CSV file has the names; None looks.
+        separator: the character between fields of a CSV file, " " for runs of blanks; None looks for the one
+            that all rows have equally often.
 
     Returns:
-        The table. A column whose fields are all numbers or empty is float64, an empty field NaN; any other
-        is text.
+        The table. A column of numbers is float64, a missing value NaN; whole numbers beyond 2^53 are int64 or
+        uint64, as float64 does not tell them apart. Any other column is text, its fields as they are in the
+        file but for blanks around them.
 
     Raises:
-        DataError: the file is empty, damaged, not UTF-8, or a line has another number of fields.
+        DataError: the file is empty, damaged, or not text; a row has another number of fields; a quote is
+            out of place; or the header or the separator cannot be found.
         FileNotFoundError: there is no such file.
-        ImportError: the file is Parquet, and PyArrow is not installed.
+        ImportError: pandas is not installed; for a Parquet file, PyArrow.
         IsADirectoryError: the path is a folder.
+        TypeError: header or separator is of the wrong type.
+        ValueError: the separator is not a single character.
 
     Example:
         >>> import pathlib, tempfile
@@ -50,129 +74,228 @@ def read_table(file: PathLike, *, header: bool | None = None) -> Table:
         ...     table = read_table(file)
         >>> table.names, table.column("kind").tolist(), table.column("grams").tolist()
         (('kind', 'legs', 'grams'), ['cat', 'hen'], [3500.0, nan])
+        >>> table.header
+        'first row taken as header'
     """
     path = as_path(file, "file")
+    _check_options(header, separator)
     if path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path)
+    _import_pandas()
     name = shown(path)
-    with _lines(path, name) as lines:
-        first = list(islice(lines, _LOOK))
-        if not first:
-            raise DataError(f"{name}: the file is empty")
-        mark = max(",;\t", key=first[0].count)
-        looked = list(csv.reader(first, delimiter=mark))
-        named = _has_names(looked) if header is None else header
-        width = len(looked[0])
-        if len(looked) == named:
-            raise DataError(f"{name}: no rows follow the header line")
-        names = tuple(text.strip() for text in looked[0]) if named else tuple(map(str, range(1, width + 1)))
-        if len(set(names)) < width:
-            twice = next(n for n in names if names.count(n) > 1)
-            raise DataError(f"{name}: two columns have the name {twice[:60]!r}")
-        numeric = all(_number(text) is not None and text.strip() for text in looked[named])
-        matrix = _fast(chain(first[named:], lines), mark, width) if numeric else None
-    if matrix is None:
-        with _lines(path, name) as lines:
-            columns, begins = _slow(lines, mark, named, width, name)
-    else:
-        columns, begins = tuple(matrix.T), np.arange(len(matrix)) + 1 + named
-    return Table(name, names, columns, named, lines.counted(begins))
-
-
-class _Lines:
-    """The lines of a text, without those that are blank.
-
-    Args:
-        text: the text, line by line.
-    """
-
-    def __init__(self, text: Iterable[str]) -> None:
-        self._blank: list[int] = []
-        self._left = self._filled(text)
-
-    def _filled(self, text: Iterable[str]) -> Iterator[str]:
-        for number, line in enumerate(text, 1):
-            if line.strip():
-                yield line
-            else:
-                self._blank.append(number)
-
-    def __iter__(self) -> Iterator[str]:
-        return self._left
-
-    def counted(self, numbers: Any) -> Any:
-        """The numbers of lines with the blank ones counted as well, as an editor does."""
-        before = np.asarray(self._blank, dtype=np.int64) - np.arange(len(self._blank))
-        return numbers + np.searchsorted(before, numbers, side="right")
-
-
-@contextmanager
-def _lines(path: Any, name: str) -> Iterator[_Lines]:
-    """The lines of a text file, without those that are empty."""
     with open_packed(path) as stream:
-        text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-        try:
-            yield _Lines(text)
-        except UnicodeDecodeError as error:
-            raise DataError(f"{name}: not UTF-8 text (byte {error.start})") from None
-        except csv.Error as error:
-            raise DataError(f"{name}: not a CSV file: {str(error)[:120]}") from None
+        rows = split_rows(stream.read(), name, separator)
+    first = _strings(rows, 0, min(len(rows.starts), _LOOK), range(rows.width))
+    looked = [[field.strip(" \t") for field in row] for row in zip(*first, strict=True)]
+    named = _has_names(looked, name) if header is None else header
+    if len(rows.starts) == named:
+        raise DataError(f"{name}: no rows follow the header line")
+    names = tuple(looked[0]) if named else tuple(map(str, range(1, rows.width + 1)))
+    _check_names(names, name)
+    columns, texts = _columns(rows, int(named))
+    return Table(
+        name, names, columns, named, rows.lines[int(named) :], header is None,
+        {names[i]: text for i, text in texts.items()},
+    )  # fmt: skip
 
 
-def _has_names(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns."""
-    text = [_number(field) is None for field in rows[0]]
-    if len(rows) == 1 or all(text):
-        return all(text)
-    return any(t and _number(below) is not None for t, below in zip(text, rows[1], strict=False))
+def _check_options(header: bool | None, separator: str | None) -> None:
+    if not (header is None or isinstance(header, bool)):
+        raise TypeError(f"header must be True, False or None, got {type(header).__name__}")
+    if separator is None:
+        return
+    if not isinstance(separator, str):
+        raise TypeError(f"separator must be a str or None, got {type(separator).__name__}")
+    if len(separator) != 1 or not separator.isascii() or separator.isalnum() or separator in '\n\r\0"+-.':
+        raise ValueError(f"separator must be a single character such as ',' or ';', got {separator[:20]!r}")
 
 
-def _number(text: str) -> float | None:
-    """A field as a number, NaN if it is empty, None if it is text."""
-    if not text.strip():
-        return float("nan")
-    if "_" in text:  # Python reads 1_000 as a number, other programs do not
-        return None
+def _check_names(names: tuple[str, ...], source: str) -> None:
+    if len(set(names)) < len(names):
+        seen: set[str] = set()
+        twice = next(n for n in names if n in seen or seen.add(n))  # type: ignore[func-returns-value]  # tells
+        raise DataError(
+            f"{source}: two columns have the name {twice[:60]!r}; rename one, or pass header=False "
+            "(--no-header) if the first row is data"
+        )
+
+
+def _has_names(rows: list[list[str]], source: str) -> bool:
+    """Whether the first row names the columns: words above numbers say so, numbers do not."""
+    first = rows[0]
+    kinds = [_kind(field) for field in first]
+    below = [
+        _kind(next((row[i] for row in rows[1:] if row[i] not in MISSING), "")) for i in range(len(first))
+    ]
+    pairs = list(zip(kinds, below, strict=True))
+    named = [i for i, (a, b) in enumerate(pairs) if a == "word" and b in ("number", "digits")]
+    data = [i for i, (a, b) in enumerate(pairs) if a == "number" or a == b == "digits"]
+    if not (named and data):
+        return bool(named) or (not data and _may_have_names(rows, pairs, source))
+    numbers = [first[i] for i in data]
+    index = len(numbers) >= _RUN and all(map(_is_index, numbers))
+    if index and all(int(b) == int(a) + 1 for a, b in pairwise(numbers)):
+        return True
+    why = (
+        f"in the first row {first[named[0]][:30]!r} stands above a number, but {first[data[0]][:30]!r} is one"
+    )
+    raise _undecided(source, why)
+
+
+def _may_have_names(rows: list[list[str]], pairs: list[tuple[str, str]], source: str) -> bool:
+    """The same of a first row without numbers, and without words above numbers: whole text is names."""
+    first = rows[0]
+    if len(rows) == 1 or not any(a != "missing" for a, _ in pairs):
+        return all(a == "word" for a, _ in pairs)
+    if not any(a == "word" for a, _ in pairs):
+        raise _undecided(source, f"the first row has {next(f for f in first if f not in MISSING)[:30]!r}")
+    # Only an empty name above nothing but text is likely.
+    lacking = [
+        f
+        for f, (a, b) in zip(first, pairs, strict=True)
+        if a == "missing" and (f or b in ("number", "digits"))
+    ]
+    if not lacking:
+        return True
+    if "?" in lacking:
+        return False
+    if first[0] == "" and len(lacking) == 1 and all(row[0] == str(i) for i, row in enumerate(rows[1:])):
+        return True  # an index that pandas has written
+    raise _undecided(source, "a field of the first row is missing")
+
+
+def _kind(field: str) -> str:
+    """What a field looks like: missing, a number, text that begins like a number, or a word."""
+    if field in MISSING or not field.strip("-.*!_–— "):
+        return "missing"
+    if _is_number(field):
+        return "number"
+    return "digits" if field.strip().lstrip("+-.,$€£ ")[:1].isdigit() else "word"
+
+
+def _undecided(source: str, why: str) -> DataError:
+    return DataError(
+        f"{source}: cannot tell whether the first row is a header: {why}; "
+        "pass header=True or header=False (--header or --no-header)"
+    )
+
+
+def _is_index(field: str) -> bool:
+    return len(field) < 10 and field.isascii() and field.isdigit()
+
+
+def _is_number(field: str) -> bool:
+    """Whether a field without blanks around it is a number."""
+    return bool(NUMBER.fullmatch(field) or _INFINITE.fullmatch(field))
+
+
+def _import_pandas() -> Any:
     try:
-        return float(text)
-    except ValueError:
-        return None
+        import pandas as pd
+    except ImportError:
+        raise ImportError('reading tables needs pandas: pip install "portnn[table]"', name="pandas") from None
+    return pd
 
 
-def _fast(lines: Iterator[str], mark: str, width: int) -> NDArray[Any] | None:
-    """All lines at once if they hold nothing but numbers, else None."""
+def _parse(rows: Rows, begin: int, end: int | None, **more: Any) -> Any:
+    """A data frame of some rows, whose columns have numbers for names."""
+    pd = _import_pandas()
+    stop = len(rows.text) if end is None or end >= len(rows.starts) else int(rows.starts[end])
+    if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
+        more["float_precision"] = "round_trip"  # later ones always read the nearest number
     try:
-        found = np.loadtxt(lines, delimiter=mark, quotechar='"', comments=None, ndmin=2)
-    except UnicodeDecodeError:
-        raise
-    except ValueError:
+        frame = pd.read_csv(
+            BytesIO(rows.text[rows.starts[begin] : stop]), header=None, names=range(rows.width),
+            sep=r"\s+" if rows.separator == BLANKS else rows.separator, index_col=False, engine="c",
+            skip_blank_lines=False, keep_default_na=False, low_memory=False, encoding="utf-8", **more,
+        )  # fmt: skip
+    except pd.errors.ParserError as error:
+        raise DataError(f"pandas cannot read the table: {str(error)[:120]}") from None
+    expected = (len(rows.starts) if end is None else end) - begin
+    if len(frame) != expected:
+        raise DataError(f"pandas reads {len(frame)} rows where the file has {expected}")
+    return frame
+
+
+def _strings(rows: Rows, begin: int, end: int | None, columns: Any) -> list[list[str]]:
+    """The fields of some columns, as they are in the file."""
+    frame = _parse(rows, begin, end, dtype=str, na_filter=False, usecols=list(columns))
+    return [frame[i].tolist() for i in columns]
+
+
+def _columns(rows: Rows, begin: int) -> tuple[tuple[NDArray[Any], ...], dict[int, NDArray[Any]]]:
+    """All columns, and those of numbers that have leading zeros also as text.
+
+    pandas tells numbers from text. What it reads otherwise than said above is read again, as text.
+    """
+    columns: dict[int, NDArray[Any]] = {}
+    if not _CONTROL.search(rows.text):  # some of them are blanks to pandas
+        frame = _parse(rows, begin, None, na_values=list(MISSING))
+        zeros = _ZEROS_IN_TEXT.search(rows.text) is not None
+        columns = {i: c for i in range(rows.width) if (c := _simple(frame[i], zeros)) is not None}
+        del frame
+    again = [i for i in range(rows.width) if i not in columns]
+    texts = {}
+    if again:
+        for i, fields in zip(again, _strings(rows, begin, None, again), strict=True):
+            columns[i] = _column(fields)
+            if columns[i].dtype.kind in "fiu" and any(_ZEROS.fullmatch(f.strip(_AROUND)) for f in fields):
+                texts[i] = _text(fields)
+    return tuple(columns[i] for i in range(rows.width)), texts
+
+
+def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
+    """A column as pandas has read it; None if it has to be read again."""
+    kind = series.dtype.kind
+    if kind in "iu" and not zeros:
+        values = series.to_numpy()
+        beyond = len(values) and (values.max() > EXACT or values.min() < -EXACT)
+        return values.copy() if beyond else values.astype(np.float64)
+    if kind == "f":
+        values = series.to_numpy()
+        largest = np.fmax.reduce(np.abs(values))
+        return values.copy() if largest < EXACT else None  # NaN if all are missing
+    if kind in "biu" or series.isna().any():
         return None
-    return found if found.shape[1] == width else None
-
-
-def _slow(
-    lines: _Lines, mark: str, named: bool, width: int, name: str
-) -> tuple[tuple[NDArray[Any], ...], NDArray[Any]]:
-    """Line by line, with text and empty fields; and the lines that rows begin in."""
-    reader = csv.reader(lines, delimiter=mark)
-    rows: list[list[str]] = []
-    ends = [0]
-    for row in reader:
-        if len(row) != width:
-            line = lines.counted(ends[-1] + 1)
-            raise DataError(f"{name}, line {line}: the row has {len(row)} fields, expected {width}")
-        rows.append(row)
-        ends.append(reader.line_num)
-    columns = tuple(_column(list(fields)) for fields in zip(*rows[named:], strict=True))
-    return columns, np.asarray(ends[named:-1]) + 1
+    fields = series.tolist()
+    if not all(isinstance(field, str) for field in fields):
+        return None
+    return _text(fields) if any(not _is_number(field.strip(_AROUND)) for field in fields) else None
 
 
 def _column(fields: list[str]) -> NDArray[Any]:
-    """Numbers if all fields are numbers or empty and some is there, else text."""
-    numbers = [_number(field) for field in fields]
-    if None in numbers or not any(field.strip() for field in fields):
-        return np.asarray([field.strip() for field in fields], dtype=np.str_)
-    return np.asarray(numbers, dtype=np.float64)
+    """Numbers if all fields are numbers or missing and some is there, else text."""
+    bare = [field.strip(_AROUND) for field in fields]
+    known = [field for field in bare if field not in MISSING]
+    if not known or not all(map(_is_number, known)):
+        return _text(fields)
+    values = np.asarray([np.nan if field in MISSING else float(field) for field in bare], dtype=np.float64)
+    if any(not _INFINITE.fullmatch(bare[i]) for i in np.flatnonzero(np.isinf(values)).tolist()):
+        return _text(fields)
+    whole = [i for i in np.flatnonzero(np.abs(values) >= EXACT).tolist() if _WHOLE.fullmatch(bare[i])]
+    if all(_integer(bare[i]) == int(values[i]) for i in whole):
+        return values
+    if len(known) < len(bare) or not all(map(_WHOLE.fullmatch, bare)):
+        return _text(fields)
+    numbers = [_integer(field) for field in bare]
+    for dtype in (np.int64, np.uint64):
+        limits = np.iinfo(dtype)
+        if limits.min <= min(numbers) and max(numbers) <= limits.max:
+            return np.asarray(numbers, dtype=dtype)
+    return _text(fields)
+
+
+def _integer(field: str) -> int:
+    """A whole number, which may have any number of zeros in front."""
+    digits = int(field.lstrip("+-").lstrip("0") or "0")
+    return -digits if field.startswith("-") else digits
+
+
+def _text(fields: list[str]) -> NDArray[Any]:
+    """Text, without blanks around it."""
+    bare = [field.strip(" \t") for field in fields]
+    wide = 4 * len(bare) * max(map(len, bare)) > max(_WIDE, 16 * sum(map(len, bare)))
+    return np.asarray(bare, dtype=np.dtypes.StringDType() if wide else np.str_)
 
 
 def _read_parquet(path: Any) -> Table:
@@ -184,18 +307,25 @@ def _read_parquet(path: Any) -> Table:
     except ImportError:
         raise ImportError('Parquet files need PyArrow: pip install "portnn[parquet]"') from None
     if not path.is_file():
-        raise FileNotFoundError(f"{name}: no such file")
+        raise FileNotFoundError(f"{name}: {'not a regular file' if path.exists() else 'no such file'}")
     try:
         table = parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name}: not a whole Parquet file: {str(error)[:120]}") from None
     if not table.num_rows or not table.num_columns:
         raise DataError(f"{name}: the table is empty")
-    return Table(name, tuple(table.column_names), tuple(_arrow_column(c) for c in table.columns), True)
+    names = tuple(table.column_names)
+    _check_names(names, name)
+    return Table(name, names, tuple(_arrow_column(c) for c in table.columns), True)
 
 
 def _arrow_column(column: Any) -> NDArray[Any]:
     values = column.to_pylist()
-    if all(value is None or isinstance(value, int | float) for value in values):
-        return np.asarray([float("nan") if value is None else value for value in values], dtype=np.float64)
-    return np.asarray(["" if value is None else str(value) for value in values], dtype=np.str_)
+    known = [value for value in values if value is not None]
+    if known and all(isinstance(value, int | float) for value in known):
+        exact = all(abs(value) <= EXACT for value in known if isinstance(value, int))
+        if exact or any(isinstance(value, float) for value in known):
+            return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+        if len(known) == len(values):
+            return np.asarray(values, dtype=np.uint64 if min(values) >= 0 else np.int64)
+    return _text(["" if value is None else str(value) for value in values])

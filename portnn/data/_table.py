@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from portnn.data._errors import DataError
 
-__all__ = ["Table"]
+__all__ = ["EXACT", "Table"]
+
+EXACT = 2**53  # whole numbers up to here are all in float64
 
 
 @final
@@ -22,9 +25,11 @@ class Table:
     Attributes:
         source: where it came from, for messages.
         names: the names of the columns; "1", "2", ... if the file has none.
-        columns: for each an array (n,), float64 or text.
+        columns: for each an array (n,): float64, text, or integers if there are some beyond 2^53.
         named: whether the file has names.
         lines: the line of the file in which each row begins, counted from 1; None if it has no lines.
+        guessed: whether `named` was found by looking at the file.
+        texts: columns of numbers that have leading zeros, as they are in the file, by name: codes, perhaps.
 
     Example:
         >>> import numpy as np
@@ -39,6 +44,17 @@ class Table:
     columns: tuple[NDArray[Any], ...]
     named: bool
     lines: NDArray[Any] | None = None
+    guessed: bool = False
+    texts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def header(self) -> str:
+        """What was made of the first row of the file."""
+        return f"first row taken as {'header' if self.named else 'data'}"
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
 
     @property
     def rows(self) -> int:
@@ -51,10 +67,10 @@ class Table:
         Raises:
             DataError: if there is none of this name.
         """
-        if name not in self.names:
+        if name not in self._places:
             known = ", ".join(self.names[:8]) + (", ..." if len(self.names) > 8 else "")
             raise DataError(f"{self.source}: there is no column {name[:60]!r}; the columns are {known}"[:290])
-        return self.columns[self.names.index(name)]
+        return self.columns[self._places[name]]
 
     def place(self, i: int) -> str:
         """Where row `i`, counted from 0, stands, for messages: "row 3 (line 4)"."""
@@ -65,11 +81,12 @@ class Table:
         """Some columns as one array (n, columns).
 
         Raises:
-            DataError: if one is not there, holds text, or lacks values.
+            DataError: if one is not there, holds text, lacks values, or has one beyond the dtype.
         """
+        columns = []
         for name in names:
             values = self.column(name)
-            if values.dtype.kind == "U":
+            if values.dtype.kind in "UT":
                 raise DataError(f"{self.source}: column {name[:60]!r} {self._first_text(values)}")
             bad = ~np.isfinite(values)
             if bad.any():
@@ -78,7 +95,15 @@ class Table:
                     f"{self.place(int(np.argmax(bad)))}; "
                     f"fill such cells, or delete their rows ({np.count_nonzero(bad)})"
                 )
-        return np.stack([self.column(name).astype(dtype) for name in names], axis=1)
+            with np.errstate(over="ignore"):
+                columns.append(values.astype(dtype))
+            if not np.isfinite(columns[-1]).all():
+                i = int(np.argmin(np.isfinite(columns[-1])))
+                raise DataError(
+                    f"{self.source}: column {name[:60]!r} has {values[i]:.6g} in {self.place(i)}, which "
+                    f"{dtype} cannot hold; divide the column"
+                )
+        return np.stack(columns, axis=1)
 
     def _first_text(self, values: NDArray[Any]) -> str:
         """What makes a column text: the first field that is no number; of numbers kept as text the first."""

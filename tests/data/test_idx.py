@@ -1,10 +1,14 @@
 """read_idx: round trips, packings, and what it says of malformed files."""
 
 import gzip
+import os
 import re
 import struct
 import tracemalloc
 import zipfile
+from pathlib import Path
+from threading import Thread
+from time import sleep
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from portnn.data import DataError, read_idx
+from portnn.data import DataError, _files, read_idx, read_mnist_csv, read_table
 
 
 def idx_bytes(array):
@@ -32,6 +36,23 @@ def test_any_small_array_is_read_back(tmp_path_factory, array):
     assert result.dtype == np.uint8
     assert result.shape == array.shape
     np.testing.assert_array_equal(result, array)
+
+
+@pytest.mark.parametrize(
+    ("code", "dtype"),
+    [(0x08, "u1"), (0x09, "i1"), (0x0B, "i2"), (0x0C, "i4"), (0x0D, "f4"), (0x0E, "f8")],
+)
+def test_every_type_is_big_endian(tmp_path, code, dtype):
+    values = np.asarray([[1, 2, 100], [-3, 7, -128]]).astype(dtype)
+    file = tmp_path / "qmnist-idx2-int.gz"
+    header = bytes([0, 0, code, 2]) + struct.pack(">2I", 2, 3)
+    file.write_bytes(gzip.compress(header + values.astype(f">{dtype}").tobytes()))
+    result = read_idx(file)
+    assert result.dtype == np.dtype(dtype)
+    assert result.dtype.isnative
+    np.testing.assert_array_equal(result, values)
+    result[0, 0] = 9
+    assert read_idx(file)[0, 0] == 1
 
 
 def test_header_is_big_endian_and_order_is_c(tmp_path):
@@ -67,7 +88,18 @@ MALFORMED = {
     "magic cut short": (b"\x00\x00\x08", "wrong magic number 0x000008"),
     "little-endian magic": (b"\x01\x08\x00\x00" + bytes(8), "wrong magic number 0x01080000"),
     "no zeros in front": (b"\x01\x00\x08\x01" + bytes(4), "wrong magic number 0x01000801, expected an IDX"),
-    "floats": (b"\x00\x00\x0d\x01" + bytes(8), "wrong magic number 0x00000d01.*third byte must be 08"),
+    "no type": (
+        b"\x00\x00\x0a\x01" + bytes(8),
+        "wrong magic number 0x00000a01.*must be one of 08, 09, 0b, 0c",
+    ),
+    "doubles cut short": (
+        b"\x00\x00\x0e\x01\x00\x00\x00\x02" + bytes(15),
+        "promises 2 values, the file holds 1",
+    ),
+    "a byte more than doubles": (
+        b"\x00\x00\x0e\x01\x00\x00\x00\x01" + bytes(9),
+        "more bytes follow the 1 val",
+    ),
     "too many axes": (b"\x00\x00\x08\xff" + bytes(4 * 255), "claims 255 axes, at most 64"),
     "header cut short": (b"\x00\x00\x08\x03" + bytes(11), "truncated inside the header, expected 16 bytes"),
     "values cut short": (THREE[:-1], "truncated: the header promises 3 values, the file holds 2"),
@@ -176,6 +208,80 @@ def test_what_is_no_file(tmp_path):
         read_idx(tmp_path)
     with pytest.raises(TypeError, match="file must be a str or a path, got int"):
         read_idx(3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+@pytest.mark.parametrize("read", [read_idx, read_mnist_csv, read_table])
+def test_a_pipe_that_nobody_writes_to_is_an_error(tmp_path, read, monkeypatch):
+    monkeypatch.setattr(_files, "_PATIENCE", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        DataError, match=r"pipe: nothing came through this pipe; write the data to a file, and"
+    ):
+        read(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_pipes_are_read(tmp_path, pack):
+    os.mkfifo(tmp_path / "pipe")
+    content = pack(idx_bytes(np.arange(200_000).astype(np.uint8)))
+
+    def write():
+        sleep(0.1)
+        with (tmp_path / "pipe").open("wb") as pipe:
+            pipe.write(content[:10])
+            pipe.flush()
+            sleep(0.1)
+            pipe.write(content[10:])
+
+    writer = Thread(target=write)
+    writer.start()
+    result = read_idx(tmp_path / "pipe")
+    writer.join()
+    np.testing.assert_array_equal(result, np.arange(200_000).astype(np.uint8))
+    end, start = os.pipe()
+    os.write(start, THREE)
+    os.close(start)
+    assert read_idx(f"/dev/fd/{end}").tolist() == [1, 2, 3]
+    os.close(end)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="devices are files on POSIX")
+def test_what_has_no_end_is_refused(tmp_path, monkeypatch):
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(
+            DataError, match=f"{device}: is a terminal, a device or a socket, expected a file"
+        ):
+            read_idx(device)
+    monkeypatch.setattr(_files, "_MOST_PIPED", 1000)
+    end, start = os.pipe()
+    os.write(start, bytes(2000))
+    os.close(start)
+    with pytest.raises(DataError, match="more than 4 GiB came through this pipe"):
+        read_idx(f"/dev/fd/{end}")
+    os.close(end)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zip"])
+def test_a_small_file_that_unpacks_to_a_huge_one_takes_no_memory(tmp_path, packing):
+    content = b"\x00\x00\x08\x01" + struct.pack(">I", 2**27) + bytes(2**27)
+    file = tmp_path / "bomb"
+    if packing == "gzip":
+        file.write_bytes(gzip.compress(content))
+    else:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("x", content)
+    del content
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            DataError, match="bomb: unpacks to over 64 MiB, 100 times its size or more; unpack it"
+        ):
+            read_idx(file)
+        assert tracemalloc.get_traced_memory()[1] < 2**28
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_long_path_is_shortened_in_messages(tmp_path):

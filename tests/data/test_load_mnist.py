@@ -114,6 +114,38 @@ def test_a_file_is_preferred_to_a_folder_of_the_same_name(tmp_path):
     assert_is_small_set(load_mnist(tmp_path))
 
 
+def test_a_csv_without_a_header(tmp_path):
+    bench_csv.write_csv(tmp_path / "mnist_train.csv", IMAGES, LABELS)
+    lines = (tmp_path / "mnist_train.csv").read_bytes().split(b"\n", 1)
+    (tmp_path / "mnist_train.csv").write_bytes(lines[1])
+    assert_is_small_set(load_mnist(tmp_path))
+
+
+@pytest.mark.parametrize("dtype", [(0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4")])
+def test_labels_may_be_integers_of_any_size(tmp_path, dtype):
+    def write_labels(values):
+        content = bytes([0, 0, dtype[0], 1, 0, 0, 0, 3]) + np.asarray(values).astype(dtype[1]).tobytes()
+        (tmp_path / "train-labels-idx1-ubyte").write_bytes(content)
+
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES)
+    write_labels(LABELS)
+    assert_is_small_set(load_mnist(tmp_path))
+    write_labels([4, -1, 9])
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: label -1 at index 1 is below 0"):
+        load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["images-idx3", "labels-idx1"])
+def test_fractions_are_neither_pixels_nor_labels(tmp_path, name):
+    write_idx(tmp_path / "train-images-idx3-ubyte", IMAGES)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
+    axes = (1, 28, 28) if name == "images-idx3" else (3,)
+    content = bytes([0, 0, 0x0D, len(axes)]) + struct.pack(f">{len(axes)}I", *axes)
+    (tmp_path / f"train-{name}-ubyte").write_bytes(content + bytes(4 * int(np.prod(axes))))
+    with pytest.raises(DataError, match=f"train-{name}-ubyte: .* this file holds float32"):
+        load_mnist(tmp_path)
+
+
 BAD_PAIRS = {
     "fewer labels": (IMAGES, LABELS[:2], "train-images-idx3-ubyte: 3 images, but 2 labels in train-labels"),
     "label over nine": (IMAGES, [4, 10, 9], "train-labels-idx1-ubyte: label 10 at index 1 is over 9"),

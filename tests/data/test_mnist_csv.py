@@ -137,6 +137,21 @@ def test_a_byte_order_mark_and_other_pixel_names_are_accepted(tmp_path):
     assert (labels.tolist(), int(images[0, 0, 0]), int(images.sum())) == ([3], 255, 255)
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_without_a_header_is_read(tmp_path, digits, mark, end):
+    images, labels = digits[0][:700], digits[1][:700]
+    content = text_of(labels, images.reshape(-1, 784), end).split(end.encode(), 1)[1]
+    file = tmp_path / "x.csv"
+    for tail in (content, content.rstrip(), content + end.encode()):
+        file.write_bytes(mark + tail)
+        found = read_mnist_csv(file)
+        np.testing.assert_array_equal(found[0], images)
+        np.testing.assert_array_equal(found[1], labels)
+    file.write_bytes(mark + row("3", "255").encode())
+    assert [a.sum() for a in read_mnist_csv(file)] == [255, 3]
+
+
 def csv(*lines):
     return "\n".join([HEADER, *lines]).encode() + b"\n"
 
@@ -147,10 +162,12 @@ MALFORMED = {
     "empty gzip": (gzip.compress(b""), ": the file is empty"),
     "header only": (csv(), ": no rows follow the header"),
     "header and blank lines": (csv("", "", ""), ": no rows follow the header"),
-    "no header": (
-        f"{GOOD}\n{GOOD}\n".encode(),
-        ", line 1: expected the header 'label,1x1,...,28x28', found '7,0",
+    "short row without a header": (
+        b"7,0,0\n" + GOOD.encode(),
+        ", line 1: the row has 3 fields, expected 785",
     ),
+    "pixel without a header": (f"{row('7', '256')}\n".encode(), ", line 1: pixel '256' is over 255"),
+    "second row": (f"{GOOD}\n{row('10')}\n".encode(), ", line 2: label '10' is over 9"),
     "binary": (bytes([0, 0, 8, 3]) * 9, ", line 1: expected the header .* found '.x00"),
     "blank first line": (b"\n" + csv(GOOD), ", line 1: expected the header"),
     "short header": (b"label,1x1\n" + GOOD.encode(), ", line 1: the header has 2 columns, expected 785"),

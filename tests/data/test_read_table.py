@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import sys
+import tracemalloc
+from io import StringIO
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from portnn.data import DataError, Table, read_arrays, read_image, read_table
+
+pytest.importorskip("pandas", reason="tables are read by pandas")
 
 
 def read(tmp_path, text, **options):
@@ -16,16 +24,231 @@ def read(tmp_path, text, **options):
     return read_table(file, **options)
 
 
+def columns_of(table):
+    return [column.tolist() for column in table.columns]
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
         ("a,b\n1,2\n", True), ("1,2\n3,4\n", False),
         ("a,b\nx,y\n", True), ("1,x\n2,y\n", False),
         ("0,1,label\n5,6,x\n", False), ("label,1x1\n5,6\n", True), ("1,\n2,3\n", False),
+        ("label,0,1,2\n7,0,0,0\n", True), ("place,1/22/20\nRome,0\n", True), ("day,x\n2020-01-02,y\n", True),
+        (",a,b\n0,1,2\n1,3,4\n", True), (",name\n0,bob\n1,amy\n", True), ("name,city,\nbob,paris,\n", True),
+        ("NA,Mg\n1,2\n", True), ("a\n?\n1\n", True), ("1\n", False), ("?,1.5,0\n2.0,1.7,1\n", False),
+        ("?,?,a\n1,2,b\n", False), ("NA,1\n2,3\n", False), ("1,5;2,5\n3,5;4,5\n", False), ("?\n1\n", False),
+        ("2020-01-01,x\n2020-01-02,y\n", False), ("3rd St,x\n5th St,y\n", False), ("$5;x\n$6;y\n", False),
+        ("\x1c25,1\n26,2\n", False), ("1_000,1\n2,2\n", False), ("\u0663,1\n2,2\n", False),
     ],
 )  # fmt: skip
 def test_whether_there_are_names(text, named, tmp_path):
-    assert read(tmp_path, text).named is named
+    table = read(tmp_path, text)
+    assert table.named is named
+    assert table.rows == text.count("\n") - named
+    assert table.header == ("first row taken as header" if named else "first row taken as data")
+    assert table.guessed
+    assert not read(tmp_path, text, header=named).guessed
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("oops,1.5,0\n2,1,1\n", "in the first row 'oops' stands above a number, but '1.5' is one"),
+        ("oops,1,0\n2,1,1\n", "'oops' stands above a number, but '1' is one"),
+        ("0x1A,1_000\n1,2\n", "the first row has '0x1A'"),
+        ("\u0663,\u0664\n1,2\n", "cannot tell"), (",bob\n1,amy\n", "a field of the first row is missing"),
+        ("-,a\n1,b\n", "a field of the first row is missing"), ("NA,b\n1,c\n", "is missing"),
+    ],
+)  # fmt: skip
+def test_a_header_that_could_be_data_is_asked_for(text, why, tmp_path):
+    with pytest.raises(DataError, match="cannot tell whether the first row is a header: ") as caught:
+        read(tmp_path, text)
+    assert why in str(caught.value)
+    assert "pass header=True or header=False (--header or --no-header)" in str(caught.value)
+    assert len(read(tmp_path, text, header=False).columns[0]) == 2
+    assert read(tmp_path, text, header=True).rows == 1
+
+
+# What is in a file, and its columns.
+CONTENTS = {
+    "missing in the first row": ("?,1.5,0\n2.0,1.7,1\n", [[None, 2.0], [1.5, 1.7], [0.0, 1.0]]),
+    "blank lines in quotes": ('a,b\n"x\n\n\ny",2\n', [["x\n\n\ny"], [2.0]]),
+    "ends of lines in quotes": ('a,b\r\n"x\r\n\ry",2\r\n\r\nz,3', [["x\r\n\ry", "z"], [2.0, 3.0]]),
+    "separators in quotes": ('a,"b;c;d"\n1,"e;f;g"\n', [[1.0], ["e;f;g"]]),
+    "doubled quotes": ('a,b\n"x""y",1\n"""",2\n"",3\n', [['x"y', '"', ""], [1.0, 2.0, 3.0]]),
+    "numbers in quotes": ('a,b\n"1","2"\n"3",4\n', [[1.0, 3.0], [2.0, 4.0]]),
+    "quoted line feeds in numbers": ('a,b\n"1\n",2\n', [[1.0], [2.0]]),
+    "decimal commas": ("1,5;2\n2,5;3", [["1,5", "2,5"], [2.0, 3.0]]),
+    "decimal commas and tabs": ("1,5\t2,5\n3,5\t4,5\n", [["1,5", "3,5"], ["2,5", "4,5"]]),
+    "thousands": ("a;b\n7,404;1\n8,500;2\n", [["7,404", "8,500"], [1.0, 2.0]]),
+    "Excel's line": ("sep=;\na;b,c\n1;2\n", [[1.0], [2.0]]),
+    "Excel's line, CRLF": ("SEP=\t\r\na\tb\r\n1\t2\r\n", [[1.0], [2.0]]),
+    "bars": ("a|b\n1|2\n", [[1.0], [2.0]]),
+    "housing": (" 0.00632  18.00   2.310  0\n 0.02731   0.00   7.070  1\n",
+                [[0.00632, 0.02731], [18.0, 0.0], [2.31, 7.07], [0.0, 1.0]]),
+    "ecoli": ("AAT_ECOLI   0.49  0.29  cp\nACEA_ECOLI  0.07  0.40  im\n",
+              [["AAT_ECOLI", "ACEA_ECOLI"], [0.49, 0.07], [0.29, 0.4], ["cp", "im"]]),
+    "auto-mpg": ('18.0   8   307.0\t"chevrolet malibu"\n15.0   ?   350.0\t"buick skylark 320"\n',
+                 [[18.0, 15.0], [8.0, None], [307.0, 350.0], ["chevrolet malibu", "buick skylark 320"]]),
+    "adult": ("39, State-gov, <=50K\n50, Private, >50K\n",
+              [[39.0, 50.0], ["State-gov", "Private"], ["<=50K", ">50K"]]),
+    "words are no columns": ("name\nBob Smith\nAmy Lee\n", [["Bob Smith", "Amy Lee"]]),
+    "words beside commas": ("a b,c d\ne f,g h\n", [["e f"], ["g h"]]),
+    "rows of empty fields": ("x,y\n,\n1,2\n", [[None, 1.0], [None, 2.0]]),
+    "a row of tabs": ("x\ty\n\t\n1\t2\n", [[None, 1.0], [None, 2.0]]),
+    "empty last fields and tabs": ("x\ty\n1\t\n\t2\n", [[1.0, None], [None, 2.0]]),
+    "whole numbers beyond float64": ("id\n9007199254740993\n9007199254740992\n", [[2**53 + 1, 2**53]]),
+    "negative ones": ("id\n-9007199254740993\n-9007199254740992\n", [[-(2**53) - 1, -(2**53)]]),
+    "unsigned ones": ("id\n18446744073709551615\n0\n", [[2**64 - 1, 0]]),
+    "beside missing ones": ("id,x\n9007199254740993,1\n,2\n", [["9007199254740993", ""], [1.0, 2.0]]),
+    "beside fractions": ("id\n9007199254740993\n0.5\n", [["9007199254740993", "0.5"]]),
+    "both signs": ("id\n18446744073709551615\n-1\n", [["18446744073709551615", "-1"]]),
+    "100 digits": ("id\n" + "1" * 100 + "\n2\n", [["1" * 100, "2"]]),
+    "5000 digits": ("id\n" + "1" * 5000 + "\n2\n", [["1" * 5000, "2"]]),
+    "powers of two": ("x\n18446744073709551616\n2\n", [[2.0**64, 2.0]]),
+    "large values": ("x\n1e300\n1.5e20\n", [[1e300, 1.5e20]]),
+    "overflow": ("x\n1e400\n2\n", [["1e400", "2"]]),
+    "underflow": ("x\n1e-400\n2\n", [[0.0, 2.0]]),
+    "infinities": ("a\ninf\n-Infinity\n1\n", [[float("inf"), -float("inf"), 1.0]]),
+    "forms of numbers": ("x\n+1\n-.5\n5.\n1E-3\n 7 \n", [[1.0, -0.5, 5.0, 0.001, 7.0]]),
+    "leading zeros": ("a\n007\n7\n", [[7.0, 7.0]]),
+    "a sign of control": ("a,b\n\x1c25,1\n26,2\n", [["\x1c25", "26"], [1.0, 2.0]]),
+    "form feeds": ("a,b\n\x0c25,1\n26,2\n", [["\x0c25", "26"], [1.0, 2.0]]),
+    "hexadecimal": ("a,b\n0x1A,1\n1,2\n", [["0x1A", "1"], [1.0, 2.0]]),
+    "underscores": ("a,b\n1_000,1\n1,2\n", [["1_000", "1"], [1.0, 2.0]]),
+    "other digits": ("a,b\n\u0663,1\n1,2\n", [["\u0663", "1"], [1.0, 2.0]]),
+    "other blanks": ("a,b\n1\xa0000,1\n1,2\n", [["1\xa0000", "1"], [1.0, 2.0]]),
+    "truth": ("a,b\nTrue,1\nFalse,2\n", [["True", "False"], [1.0, 2.0]]),
+    "truth and nothing": ("a,b\nTrue,1\n,2\n", [["True", ""], [1.0, 2.0]]),
+    "dates": ("a,b\n2020-01-05,1\n", [["2020-01-05"], [1.0]]),
+    "mixed types": ("a,b\n1,x\ny,2\n", [["1", "y"], ["x", "2"]]),
+    "words for missing": ("a,b\nNA,nan\n2,null\n?,3\n", [[None, 2.0, None], [None, None, 3.0]]),
+    "the same in text": ("a\nNA\nyes\nnan\n\"\"\n", [["NA", "yes", "nan", ""]]),
+    "nothing in a column": ("a,b,\n1,,\n2,,\n", [[1.0, 2.0], ["", ""], ["", ""]]),
+    "one column": ("x\n1\n2\n", [[1.0, 2.0]]),
+    "one row": ("1,a\n", [[1.0], ["a"]]),
+    "lone CR": ("a,b\r1,2\r3,4\r", [[1.0, 3.0], [2.0, 4.0]]),
+    "all ends of lines": ("a,b\r\n1,2\r3,4\n5,6", [[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]),
+    "a mark of UTF-8": ("\ufeffa,b\n1,2\n", [[1.0], [2.0]]),
+    "UTF-16": ("a,b\n1,\xe4\n".encode("utf-16"), [[1.0], ["\xe4"]]),
+    "UTF-16, big-endian": (b"\xfe\xff" + "a,b\n1,2\n".encode("utf-16-be"), [[1.0], [2.0]]),
+    "UTF-32": ("a,b\n1,2\n".encode("utf-32"), [[1.0], [2.0]]),
+    "no signature of zip": ("PK,x\n1,2\n", [[1.0], [2.0]]),
+    "a very long line": ("a,b\n" + "x" * 3_000_000 + ",1\n", [["x" * 3_000_000], [1.0]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "expected"), CONTENTS.values(), ids=CONTENTS.keys())
+def test_fields_are_what_the_file_says(content, expected, tmp_path):
+    found = [[None if v != v else v for v in column] for column in columns_of(read(tmp_path, content))]
+    assert found == expected
+    assert list(map(type, found[0])) == list(map(type, expected[0]))
+
+
+def test_the_separator_can_be_named(tmp_path):
+    assert columns_of(read(tmp_path, "a;b,c\nd;e,f\n", separator=";")) == [["d"], ["e,f"]]
+    assert columns_of(read(tmp_path, "a;b,c\nd;e,f\n", separator=",")) == [["d;e"], ["f"]]
+    assert columns_of(read(tmp_path, "a:b\n1:2\n", separator=":")) == [[1.0], [2.0]]
+    assert columns_of(read(tmp_path, "x,y\n1,2\n", separator=" ")) == [["1,2"]]
+    with pytest.raises(
+        DataError, match=r"may be separated by ',' or by ';'; say which: separator=... \(on the"
+    ):
+        read(tmp_path, "a;b,c\nd;e,f\n")
+    with pytest.raises(DataError, match=r"separated by ',' or by ' '"):
+        read(tmp_path, "1,5 2,5\n3,5 4,5\n")
+    for wrong in ("", "ab", "1", '"', "\n", "\xe4"):
+        with pytest.raises(
+            ValueError, match=r"separator must be a single character such as ',' or ';', got "
+        ):
+            read(tmp_path, "1,2\n", separator=wrong)
+    with pytest.raises(TypeError, match="separator must be a str or None, got int"):
+        read(tmp_path, "1,2\n", separator=1)
+    with pytest.raises(TypeError, match="header must be True, False or None, got int"):
+        read(tmp_path, "1,2\n", header=1)
+
+
+def test_leading_zeros_are_kept_beside_the_numbers(tmp_path):
+    table = read(tmp_path, "zip,x\n02134,01.5\n2134,1\n")
+    assert table.column("zip").tolist() == [2134.0, 2134.0]
+    assert {name: text.tolist() for name, text in table.texts.items()} == {"zip": ["02134", "2134"]}
+
+
+cell = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6) | st.sampled_from(
+    ["1", "-2.5", "NA", '"', "\n", "\r", '""', ",", ";", " ", "\t", "1,5", "1e400", "9007199254740993", "007"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.integers(1, 4).flatmap(lambda n: st.lists(st.tuples(*[cell] * n), min_size=1, max_size=5)),
+    separator=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_the_csv_module_writes_is_read(rows, separator, end, tmp_path_factory):
+    file = tmp_path_factory.getbasetemp() / "any.csv"
+    text = StringIO(newline="")
+    csv.writer(text, delimiter=separator, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
+    file.write_bytes(text.getvalue().encode())
+    table = read_table(file, header=False, separator=separator)
+    assert table.rows == len(rows)
+    for column, fields in zip(table.columns, zip(*rows, strict=True), strict=True):
+        if column.dtype.kind in "UT":
+            assert column.tolist() == [field.strip(" \t") for field in fields]
+        else:
+            expected = [
+                float("nan") if field in ("", "NA") else float(field) for field in map(str.strip, fields)
+            ]
+            np.testing.assert_array_equal(column.astype(np.float64), expected)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.binary(max_size=40) | st.text('a1.,;"\n\r\t |?-', max_size=40).map(str.encode))
+def test_any_bytes_are_a_table_or_an_error(data, tmp_path_factory):
+    file = tmp_path_factory.getbasetemp() / "bytes.csv"
+    file.write_bytes(data)
+    try:
+        table = read_table(file)
+    except DataError as error:
+        table, said = None, str(error)
+    if table is None:
+        assert len(said) < 300
+        return
+    assert len(table.names) == len(table.columns)
+    assert {len(column) for column in table.columns} == {len(table.lines)} == {table.rows}
+
+
+def test_memory_follows_the_file(tmp_path):
+    (tmp_path / "bomb.csv").write_bytes(gzip.compress(b"0," * 110_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            DataError, match=r"bomb\.csv: unpacks to over 64 MiB, 100 times its size or more; unpack"
+        ):
+            read_table(tmp_path / "bomb.csv")
+        # One long field does not make the others of its column as long.
+        table = read(tmp_path, "a,b\n" + "x,1\n" * 5000 + "y" * 100_000 + ",2\n")
+        assert tracemalloc.get_traced_memory()[1] < 2**28
+    finally:
+        tracemalloc.stop()
+    assert table.column("a")[[0, -1]].tolist() == ["x", "y" * 100_000]
+    with pytest.raises(DataError, match="column 'a' holds text, 'x' in row 1"):
+        table.numbers(["a"])
+
+
+def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'reading tables needs pandas: pip install "portnn\[table\]"'):
+        read(tmp_path, "a,b\n1,2\n")
+
+
+def test_values_beyond_the_dtype_are_refused(tmp_path):
+    table = read(tmp_path, "x\n1\n1e39\n")
+    assert table.numbers(["x"], "float64").tolist() == [[1.0], [1e39]]
+    with pytest.raises(
+        DataError, match=r"column 'x' has 1e\+39 in row 2 \(line 3\), which float32 cannot hold"
+    ):
+        table.numbers(["x"])
 
 
 def test_the_look_can_be_overruled(tmp_path):
@@ -104,11 +327,25 @@ def test_packed(tmp_path):
     ("text", "message"),
     [
         ("", "the file is empty"), ("a,b\n", "no rows follow"),
-        ("a,a\n1,2\n", "two columns have the name 'a'"),
+        ("a,a\n1,2\n", "two columns have the name 'a'"), ("k,x,,\na,1,,\n", "two columns have the name ''"),
         ("a,b\n1,2\n1\n", "line 3: the row has 1 fields, expected 2"),
-        ('\na,b,c\n1,2,3\n\n3,"4\n5,6\n7,8', "line 5: the row has 2 fields, expected 3"),
+        ('\na,b,c\n1,2,3\n\n3,"4\n5,6\n7,8', "line 5: the quoted field that begins here does not end before"),
+        ('a,b\n1,"x\n2,"y"\n3,z\n', "line 2: the quoted field that begins here does not end"),
+        ('a,b\n1,"x" y\n', "line 2: the quoted field that begins here does not end"),
+        ('a,b\n"x\n\ny",1\n5" pipe,3\n', "line 5: a quote stands inside a field; put the whole field in"),
+        ('a,b\n1, "x, y"\n', "line 2: a quote stands inside a field"),
+        ("\n \n\t\n", "the file is empty"),
+        ("# made by hand\na,b\n1,2\n", "line 2: the row has 2 fields, expected 1"),
+        ("a,b\n1,2\n# the end\n", "line 3: the row has 1 fields, expected 2"),
+        ("a,b\n1,2,\n", "line 2: .* 3 fields"),
+        ("1 2 3\n4 5\n6 7 8\n", "line 2: the row has 2 fields, expected 3"),
+        ("x\n1,234\n5,678\n", "line 2: .* 2 fi"),
+        (b"a,b\n1,2\n\x00,2\n", "line 3: holds a NUL byte"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "line 1: holds a NUL"),
+        (b"\xff\xfea\x00,", r"not UTF-16 text \(line 1, byte 0x2c\)"),
+        ("a,b\n1,\xe4\n".encode("latin-1"), "not UTF-8"),
         ("a;b\r\n\r\n1;x\r\n\r\n1;2;3\r\n", "line 5: the row has 3 fields, expected 2"),
-        (b"a,b\n\xff,2\n", "not UTF-8"),
+        (b"a,b\n\xff,2\n", r"not UTF-8 text \(line 2, byte 0xff\); save it in UTF-8"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text, message, tmp_path):

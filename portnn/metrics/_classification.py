@@ -6,6 +6,7 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_weights, float_dtype, mean
 from portnn.metrics._labels import as_labels, count_classes
+from portnn.ops._indexing import scatter_add
 
 
 def accuracy(
@@ -85,20 +86,31 @@ def confusion_matrix(
 
 def count_pairs(true: Array, pred: Array, n: int, sample_weight: Array | None) -> Array:
     """The confusion matrix of checked labels."""
+    if n * n > ops.iinfo(true.dtype).max:
+        raise ValueError(
+            f"confusion_matrix: n_classes={n} needs more cells than {true.dtype} can number; precision, "
+            "recall and f1 need no matrix"
+        )
+    cells = ops.add(ops.multiply(true, n), pred)
+    return ops.reshape(count_labels(cells, n * n, sample_weight), (n, n))
+
+
+def count_labels(labels: Array, n: int, sample_weight: Array | None) -> Array:
+    """How often each number from 0 to n - 1 occurs, or the sums of its weights; larger ones are left out.
+
+    Sorting needs no (samples, n) array, and integers stay exact.
+
+    Args:
+        labels: integers (samples,), not negative.
+        n: the length of the result.
+        sample_weight: weights (samples,), or None.
+
+    Returns:
+        An array (n,) of the dtype of the labels, or a floating-point one with weights.
+    """
     if sample_weight is not None:
-        return _weigh_pairs(true, pred, n, sample_weight)
-    # Counting sorted cells needs no (samples, classes) array, and integers stay exact.
-    cells = ops.sort(ops.add(ops.multiply(true, n), pred))
-    edges = ops.searchsorted(cells, ops.arange(n * n + 1, dtype=cells.dtype, like=cells))
-    counts = ops.subtract(edges[1:], edges[:-1])
-    return ops.reshape(ops.astype(counts, true.dtype, copy=False), (n, n))
-
-
-def _weigh_pairs(true: Array, pred: Array, n: int, sample_weight: Array) -> Array:
-    """The sums of weights: a product of one-hot matrices."""
-    dtype = float_dtype(sample_weight)
-    classes = ops.arange(n, dtype=true.dtype, like=true)
-    rows = ops.astype(ops.equal(ops.expand_dims(true, axis=1), classes), dtype)
-    columns = ops.astype(ops.equal(ops.expand_dims(pred, axis=1), classes), dtype)
-    weights = ops.expand_dims(ops.astype(sample_weight, dtype, copy=False), axis=1)
-    return ops.matmul(ops.matrix_transpose(ops.multiply(rows, weights)), columns)
+        weights = ops.astype(sample_weight, float_dtype(sample_weight), copy=False)
+        return scatter_add(weights, labels, length=n)
+    ordered = ops.sort(labels)
+    edges = ops.searchsorted(ordered, ops.arange(n + 1, dtype=labels.dtype, like=labels))
+    return ops.astype(ops.subtract(edges[1:], edges[:-1]), labels.dtype, copy=False)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from portnn import ops
 from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_weights, float_dtype, mean, ratio
-from portnn.metrics._classification import count_pairs
+from portnn.metrics._classification import count_labels
 from portnn.metrics._labels import as_labels, count_classes
 
 Average: TypeAlias = Literal["binary", "micro", "macro", "weighted", "samples"] | None
@@ -188,8 +188,8 @@ def _score_columns(
 
 
 def _tally_classes(true: Array, pred: Array, n: int, sample_weight: Array | None) -> _Tally:
-    matrix = count_pairs(true, pred, n, sample_weight)
-    counts = (ops.linalg.diagonal(matrix), ops.sum(matrix, axis=0), ops.sum(matrix, axis=1))
+    hits = ops.where(ops.equal(true, pred), true, n)  # n stands for a miss, and is not counted
+    counts = [count_labels(labels, n, sample_weight) for labels in (hits, pred, true)]
     dtype = float_dtype(sample_weight, true)
     return _Tally(*[ops.astype(c, dtype, copy=False) for c in counts])
 

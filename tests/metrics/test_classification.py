@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import hypothesis.strategies as st
@@ -97,6 +98,40 @@ def test_ratios_are_scikit_learns(name: str, average: Any, data: Any) -> None:
     equal(mine(t, p, average=average, sample_weight=w), expected)
     if average is not None:  # the number of classes changes no average
         equal(mine(t, p, average=average, sample_weight=w, n_classes=20), expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", RATIOS)
+def test_ratios_of_many_classes_need_little_memory(name: str, weighted: bool) -> None:
+    mine, theirs = RATIOS[name]
+    draw = np.random.default_rng(0)
+    t, p = draw.integers(0, 100_000, (2, 20_000))
+    p = np.where(draw.uniform(size=20_000) < 0.5, t, p)
+    w = draw.uniform(0.5, 2.0, 20_000) if weighted else None
+    for average in ("macro", "weighted", "micro"):
+        tracemalloc.start()
+        found = mine(t, p, average=average, sample_weight=w)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 20e6  # a matrix of the classes has 80 GB, and one of samples and classes 16 GB
+        equal(found, theirs(t, p, average=average, sample_weight=w, zero_division=0))
+
+
+def test_weighted_confusion_matrices_need_no_column_a_class() -> None:
+    draw = np.random.default_rng(0)
+    t, p = draw.integers(0, 500, (2, 20_000))
+    w = draw.uniform(0.5, 2.0, 20_000)
+    tracemalloc.start()
+    found = metrics.confusion_matrix(t, p, sample_weight=w)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6  # the matrix itself has 2 MB, one of samples and classes 80 MB
+    assert_close(found, sk.confusion_matrix(t, p, sample_weight=w), rtol=1e-12)
+
+
+def test_a_confusion_matrix_whose_cells_have_no_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"n_classes=4000000000 needs more cells than int64 can number"):
+        metrics.confusion_matrix(np.asarray([0, 1]), np.asarray([1, 1]), n_classes=4_000_000_000)
 
 
 @pytest.mark.parametrize("name", RATIOS)

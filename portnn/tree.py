@@ -12,7 +12,7 @@ from typing import Any
 
 from portnn._typing import Tree
 
-__all__ = ["flatten", "items", "leaves", "map", "structure", "unflatten"]
+__all__ = ["flatten", "items", "leaves", "map", "named", "structure", "unflatten"]
 
 
 class _Leaf:
@@ -162,6 +162,26 @@ def items(tree: Tree, /) -> Iterator[tuple[str, Any]]:
                 yield f"{key}.{path}" if path else str(key), leaf
     elif tree is not None:
         yield "", tree
+
+
+def named(tree: Tree, /) -> dict[str, Any]:
+    """The leaves by their paths, as files name them.
+
+    Raises:
+        ValueError: if two leaves have the same path, so that one of them would be lost.
+
+    Example:
+        >>> named(({"weight": 1, "bias": 2}, {}))
+        {'0.weight': 1, '0.bias': 2}
+    """
+    found: dict[str, Any] = {}
+    for path, leaf in items(tree):
+        if path in found:
+            raise ValueError(
+                f"two tensors have the name {path[:60]!r}; rename a key, keys are joined by dots"
+            )
+        found[path] = leaf
+    return found
 
 
 def leaves(tree: Tree, /) -> list[Any]:

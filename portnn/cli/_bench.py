@@ -102,7 +102,7 @@ def _steps(net: Network, x: Array, batch_size: int, seconds: float) -> list[floa
     epochs = 2
     while len(rates) <= _ROUNDS:
         clock, begin = _Clock(), perf_counter()
-        net.params, net.state = start, state
+        net.restore(start, state)
         net.fit(x, y, epochs=epochs, batch_size=batch_size, progress=clock)
         if perf_counter() - begin < 0.5 * seconds / _ROUNDS and not rates:
             epochs *= 2  # too short to be measured

@@ -140,5 +140,4 @@ class Course:
     def restore(self) -> None:
         """Go back to the parameters with the best score."""
         if self._best is not None:
-            net = self._estimator.network_
-            net.params, net.state = self._best
+            self._estimator.network_.restore(*self._best)

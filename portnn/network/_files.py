@@ -13,6 +13,7 @@ from portnn import losses, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.losses import Loss, task_of
+from portnn.network._fitted import TrainState
 from portnn.network._model import Model
 from portnn.network._options import SEEDS
 from portnn.nn import Layer, describe, from_description, outline
@@ -143,8 +144,9 @@ def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callabl
     arrays, header = read_checked(path, check)
     [found] = plan
     filled = fill({"params": found.params, "state": found.state}, arrays, path)
-    net = cls.revive(found.layer, found.loss, backend, seed=found.seed, dtype=found.dtype)
-    net.resume(filled["params"], filled["state"], found.epochs, found.steps)
+    params, state = tree.map(backend.asarray, (filled["params"], filled["state"]))
+    now = TrainState(backend, params, state, found.seed, found.epochs, found.steps)
+    net = cls.revive(found.layer, found.loss, now, found.dtype)
     net.notes = found.notes
     if not header.checked:
         warn(

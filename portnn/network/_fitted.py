@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, Self
 
 from portnn import optim, tree
 from portnn._typing import Tree
+from portnn.backend import Backend
 from portnn.optim import Optimizer
 from portnn.train import Snapshot
 
-__all__ = ["Copied", "Fitted", "going_on"]
+__all__ = ["Copied", "Fitted", "TrainState", "going_on"]
 
 
 class Fitted(NamedTuple):
@@ -27,20 +28,51 @@ class Fitted(NamedTuple):
     params: Tree
 
 
+class TrainState(NamedTuple):
+    """All that belongs together in a network and that a training changes.
+
+    A network holds one of these and only ever replaces it as a whole, by one assignment: whenever Ctrl-C or
+    an error comes, parameters, counters and the optimizer's state are of the same moment.
+
+    Attributes:
+        backend: where the arrays lie.
+        params: the parameters that the network shows.
+        state: the running state of the layers.
+        seed: what random numbers are drawn from.
+        epochs: how many epochs the network has been trained for.
+        steps: how many steps.
+        fitted: what the last training left behind; None before any.
+    """
+
+    backend: Backend
+    params: Tree
+    state: Tree
+    seed: int
+    epochs: int = 0
+    steps: int = 0
+    fitted: Fitted | None = None
+
+
 class Copied:
     """Copies have everything but plans; what leaves the program has no optimiser, which is made of functions.
 
     The state of the optimiser goes along, so `partial_fit` goes on from it once it is given the optimiser.
     """
 
-    _fitted: Fitted | None
+    _now: TrainState
+
+    @property
+    def _fitted(self) -> Fitted | None:
+        """What the last training left behind."""
+        return self._now.fitted
 
     def _kept(self) -> dict[str, Any]:
         return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to
 
     def __getstate__(self) -> dict[str, Any]:
-        fitted = self._fitted
-        return {**self._kept(), "_fitted": None if fitted is None else fitted._replace(optimizer=None)}
+        fitted = self._now.fitted
+        without = None if fitted is None else fitted._replace(optimizer=None)
+        return {**self._kept(), "_now": self._now._replace(fitted=without)}
 
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))

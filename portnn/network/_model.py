@@ -10,7 +10,7 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend, convert_like, get_backend
 from portnn.compile import Predictor
 from portnn.losses import Task, link_of, task_of
-from portnn.network._fitted import Copied, Fitted
+from portnn.network._fitted import Copied, Fitted, TrainState
 from portnn.network._inputs import (
     bring_inputs,
     bring_targets,
@@ -19,10 +19,11 @@ from portnn.network._inputs import (
     input_shape_of,
     without_ignored,
 )  # fmt: skip
+from portnn.network._loading import check_count, expected_of, matched
 from portnn.network._measures import decide
 from portnn.network._options import check_seed
 from portnn.nn import Layer, Sequential
-from portnn.optim import ema_params
+from portnn.optim import Optimizer, ema_params
 from portnn.random import stream
 from portnn.train import Dataset, Snapshot
 
@@ -37,6 +38,8 @@ _ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few e
 class Model(Copied):
     """Layers with parameters on a backend; the base of `Network`, which documents the arguments."""
 
+    _expected: Tree  # shapes and dtypes of the parameters and the state; None if the layers are new
+
     def __init__(
         self,
         layers: Layer | Sequence[Any],
@@ -46,55 +49,183 @@ class Model(Copied):
         seed: int = 0,
         dtype: str = "float32",
     ) -> None:
-        rng = stream(seed, 0)
-        self._set_up(layers, loss, get_backend(backend), check_seed(int(seed)), dtype)
-        self._place(self.backend, self.layer.init(rng, dtype), self.layer.init_state(dtype))
+        rng, backend = stream(seed, 0), get_backend(backend)
+        self._set_up(layers, loss, dtype)
+        made = self.layer.init(rng, dtype), self.layer.init_state(dtype)
+        params, state = tree.map(backend.asarray, made)
+        self._expected = expected_of((params, state))
+        self._now = TrainState(backend, params, state, check_seed(int(seed)))
 
-    def _set_up(
-        self,
-        layers: Layer | Sequence[Any],
-        loss: Callable[..., Array],
-        backend: Backend,
-        seed: int,
-        dtype: str,
-    ) -> None:
-        """Everything but the parameters and the state."""
+    def _set_up(self, layers: Layer | Sequence[Any], loss: Callable[..., Array], dtype: str) -> None:
+        """Everything but what a training changes."""
         if dtype not in ("float32", "float64"):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64', got {dtype!r}")
         task_of(loss)
         self.layer: Layer = layers if isinstance(layers, Layer) else Sequential(layers)
         self.loss = loss
-        self.backend = backend
-        self.seed = seed  # an int: a NumPy integer would not go into a file's header
         self.dtype = dtype
-        self.epochs = self.steps = 0
         self.notes: dict[str, Any] = {}
         self._sample_shape = input_shape_of(self.layer)
         self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
-        self._fitted: Fitted | None = None
-
-    def _place(self, backend: Backend, params: Tree, state: Tree) -> None:
-        """Put parameters and state on a backend; a failure on the way changes nothing."""
-        placed = tree.map(backend.asarray, params), tree.map(backend.asarray, state)
-        self.backend = backend
-        self.params, self.state = placed
 
     @classmethod
-    def revive(cls, layer: Layer, loss: Any, backend: Backend, *, seed: int, dtype: str) -> Self:
-        """A model without parameters: they are there already, and `resume` gives it them.
+    def revive(cls, layer: Layer, loss: Any, now: TrainState, dtype: str) -> Self:
+        """A model of parameters and counters that were checked.
 
         Raises:
             TypeError: if an argument is of the wrong type.
             ValueError: if `dtype` is wrong.
         """
         model = cls.__new__(cls)
-        model._set_up(layer, loss, backend, seed, dtype)
+        model._set_up(layer, loss, dtype)
+        model._now, model._expected = now, expected_of((now.params, now.state))
         return model
 
+    @property
+    def layer(self) -> Layer:
+        """The layers, as one layer."""
+        return self._layer
+
+    @layer.setter
+    def layer(self, layer: Layer) -> None:
+        self._layer = layer
+        self._expected = None  # other layers have other parameters
+
+    def _template(self) -> tuple[Tree, Tree]:
+        """The shapes and dtypes of the parameters and the state, as the layers make them."""
+        if self._expected is None:
+            made = self.layer.init(stream(self.seed, 0), self.dtype), self.layer.init_state(self.dtype)
+            self._expected = expected_of(tree.map(self.backend.asarray, made))
+        params, state = self._expected
+        return params, state
+
+    @property
+    def backend(self) -> Backend:
+        """Where the network lives; `to` moves it."""
+        return self._now.backend
+
+    @property
+    def params(self) -> Tree:
+        """The parameters, a tree of arrays on the backend.
+
+        They may be set, as a callback does: names, shapes and numbers are checked as by `load_params`, and
+        the optimizer's state stays.
+        """
+        return self._now.params
+
+    @params.setter
+    def params(self, params: Tree) -> None:
+        found = matched("params", params, self._template()[0], self.backend)
+        self._now = self._now._replace(params=found)
+
+    @property
+    def state(self) -> Tree:
+        """The running state of the layers, a tree of arrays on the backend; it may be set like `params`."""
+        return self._now.state
+
+    @state.setter
+    def state(self, state: Tree) -> None:
+        found = matched("state", state, self._template()[1], self.backend)
+        self._now = self._now._replace(state=found)
+
+    @property
+    def seed(self) -> int:
+        """What random numbers are drawn from."""
+        return self._now.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        stream(seed, 0)  # refuses what is no seed
+        self._now = self._now._replace(seed=check_seed(int(seed)))
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the network has been trained for."""
+        return self._now.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        self._now = self._now._replace(epochs=check_count("epochs", epochs))
+
+    @property
+    def steps(self) -> int:
+        """How many steps the network has been trained for."""
+        return self._now.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._now = self._now._replace(steps=check_count("steps", steps))
+
+    def load_params(self, params: Tree, state: Tree | None = None) -> None:
+        """Replace the parameters, as for a network that was trained elsewhere.
+
+        The arrays are compared with those that the layers make, cast to the network's dtype and copied to its
+        backend. The counters of epochs and steps stay; the optimizer's state is reset. If anything is wrong,
+        nothing changes.
+
+        Args:
+            params: a tree like `params`, or a flat mapping such as ``{"0.weight": array}``. The arrays are
+                floating-point ones of any library and precision, or nested lists.
+            state: the running state, likewise; counters in it are integers. None keeps the present one.
+
+        Raises:
+            TypeError: if an array holds another kind of numbers, or it is no tree of arrays.
+            ValueError: if a name is missing or unknown, a shape differs, or a number is too large for the
+                dtype; the message names the first one.
+
+        Example:
+            >>> from portnn.nn import Linear
+            >>> net = Model([Linear(2, 1)])
+            >>> net.load_params({"0.weight": [[1.0], [2.0]], "0.bias": [0.5]})
+            >>> net.params[0]["weight"].tolist(), str(net.params[0]["weight"].dtype)
+            ([[1.0], [2.0]], 'float32')
+        """
+        self._load("load_params", params, state)
+
     def resume(self, params: Tree, state: Tree, epochs: int, steps: int) -> None:
-        """Go on from parameters and counters that were saved."""
-        self._place(self.backend, params, state)
-        self.epochs, self.steps = epochs, steps
+        """Continue from parameters and counters that were saved.
+
+        Args:
+            params: as for `load_params`, with the same checks.
+            state: likewise; None keeps the present one.
+            epochs: how many epochs they were trained for, at least 0 and less than 2³².
+            steps: how many steps, likewise.
+
+        Raises:
+            TypeError: as for `load_params`; if a counter is no integer.
+            ValueError: as for `load_params`; if a counter is out of its range.
+        """
+        counts = {
+            "epochs": check_count("resume: epochs", epochs),
+            "steps": check_count("resume: steps", steps),
+        }
+        self._load("resume", params, state, **counts)
+
+    def _load(self, who: str, params: Tree, state: Tree | None, **counts: Any) -> None:
+        """Replace the parameters and what else is given at once; the optimizer begins anew."""
+        wanted, wanted_state = self._template()
+        new = {"params": matched(who, params, wanted, self.backend, copy=True)}
+        if state is not None:
+            new["state"] = matched(f"{who}: state", state, wanted_state, self.backend, copy=True)
+        self._now = self._now._replace(fitted=None, **new, **counts)
+
+    def restore(self, params: Tree, state: Tree) -> None:
+        """Go back to parameters and a running state that a callback kept, both at once.
+
+        They are checked as by `load_params`. The counters and the optimizer's state stay.
+
+        Args:
+            params: what `params` was.
+            state: what `state` was.
+
+        Raises:
+            TypeError: as for `load_params`.
+            ValueError: as for `load_params`.
+        """
+        wanted, wanted_state = self._template()
+        found = matched("restore", params, wanted, self.backend)
+        found_state = matched("restore: state", state, wanted_state, self.backend)
+        self._now = self._now._replace(params=found, state=found_state)
 
     @property
     def task(self) -> Task:
@@ -119,17 +250,25 @@ class Model(Copied):
             BackendUnavailableError: if the backend cannot serve; the network is then where it was.
             ValueError: if it lacks the network's dtype; likewise.
         """
-        there = get_backend(backend)
-        before = fitted = self._fitted
-        if before is not None:
-            moments, trained = tree.map(there.asarray, (before.moments, before.params))
-            fitted = Fitted(before.optimizer, moments, trained)
-        shown = before is not None and self.params is ema_params(before.moments)
-        self._place(there, self.params, self.state)
-        if fitted is not None and shown:
-            self.params = ema_params(fitted.moments)
-        self._fitted = fitted
+        there, now, fitted = get_backend(backend), self._now, self._now.fitted
+        params, state = tree.map(there.asarray, (now.params, now.state))
+        if fitted is not None:
+            moments, trained = tree.map(there.asarray, (fitted.moments, fitted.params))
+            if now.params is ema_params(fitted.moments):
+                params = ema_params(moments)
+            fitted = Fitted(fitted.optimizer, moments, trained)
+        self._now = now._replace(backend=there, params=params, state=state, fitted=fitted)
         return self
+
+    def _adopt(self, snapshot: Snapshot, optimizer: Optimizer, **counts: Any) -> None:
+        """Take over what training made; of parameters that are averaged, show the averages."""
+        average = ema_params(snapshot.moments)
+        self._now = self._now._replace(
+            params=snapshot.params if average is None else average,
+            state=snapshot.state,
+            fitted=Fitted(optimizer, snapshot.moments, snapshot.params),
+            **counts,
+        )
 
     def _present(self, fitted: Fitted) -> Snapshot:
         """What a training goes on from: what the network shows, or what that is the average of."""
@@ -155,9 +294,8 @@ class Model(Copied):
         if tree.structure(state) != tree.structure(before):
             raise ValueError("optimizer_state: expected a tree of the same structure as the present state")
         shown = self.params is ema_params(before)
-        self._fitted = self._fitted._replace(moments=state)
-        if shown:
-            self.params = ema_params(state)
+        params = ema_params(state) if shown else self.params
+        self._now = self._now._replace(params=params, fitted=self._fitted._replace(moments=state))
 
     def summary(self, input_shape: tuple[int, ...] | None = None, *, depth: int | None = None) -> str:
         """A table of the layers, the shapes of their outputs, their numbers of parameters and their cost.
@@ -239,7 +377,7 @@ class Model(Copied):
         self._check_sample(x)
         with self.backend.activate():
             n = x.shape[0]
-            bound = self.params, self.state
+            bound = self._now.params, self._now.state
             if n <= _ROWS:
                 return self._predictor("raw")(bound, x)
             parts = [self._predictor("raw")(bound, x[i : min(i + _ROWS, n), ...]) for i in range(0, n, _ROWS)]
@@ -256,8 +394,8 @@ class Model(Copied):
 
     def _show(self, kind: str, x: ArrayLike) -> Any:
         """What `x` is answered: "decided" or "linked" predictions, in the library of `x`."""
-        predictor = self._predictor(kind)
-        found = predictor.ready((self.params, self.state), x)
+        predictor, now = self._predictor(kind), self._now
+        found = predictor.ready((now.params, now.state), x)
         if found is not None:
             return found
         inputs = bring_inputs(x, self.backend, self.dtype)
@@ -265,7 +403,7 @@ class Model(Copied):
             return self._answer(self._shown(kind, self._forward(inputs)), x)
         self._check_sample(inputs)
         with self.backend.activate():
-            return self._answer(predictor((self.params, self.state), inputs), x)
+            return self._answer(predictor((now.params, now.state), inputs), x)
 
     def _shown(self, kind: str, predictions: Array) -> Array:
         """Raw predictions as they are, as decisions, or as the loss's link makes them."""
@@ -276,7 +414,7 @@ class Model(Copied):
 
     def _predictor(self, kind: str) -> Predictor:
         """The network as a function of its parameters and inputs, planned for the shapes that come again."""
-        layer, loss = self.layer, self.loss
+        layer, loss = self._layer, self.loss
         found = self._predictors.get(kind)
         if found is None or found[0] is not layer or found[1] is not loss:
             shown = self._shown

@@ -13,7 +13,6 @@ from portnn import optim
 from portnn._typing import Array, Tree
 from portnn.compile import Loop, Precision
 from portnn.losses import Task
-from portnn.network._fitted import Fitted
 from portnn.network._measures import count_right
 from portnn.network._planning import loop_or_reason
 from portnn.network._recorder import Recorder
@@ -99,11 +98,16 @@ class Training:
     def _go_on(self, found: Resumed) -> Snapshot:
         """Take over where a training stands; what its next step begins with."""
         from portnn.network._resume import go_on
+        from portnn.serialize import CheckpointError
 
-        go_on(self.recorder, found)
-        self.model.seed = found.plan.seed
-        self._adopt(found.snapshot)
-        self.model.epochs, self.model.steps = found.trained
+        model, before = self.model, self.model._now
+        epochs, steps = found.trained
+        model._adopt(found.snapshot, self.optimizer, seed=found.plan.seed, epochs=epochs, steps=steps)
+        try:
+            go_on(self.recorder, found)
+        except CheckpointError:
+            model._now = before
+            raise
         return found.snapshot
 
     def _step(self, start: Snapshot) -> Any:
@@ -150,19 +154,16 @@ class Training:
         Raises:
             DivergenceError: if the loss is not finite; the model is then as it was.
         """
-        before = self.model._fitted
         with self.model.backend.activate(), Progress(1, False) as bar:
-            try:
-                for _ in self._epochs(self._step(start), start, bar, "eager: one step"):
-                    self.model.epochs -= 1
-            except DivergenceError:
-                self.model._fitted = before
-                raise
+            for _ in self._epochs(self._step(start), start, bar, "eager: one step", whole=False):
+                pass
 
     def _epochs(
-        self, step: Any, start: Snapshot, bar: Progress, loop: Loop | str
+        self, step: Any, start: Snapshot, bar: Progress, loop: Loop | str, *, whole: bool = True
     ) -> Iterator[dict[str, float]]:
-        """Train, and after each epoch take over the parameters and yield its values."""
+        """Train, and after each epoch take over the parameters and yield its values; a single step is not
+        `whole`: it counts as no epoch, and leaves nothing behind when it fails.
+        """
         recorder, model = self.recorder, self.model
         guard, measure = Guard(1 if model.backend.on_host else _LOOK), self._measure()
         data, plan = recorder.data, recorder.plan
@@ -178,18 +179,11 @@ class Training:
 
         try:
             for now, logs in run_epochs(steps, data, plan, resume=resume, pause=recorder.pause):
-                self._adopt(now)
-                model.epochs += 1
-                model.steps += recorder.steps
+                counts = {"epochs": model.epochs + int(whole), "steps": model.steps + recorder.steps}
+                model._adopt(now, self.optimizer, **counts)
                 yield logs
         except DivergenceError:
             # A loss can be finite though the parameters are not; those of the last epoch are then the last.
-            if guard.good is not None and all_finite(guard.good.params):
-                self._adopt(guard.good)
+            if whole and guard.good is not None and all_finite(guard.good.params):
+                model._adopt(guard.good, self.optimizer)
             raise
-
-    def _adopt(self, now: Snapshot) -> None:
-        """Take over what training made; of parameters that are averaged, show the averages."""
-        model, average = self.model, optim.ema_params(now.moments)
-        model.params, model.state = now.params if average is None else average, now.state
-        model._fitted = Fitted(self.optimizer, now.moments, now.params)

@@ -54,7 +54,7 @@ def from_keras(
 
     Returns:
         The parameters and the state, NumPy arrays of the dtypes of the weights. Hand them to `layer.apply`,
-        or to a network: ``net.resume(params, state, 0, 0)``.
+        or to a network: ``net.load_params(params, state)``.
 
     Raises:
         TypeError: if Keras has no such layer, or a weight is not made of real numbers.

@@ -172,7 +172,7 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
 
     Returns:
         The parameters and the state, NumPy arrays of the dtypes of the tensors, which share no memory with
-        them. Hand them to `layer.apply`, or to a network: ``net.resume(params, state, 0, 0)``.
+        them. Hand them to `layer.apply`, or to a network: ``net.load_params(params, state)``.
 
     Raises:
         TypeError: if PyTorch has no such layer, or a tensor has the wrong kind of numbers.

@@ -220,7 +220,8 @@ def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]
 
     So the parameters of a network on NumPy with layers of your own, which `Network.save` refuses, are saved
     by ``save_tensors(path, net.params, {})`` and come back, into a network that was built in the same way,
-    by ``net.params = fill(net.params, load_tensors(path)[0], path)``.
+    by ``net.load_params(load_tensors(path)[0])``, or checked against the file's dtypes too by
+    ``net.load_params(fill(net.params, load_tensors(path)[0], path))``.
 
     Args:
         template: a tree of arrays with the shapes and dtypes that are expected.

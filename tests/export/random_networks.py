@@ -117,8 +117,8 @@ class RandomNetwork:
         self.net, self.exact = (pn.Network(layers, seed=seed, dtype=d) for d in ("float32", "float64"))
         params = tree.map(lambda p: _moved(r, p) if p.ndim == 1 else p, self.net.params)
         state = tree.map(lambda s: abs(_moved(r, s)), self.net.state)
-        self.net.resume(params, state, 0, 0)
-        self.exact.resume(*(tree.map(_wide, t) for t in (params, state)), 0, 0)
+        self.net.load_params(params, state)
+        self.exact.load_params(*(tree.map(_wide, t) for t in (params, state)))
 
     def batch(self, n: int) -> Any:
         """Samples that are the same in both dtypes."""

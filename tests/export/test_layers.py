@@ -24,7 +24,7 @@ def network(case: Case) -> pn.Network:
     """A network of a layer, with a running state that is not the first one."""
     net = pn.Network(case.layer, dtype=case.dtype, seed=3)
     state = tree.map(lambda a: a + a.dtype.type(0.25) if a.dtype.kind == "f" else a, net.state)
-    net.resume(net.params, state, 0, 0)
+    net.load_params(net.params, state)
     return net
 
 

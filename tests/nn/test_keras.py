@@ -51,7 +51,7 @@ def test_a_convolutional_network_of_keras():
         nn.Flatten(), nn.Linear(90, 7),
     ]  # fmt: skip
     net = Network(layers)
-    net.resume(*from_keras(net.layer, weights, flattened=(3, 5, 6)), 0, 0)
+    net.load_params(*from_keras(net.layer, weights, flattened=(3, 5, 6)))
     found = net.layer.apply(net.params, np.moveaxis(x, 3, 1), state=net.state)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     back = to_keras(net.layer, net.params, net.state, flattened=(3, 5, 6))

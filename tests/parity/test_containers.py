@@ -73,7 +73,7 @@ def test_a_trained_network_of_pytorch_as_a_network(rng):
     x = rng.normal(size=(5, 2, 4, 4))
     theirs(torch.tensor(x))  # a step of training for the running statistics
     theirs.eval()
-    net.resume(*nn.from_torch(net.layer, theirs.state_dict()), epochs=0, steps=0)
+    net.load_params(*nn.from_torch(net.layer, theirs.state_dict()))
     expected = torch.softmax(theirs(torch.tensor(x)), 1).detach().numpy()
     np.testing.assert_allclose(net.predict_proba(x), expected, rtol=0.0, atol=1e-12)
     net.fit(x, [0, 1, 2, 0, 1], epochs=2, batch_size=3, progress=False)

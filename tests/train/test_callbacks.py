@@ -19,6 +19,9 @@ class Told:
         self.params, self.state = 0, 0
         self.optimizer_state = optim.adjustable(optim.sgd(0.1)).init(np.zeros(2))
 
+    def restore(self, params, state):
+        self.params, self.state = params, state
+
     def go(self, callback, values, name="val_loss"):
         """The numbers of the epochs after which the callback stops."""
         stopped = []

@@ -104,5 +104,5 @@ class EarlyStopping:
     ) -> None:
         if self._best is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
             model, params, state = self._best
-            model.params, model.state = params, state
+            model.restore(params, state)
         self._best = None

@@ -22,7 +22,7 @@ def make_network(pn: Any, task: Task, device: str) -> Any:
     params = [
         dict(zip(("weight", "bias"), next(weights), strict=True)) if p else p for p in map(dict, net.params)
     ]
-    net.resume(type(net.params)(params), net.state, 0, 0)
+    net.load_params(type(net.params)(params))
     return net
 
 

@@ -1,0 +1,203 @@
+"""Parameters and running state from outside: compared with those of the layers, and cast to their dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from operator import index
+from typing import Any, final
+
+from portnn import ops, tree
+from portnn._typing import Array, Tree
+from portnn.backend import Backend, get_backend
+from portnn.tracing import is_array
+
+__all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched"]
+
+COUNTS = 2**32  # epochs and steps: a step's number is drawn from as 32 bits
+_ABSENT = object()
+_SHORT = ("float16", "bfloat16", "float8")  # what float32 holds exactly, and not every library knows
+
+
+@final
+@dataclass(frozen=True)
+class Expected:
+    """What an array has to be."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def expected_of(arrays: Tree) -> Tree:
+    """The shapes and dtypes of arrays, by which others are measured."""
+    return tree.map(lambda a: Expected(tuple(a.shape), _name_of(a.dtype)), arrays)
+
+
+def _name_of(dtype: Any) -> str:
+    """The standard's name of a dtype of any library."""
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+
+
+def check_count(name: str, value: Any) -> int:
+    """A number of epochs or steps, as an integer of Python.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is negative, or more than a file may have.
+    """
+    count = None
+    with suppress(TypeError):  # an array has __index__, but only one without axes is an integer
+        count = index(value)
+    if count is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    if not 0 <= count < COUNTS:
+        got = count if abs(count) < 2**64 else f"one of {count.bit_length()} bits"
+        raise ValueError(f"{name} must be at least 0 and less than 2^32, got {got}")
+    return count
+
+
+def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:
+    """A tree of arrays of a backend with the names, shapes and dtypes that the layers need.
+
+    Args:
+        who: what the arrays are given to, for messages.
+        given: a tree like the expected one, or a mapping from names such as "0.weight" to arrays; the arrays
+            are of any library, or nested lists.
+        expected: a tree of `Expected`.
+        backend: where the arrays go.
+        copy: whether to copy arrays that are there already.
+
+    Returns:
+        `given` itself if nothing has to be changed; else a new tree.
+
+    Raises:
+        TypeError: if there is no such tree, or an array has another kind of numbers.
+        ValueError: if a name is missing or unknown, a shape differs, or a number does not fit.
+    """
+    wanted = tree.named(expected)
+    found: dict[str, Any] = {}
+    for name, value in _names(who, given, expected, ""):
+        if name in found:
+            raise ValueError(f"{who}: {name[:60]!r} is given twice")
+        found[name] = value
+    for name, one in wanted.items():
+        if name not in found:
+            raise ValueError(
+                f"{who}: {name[:60]!r} of shape {_short(one.shape)} is missing; got {_some(found)}"
+            )
+    if odd := [name for name in found if name not in wanted]:
+        raise ValueError(f"{who}: unexpected {odd[0][:60]!r}; the layers have {_some(wanted)}")
+    arrays = [_placed(f"{who}: {name[:60]!r}", found[name], wanted[name], backend, copy) for name in wanted]
+    unchanged = all(a is found[name] for a, name in zip(arrays, wanted, strict=True))
+    if unchanged and tree.structure(given) == tree.structure(expected):
+        return given
+    return tree.unflatten(expected, arrays)
+
+
+def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[str, Any]]:
+    """Each array that is given, with its path; lists are nested numbers where an array is expected."""
+    start = f"{path}." if path else ""
+    if isinstance(given, Mapping):
+        for key, child in given.items():
+            yield from _names(who, child, _member(expected, key), f"{start}{key}")
+    elif isinstance(given, list | tuple) and isinstance(expected, list | tuple):
+        for i, child in enumerate(given):
+            yield from _names(who, child, _member(expected, i), f"{start}{i}")
+    elif isinstance(expected, dict | list | tuple) and given is not None:
+        keys = [*map(str, expected)] if isinstance(expected, dict) else [f"0 to {len(expected) - 1}"]
+        place = f" at {path[:60]!r}" if path else ""
+        raise TypeError(
+            f"{who}: expected a dict or tuple{place} with {_some(keys)}, got {type(given).__name__}"
+        )
+    elif given is not None:
+        yield path, given
+
+
+def _member(expected: Tree, key: Any) -> Any:
+    """What is expected at a key, which may be the text of a position; nothing at a path of several keys."""
+    if isinstance(expected, dict):
+        return expected.get(key, _ABSENT)
+    text = str(key)
+    inside = isinstance(expected, list | tuple) and text.isdecimal() and len(text) < 10
+    return expected[int(text)] if inside and int(text) < len(expected) else _ABSENT
+
+
+def _some(names: Any) -> str:
+    """The first few names, for a message."""
+    listed = [str(name)[:30] for name in names]
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return ", ".join(listed[:4]) + more if listed else "nothing"
+
+
+def _short(shape: Any) -> str:
+    return str(tuple(shape))[:60]
+
+
+def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: bool) -> Array:
+    """An array of the shape and dtype that are expected, on the backend.
+
+    Raises:
+        TypeError: if it holds another kind of numbers.
+        ValueError: if its shape differs, or a number does not fit into the dtype.
+    """
+    try:
+        own = backend.owns(value)
+        if not own and not is_array(value):
+            value = _numbers(value, expected.dtype)
+        _check_shape(value, expected.shape)
+        if own and _name_of(value.dtype) == expected.dtype and not copy:
+            return value
+        value = _castable(value, expected.dtype)
+        return backend.asarray(value, dtype=expected.dtype, copy=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what}: {str(error).removeprefix('x ')[:200]}") from None
+
+
+def _check_shape(value: Array, expected: tuple[int, ...]) -> None:
+    if tuple(value.shape) != expected:
+        raise ValueError(f"expected shape {_short(expected)}, got {_short(value.shape)}")
+
+
+def _numbers(value: Any, dtype: str) -> Array:
+    """Nested lists or a number as an array of NumPy: of Python's integers floating-point ones where those
+    are expected, since they have no dtype.
+    """
+    host = get_backend("numpy").to_numpy(value)
+    plain = isinstance(value, list | tuple | int | float) and not isinstance(value, bool)
+    if plain and dtype.startswith("float") and _kind_of(_name_of(host.dtype)) == "integers":
+        return get_backend("numpy").asarray(host, dtype="float64")
+    return host
+
+
+def _kind_of(dtype: str) -> str:
+    if dtype.startswith(("float", "bfloat")):
+        return "floating-point numbers"
+    return "integers" if dtype.startswith(("int", "uint")) else dtype
+
+
+def _castable(value: Array, dtype: str) -> Array:
+    """An array whose numbers a dtype can hold.
+
+    Raises:
+        TypeError: if they are of another kind.
+        ValueError: if one is too large.
+    """
+    name = _name_of(value.dtype)
+    if _kind_of(name) != _kind_of(dtype):
+        raise TypeError(f"expected {_kind_of(dtype)}, got dtype {name[:40]}; convert with astype")
+    if name == dtype or 0 in value.shape or dtype == "bool":
+        return value
+    if name.startswith(_SHORT):
+        return ops.astype(value, "float32")
+    if dtype.startswith("float"):
+        magnitudes, zero = ops.abs(value), ops.zeros_like(value)
+        highest = float(ops.max(ops.where(ops.isfinite(value), magnitudes, zero)))
+        lowest, limits = 0.0, ops.finfo(getattr(get_backend("numpy").xp, dtype))
+    else:
+        highest, lowest = int(ops.max(value)), int(ops.min(value))
+        limits = ops.iinfo(getattr(get_backend("numpy").xp, dtype))
+    if highest > type(highest)(limits.max) or lowest < type(lowest)(limits.min):
+        raise ValueError(f"has numbers too large for {dtype}, up to {highest:.3g}")
+    return value

@@ -77,7 +77,7 @@ def interrupted(action, number):
 
 
 def chosen(action, few):
-    """Where to interrupt: every line, the first two times and the last time that it is run, or the last alone."""
+    """Where to interrupt: each line, the first two times and the last that it is run, or the last alone."""
     times = {}
     lines = []
     traced(action, lines.append)

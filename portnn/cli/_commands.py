@@ -39,6 +39,22 @@ _VERSION = click.Option(
 )
 
 
+class _Command(click.Command):  # type: ignore[misc]  # click is untyped here
+    """A command whose options may be given once each: of two, click would drop the first without a word."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            for i, parameter in enumerate(order):
+                if isinstance(parameter, click.Option) and parameter in order[:i]:
+                    hint = "; separate several columns by commas" if parameter.metavar in _COLUMNS else ""
+                    raise click.UsageError(f"{max(parameter.opts, key=len)} is given twice{hint}.", ctx)
+        return super().parse_args(ctx, args)
+
+
+_COLUMNS = ("COLUMN", "COLUMNS")  # what options that take names of columns call their value
+
+
 def _late(module: str) -> Callable[..., Any]:
     """What a command does: `run` of a module, imported now."""
 
@@ -62,7 +78,7 @@ def _command(
         option("--json", "as_json", is_flag=True, help="Write JSON for machines."),
         option("--debug", is_flag=True, help="Show the traceback of an error."),
     ]
-    return click.Command(
+    return _Command(
         name,
         callback=_late(module),
         params=[*params, *both],
@@ -99,6 +115,7 @@ def _predict() -> click.Command:
         click.Argument(["inputs"], type=ANY, nargs=-1, required=True, metavar="INPUTS..."),
         option("--label", metavar="COLUMN", help="Column of a table to leave out, as for train."),
         option("--header/--no-header", default=None, show_default=False, help="As for train."),
+        option("--separator", metavar="SIGN", help="As for train."),
         option("--shape", metavar="LENGTHS", help="Shape of a picture, such as 28,28, if unknown."),
         option("--invert", is_flag=True, help="Exchange dark and light of pictures."),
         option("--proba", is_flag=True, help="The probability of each class as well."),

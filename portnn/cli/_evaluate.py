@@ -22,13 +22,15 @@ _SHOWN = 20  # more classes than that make no table that a terminal could show
 
 def run(
     *, network: str, data: str, label: str | None, labels_file: str | None, drop: str | None,
-    header: bool | None, plot: str | None, backend: str, as_json: bool,
+    header: bool | None, separator: str | None, plot: str | None, backend: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Measure a network on data with labels."""
     net, notes = open_network(network, backend)
     if plot and notes["task"] != "classification":
         raise UsageError(f"--plot draws the confusion matrix of classes; the network is for {notes['task']}.")
-    options = {"label": label, "labels_file": labels_file, "drop": drop, "header": header}
+    options = {
+        "label": label, "labels_file": labels_file, "drop": drop, "header": header, "separator": separator,
+    }  # fmt: skip
     samples, x = labelled(data, net, notes, options)
     targets = encode(samples, notes, width_of(net, notes, x))
     if x.shape[0] != targets.y.shape[0]:
@@ -89,7 +91,7 @@ def _classes(net: Network, x: Array, targets: Targets, names: list[str]) -> tupl
     text = ["", table(("class", "precision", "recall", "f1", "samples"), rows), ""]
     if n > _SHOWN:
         return measures, [*text, f"the confusion matrix has {n} classes; draw it with --plot FILE.png"]
-    head = ("true \\ predicted", *(name[:10] for name in names))
+    head = ("true \\ predicted", *(short(name, 10) for name in names))
     return measures, [
         *text,
         table(head, [(short(name), *map(_blank, row)) for name, row in zip(names, matrix, strict=True)]),

@@ -54,7 +54,7 @@ def _carry_out(arguments: list[str]) -> int:
             code = make_group().main(arguments or ["--help"], prog_name="portnn", standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "portnn"
-        return _fail(f"{error.format_message()} (see {path} --help)", 2)
+        return _fail(f"{_cut(error.format_message())} (see {path} --help)", 2)
     except BrokenPipeError:  # whoever read has enough; nothing more may be written, not even at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -62,7 +62,7 @@ def _carry_out(arguments: list[str]) -> int:
         return _fail("interrupted", 1)
     except Exception as error:  # noqa: BLE001  # the outermost place: one line instead of a traceback
         if "--debug" in arguments:
-            traceback.print_exc()
+            note(traceback.format_exc().rstrip("\n"))
         return _fail(_say(error), 1)
     return code if isinstance(code, int) else 0
 
@@ -79,11 +79,17 @@ def _say(error: Exception) -> str:
         text = f"not enough memory{text and ': '}{text}"
     elif not foreseen or not text:
         text = f"{type(error).__name__}: {text} (--debug shows where)"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    """An error in one line that is not too long."""
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _fail(text: str, code: int) -> int:
     """Say what is wrong on standard error, in one line."""
     red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    note(f"\x1b[31mportnn: error:\x1b[0m {text}" if red else f"portnn: error: {text}")
+    note(text, before="\x1b[31mportnn: error:\x1b[0m " if red else "portnn: error: ")
     return code

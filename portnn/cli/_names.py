@@ -13,7 +13,7 @@ from portnn._typing import Array
 
 __all__ = [
     "ACTIVATIONS", "BACKENDS", "LOSSES", "OPTIMIZERS", "SCHEDULES", "TASKS", "activation_of", "hidden_of",
-    "loss_of", "optimizer_of",
+    "lengths_of", "loss_of", "optimizer_of",
 ]  # fmt: skip
 
 ACTIVATIONS = (
@@ -42,6 +42,7 @@ LOSSES = {
     "log_cosh": "regression", "poisson_nll": "regression",
 }  # fmt: skip
 
+_MANY_DIGITS = 13  # of a length
 _SGD_RATE = 0.1  # the only recipe without a learning rate of its own
 
 
@@ -68,10 +69,20 @@ def hidden_of(text: str) -> list[int]:
     """
     if text.strip().lower() == "none":
         return []
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+    lengths = lengths_of(text)
+    if lengths is None:
         raise UsageError(f"--layers: expected widths such as 128,64, or none, got {text[:40]!r}.")
-    return [int(part) for part in parts]
+    return lengths
+
+
+def lengths_of(text: str) -> list[int] | None:
+    """Positive whole numbers that are separated by commas; None if they are not."""
+    parts = [part.strip() for part in text.split(",")]
+    # int would read other digits than 0 to 9, and refuses thousands of them.
+    if not all(part.isascii() and part.isdigit() and len(part) < _MANY_DIGITS for part in parts):
+        return None
+    lengths = [int(part) for part in parts]
+    return lengths if min(lengths) > 0 else None
 
 
 def optimizer_of(

@@ -46,12 +46,14 @@ def table_options() -> list[click.Parameter]:
     """How a table is read."""
     label = "Column of the labels, by name or number; several by commas.  [default: the first column]"
     labels = "File of labels (.npy) for inputs that have none."
-    header = "Whether a CSV file has names in its first line.  [default: look]"
+    header = "Whether the first row of a CSV file has names.  [default: yes if it is text without numbers]"
+    separator = "Between fields of a CSV file, ' ' for blanks.  [default: what all rows have equally often]"
     return [
         option("--label", metavar="COLUMN", help=label),
         option("--labels", "labels_file", type=FILE, help=labels),
         option("--drop", metavar="COLUMNS", help="Columns to leave out."),
         option("--header/--no-header", default=None, help=header, show_default=False),
+        option("--separator", metavar="SIGN", help=separator),
     ]
 
 

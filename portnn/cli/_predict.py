@@ -9,18 +9,21 @@ from typing import Any
 
 from portnn.cli._saved import inputs_of, open_network
 from portnn.cli._source import is_picture
-from portnn.cli._terminal import decimal, emit, note, save_text, short, table
+from portnn.cli._terminal import decimal, emit, emit_csv, note, save_text, short, table
 
 __all__ = ["run"]
 
 
 def run(
-    *, network: str, inputs: tuple[str, ...], label: str | None, header: bool | None, shape: str | None,
-    invert: bool, proba: bool, style: str | None, output: str | None, backend: str, as_json: bool,
+    *, network: str, inputs: tuple[str, ...], label: str | None, header: bool | None, separator: str | None,
+    shape: str | None, invert: bool, proba: bool, style: str | None, output: str | None, backend: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Predict with a network."""
     net, notes = open_network(network, backend)
-    options = {"label": label, "header": header, "shape": shape, "invert": invert}
+    options = {
+        "label": label, "header": header, "separator": separator, "shape": shape, "invert": invert,
+    }  # fmt: skip
     x = inputs_of(net, notes, list(inputs), options)
     files = ["file"] if all(map(is_picture, inputs)) else []
     head, rows = _columns(net, notes, x, proba)
@@ -37,7 +40,7 @@ def run(
     else:
         text = _csv(head, rows)
         if output is None:
-            emit(text.rstrip("\n"), None, False)
+            emit_csv(text.removesuffix("\n"))
         else:
             save_text(output, text)
             note(f"{output}: {len(rows):,} predictions")

@@ -47,6 +47,7 @@ class Problem:
         pixels: whether the network divides by 255.
         notes: what the file will say of the data.
         digest: tells other data from these.
+        header: what was made of the first row of the table; None if that was said, or there is none.
     """
 
     x: Array
@@ -59,6 +60,7 @@ class Problem:
     pixels: bool
     notes: dict[str, Any]
     digest: str
+    header: str | None = None
 
     @property
     def size(self) -> int:
@@ -98,7 +100,8 @@ def make_problem(options: dict[str, Any]) -> Problem:
     notes = _notes(samples, targets, scale == "pixels")
     digest = sha256(samples.x.tobytes() + targets.y.tobytes()).hexdigest()
     kept = None if held_out is None else pair
-    return Problem(x, y, kept, targets, loss, inputs, outputs, scale == "pixels", notes, digest)
+    header = samples.table.header if samples.table is not None and samples.table.guessed else None
+    return Problem(x, y, kept, targets, loss, inputs, outputs, scale == "pixels", notes, digest, header)
 
 
 def _scale_of(samples: Samples, given: str) -> str:

@@ -10,18 +10,22 @@ from click import UsageError
 
 from portnn import losses, ops
 from portnn._typing import Array
+from portnn.cli._names import lengths_of
 from portnn.cli._source import (
     TABLES,
     as_table,
     column_of,
     is_picture,
     is_table,
+    is_text,
+    only_array,
     read_samples,
+    real,
     split_names,
     whole,
 )
 from portnn.cli._terminal import count
-from portnn.data import DataError, Table, load_mnist, read_arrays, read_image, read_table
+from portnn.data import DataError, Table, load_mnist, read_image, read_table
 from portnn.losses import Task
 from portnn.network import Network
 from portnn.nn import Linear
@@ -51,10 +55,10 @@ def shape_of(net: Network, notes: dict[str, Any], given: str | None) -> tuple[in
         UsageError: if it is not known.
     """
     if given:
-        parts = split_names(given)
-        if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        lengths = lengths_of(given)
+        if lengths is None:
             raise UsageError(f"--shape: expected lengths such as 28,28, got {given[:40]!r}.")
-        return tuple(map(int, parts))
+        return tuple(lengths)
     if "shape" in notes:
         return tuple(notes["shape"])
     first = (net.layer.members or (net.layer,))[0]
@@ -93,14 +97,13 @@ def inputs_of(net: Network, notes: dict[str, Any], paths: list[str], options: di
     if Path(path).is_dir():
         return load_mnist(path, "test")[0]
     if is_table(path):
-        return _columns_of(read_table(path, header=options.get("header")), notes, shape, options)
+        read = read_table(path, header=options.get("header"), separator=options.get("separator"))
+        return _columns_of(read, notes, shape, options)
     if Path(path).suffix.lower() not in (".npy", ".npz"):
         raise DataError(
             f"{path}: expected a table ({', '.join(TABLES)}), .npy, pictures, or a folder with MNIST"
         )
-    [x, *more] = read_arrays(path).values()
-    if more:
-        raise DataError(f"{path}: expected one array (.npy)")
+    x = real(path, only_array(path))
     if len(x.shape) == 2 and len(shape) == 1 and (options.get("label") or x.shape[1] != shape[0]):
         return _columns_of(as_table(path, x), notes, shape, options)
     return _checked(path, ops.expand_dims(x, axis=0) if tuple(x.shape) == shape else x, shape)
@@ -146,7 +149,7 @@ def _miscounted(table: Table, names: list[str], n: int, known: list[str] | None)
     said = f"{table.source}: has {count(len(names), 'column')}, the network takes {n}{listed}"
     if len(names) < n:
         return f"{said}: {n - len(names)} too few"
-    text = [name for name in names if table.column(name).dtype.kind == "U"]
+    text = [name for name in names if is_text(table.column(name))]
     what = (
         f"column {text[0][:40]} holds text; is it the label? " if text else "if one is the label, say which: "
     )
@@ -155,6 +158,8 @@ def _miscounted(table: Table, names: list[str], n: int, known: list[str] | None)
 
 def _checked(path: str, x: Array, shape: tuple[int, ...]) -> Array:
     """Samples of the right size, in the right shape."""
+    if not prod(x.shape):
+        raise DataError(f"{path}: expected samples, got shape {tuple(x.shape)}, which holds none")
     if len(x.shape) < 2 or prod(x.shape[1:]) != prod(shape):
         if len(x.shape) == 2 and len(shape) == 1:
             raise DataError(f"{path}: {count(x.shape[1], 'column')} of inputs, the network takes {shape[0]}")

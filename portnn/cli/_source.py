@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from re import compile as pattern
 from shlex import quote
@@ -18,24 +19,30 @@ __all__ = [
     "column_of",
     "is_picture",
     "is_table",
+    "is_text",
+    "only_array",
     "pixel_like",
     "read_samples",
+    "real",
     "split_names",
     "whole",
 ]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-TABLES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".parquet", ".pq")
+TABLES = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", ".gz", ".zip", ".parquet", ".pq")
 _PAIRS = {
     "train": (("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("data", "target")),
     "test": (("x_test", "y_test"), ("x", "y"), ("images", "labels"), ("data", "target")),
 }
+_WIDEST = 8  # bytes of an integer
 _PIXELS, _DARK = (
     64,
     100.0,
 )  # so many columns of whole numbers, of which one is above this, are taken for pixels
 
-_DECIMAL_COMMA = pattern(r"[-+]?\d+,\d+")
+_WITH_COMMAS = pattern(r"[-+]?[0-9]+(,[0-9]+)+(\.[0-9]+)?")
+_THOUSANDS = pattern(r"[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?")
+_NUMBER = pattern(r"-?[0-9]{1,9}")  # of a column
 
 
 @final
@@ -51,6 +58,7 @@ class Samples:
         targets: names of the columns of labels, likewise.
         table: the table that they come from, if any.
         guessed: whether the labels are the first column because nobody named another.
+        codes: the one column of labels as text, if these are numbers with leading zeros.
     """
 
     source: str
@@ -60,6 +68,7 @@ class Samples:
     targets: list[str] | None = None
     table: Table | None = None
     guessed: bool = False
+    codes: Array | None = None
 
     def place(self, i: int) -> str:
         """Where sample `i`, counted from 0, stands, for messages."""
@@ -72,8 +81,13 @@ def is_picture(path: str) -> bool:
 
 
 def is_table(path: str) -> bool:
-    """Whether a file is a table, by its name."""
-    return Path(path).suffix.lower() in TABLES
+    """Whether a file is a table, by its name; what comes through a pipe without one is."""
+    return Path(path).suffix.lower() in TABLES or (not Path(path).suffix and Path(path).is_fifo())
+
+
+def is_text(column: Array) -> bool:
+    """Whether a column holds text: NumPy's of fixed or of variable length."""
+    return column.dtype.kind in "UT"
 
 
 def split_names(text: str | None) -> list[str]:
@@ -86,7 +100,7 @@ def read_samples(path: str, options: dict[str, Any], split: str = "train") -> Sa
 
     Args:
         path: a table, arrays, or a folder with MNIST.
-        options: label, labels_file, drop, header, as on the command line.
+        options: label, labels_file, drop, header, separator, as on the command line.
         split: which part of MNIST, and of arrays that are in two parts.
 
     Raises:
@@ -99,7 +113,8 @@ def read_samples(path: str, options: dict[str, Any], split: str = "train") -> Sa
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if is_table(path):
-        return from_table(read_table(path, header=options.get("header")), options)
+        table = read_table(path, header=options.get("header"), separator=options.get("separator"))
+        return from_table(table, options)
     if Path(path).suffix.lower() in (".npy", ".npz"):
         return _from_arrays(path, options, split)
     raise DataError(f"{path}: expected a table ({', '.join(TABLES)}), .npy, .npz, or a folder with MNIST")
@@ -123,14 +138,15 @@ def from_table(table: Table, options: dict[str, Any]) -> Samples:
     if len(table.names) == 1 and not options.get("labels_file"):
         raise DataError(
             f"{table.source}: has the one column {table.names[0][:60]!r}; expected labels and inputs, "
-            "separated by commas, semicolons or tabs"
+            "separated by commas, semicolons, tabs or blanks"
         )
     if not features:
         raise DataError(f"{table.source}: no columns are left for the inputs")
     _check_inputs(table, features, targets[0] if guessed else None)
     x = whole(table.numbers(features))
     inputs, outputs = (features, targets or None) if table.named else (None, None)
-    return Samples(table.source, x, labels, inputs, outputs, table, guessed)
+    codes = table.texts.get(targets[0]) if len(targets) == 1 else None
+    return Samples(table.source, x, labels, inputs, outputs, table, guessed, codes)
 
 
 def _check_inputs(table: Table, features: list[str], guessed: str | None) -> None:
@@ -138,13 +154,18 @@ def _check_inputs(table: Table, features: list[str], guessed: str | None) -> Non
     label = "" if guessed is None else f" (without --label it is the first, {guessed[:40]!r})"
     for name in features:
         column, given = table.column(name), _given(table, name)
-        if column.dtype.kind != "U":
+        if not is_text(column):
             continue
         try:
             table.numbers([name])
         except DataError as error:
             hint = f"leave it out (--drop {given})"
-            if any(map(_DECIMAL_COMMA.fullmatch, column.tolist())):
+            commas = [field for field in column.tolist() if _WITH_COMMAS.fullmatch(field)]
+            if commas and all(
+                map(_THOUSANDS.fullmatch, commas)
+            ):  # 7,404: seven thousand, or seven point four
+                hint = "leave out commas between thousands; if they are decimal, write points"
+            elif commas:
                 hint = "write numbers with a point instead of the comma"
             elif any(column.tolist()):
                 hint = f"mend it, {hint}, or is it the label (--label {given})?{label}"
@@ -160,7 +181,7 @@ def _given(table: Table, name: str) -> str:
 
 def column_of(table: Table, name: str) -> str:
     """A column by its name, or by its number counted from 1 (from -1 at the end)."""
-    number = name.removeprefix("-").isdigit() and name not in table.names
+    number = _NUMBER.fullmatch(name) and name not in table.names
     if number and 1 <= abs(int(name)) <= len(table.names):
         i = int(name)
         return table.names[i - 1 if i > 0 else i]
@@ -208,32 +229,61 @@ def _from_array(path: str, array: Array, options: dict[str, Any]) -> Samples:
 def as_table(path: str, array: Array) -> Table:
     """An array (n, k) as a table whose columns have no names."""
     names = tuple(str(i + 1) for i in range(array.shape[1]))
-    numbers = _numeric(path, array)
-    return Table(path, names, tuple(ops.astype(numbers[:, i], "float64") for i in range(len(names))), False)
+    numbers = real(path, array)
+    if not prod(array.shape):
+        raise DataError(f"{path}: expected rows of numbers, got shape {array.shape}, which holds none")
+    # Wide integers stay what they are, since float64 does not tell all of them apart.
+    columns = [numbers[:, i] for i in range(len(names))]
+    keep = [c.dtype.kind in "iu" and c.dtype.itemsize == _WIDEST for c in columns]
+    columns = [c if k else ops.astype(c, "float64") for c, k in zip(columns, keep, strict=True)]
+    return Table(path, names, tuple(columns), False)
+
+
+def only_array(path: str) -> Array:
+    """The array of a file that holds one."""
+    arrays = list(read_arrays(path).values())
+    if len(arrays) != 1:
+        raise DataError(f"{path}: expected one array, it holds {len(arrays)}")
+    return arrays[0]
 
 
 def _read_labels(path: str, n: int | None = None) -> tuple[Array, ...]:
-    [array, *more] = read_arrays(path).values()
-    if more:
-        raise DataError(f"{path}: expected one array of labels, it holds {1 + len(more)}")
-    return _columns(path, array, n)
+    return _columns(path, only_array(path), n)
 
 
 def _columns(path: str, y: Array, n: int | None) -> tuple[Array, ...]:
     """Labels as columns."""
-    if len(y.shape) not in (1, 2) or (n is not None and y.shape[0] != n):
-        raise DataError(f"{path}: expected labels for {n} samples, got shape {y.shape}")
+    if len(y.shape) not in (1, 2) or not prod(y.shape) or (n is not None and y.shape[0] != n):
+        raise DataError(f"{path}: expected labels for {'' if n is None else n} samples, got shape {y.shape}")
+    y = y if is_text(y) else real(path, y, "labels")
     return (y,) if len(y.shape) == 1 else tuple(y[:, i] for i in range(y.shape[1]))
 
 
 def _inputs(path: str, x: Array) -> Array:
-    if not x.shape or not x.shape[0]:
-        raise DataError(f"{path}: expected inputs with a batch axis, got shape {x.shape}")
-    x = _numeric(path, x)
-    return x if str(x.dtype) == "uint8" else ops.astype(x, "float32")
+    """Inputs as bytes, or as finite numbers in float32."""
+    if not x.shape or not prod(x.shape):
+        raise DataError(f"{path}: expected inputs with a batch axis, got shape {x.shape}, which holds none")
+    x = real(path, x)
+    if str(x.dtype) == "uint8":
+        return x
+    narrow = ops.astype(x, "float32")
+    if not bool(ops.all(ops.isfinite(narrow))):
+        finite = ops.reshape(ops.isfinite(narrow), (x.shape[0], -1))
+        row = int(ops.argmin(ops.astype(ops.all(finite, axis=1), "int32"))) + 1
+        raise DataError(
+            f"{path}: row {row} has NaN, infinity, or a value beyond float32; replace or leave it out"
+        )
+    return narrow
 
 
-def _numeric(path: str, x: Array) -> Array:
-    if not (ops.isdtype(x.dtype, "numeric") or ops.isdtype(x.dtype, "bool")):
-        raise DataError(f"{path}: expected numbers, got dtype {x.dtype}")
+def real(path: str, x: Array, what: str = "numbers") -> Array:
+    """An array of real numbers, or an error that says what it holds."""
+    kind = x.dtype.kind
+    if kind == "c":
+        raise DataError(
+            f"{path}: expected real {what}, got {x.dtype}; pass real and imaginary parts as columns"
+        )
+    if kind not in "biuf":
+        form = "text is read as str (dtype U)" if kind == "S" else "convert them, or leave them out"
+        raise DataError(f"{path}: expected {what}, got dtype {str(x.dtype)[:60]}; {form}")
     return x

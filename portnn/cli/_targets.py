@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from typing import Any, final
 
 from portnn import ops
 from portnn._typing import Array
 from portnn.backend import get_backend
-from portnn.cli._source import Samples
+from portnn.cli._source import Samples, is_text
 from portnn.data import DataError
 
 __all__ = ["Targets", "encode", "learn_targets"]
@@ -53,7 +53,7 @@ def learn_targets(samples: Samples, task: str | None) -> Targets:
         return Targets(task, _numbers(samples, columns, task), None, len(columns))
     if len(columns) > 1:
         raise DataError(f"{samples.source}: {len(columns)} columns of labels; classification has one column")
-    values = _values(samples, columns[0])
+    values = _values(samples)
     classes = sorted(set(values), key=_natural)
     numbered = [str(i) for i in range(len(classes))] == classes
     y = _index(samples, values, classes)
@@ -89,13 +89,15 @@ def encode(samples: Samples, notes: dict[str, Any], width: int) -> Targets:
             )
         return Targets(task, _numbers(samples, columns, task), None, width)
     classes = notes.get("classes") or [str(i) for i in range(width)]
-    y = _index(samples, _values(samples, columns[0]), classes)
+    if len(columns) > 1:
+        raise DataError(f"{samples.source}: {len(columns)} columns of labels; classification has one column")
+    y = _index(samples, _values(samples), classes)
     return Targets(task, y, notes.get("classes"), width)
 
 
 def _task_of(columns: tuple[Array, ...]) -> str:
     """What labels look like: text and few whole numbers are classes, several columns of 0 and 1 labels."""
-    numbers = [c for c in columns if c.dtype.kind != "U"]
+    numbers = [c for c in columns if not is_text(c)]
     if len(columns) > 1:
         binary = len(numbers) == len(columns) and all(set(c.tolist()) <= {0, 1} for c in numbers)
         return "multilabel" if binary else "regression"
@@ -109,31 +111,34 @@ def _task_of(columns: tuple[Array, ...]) -> str:
     )
 
 
-def _values(samples: Samples, column: Array) -> list[str]:
-    """Labels as text; whole numbers without a point."""
-    if column.dtype.kind == "U":
+def _values(samples: Samples) -> list[str]:
+    """Labels as text: codes with leading zeros as they are, other whole numbers without a point."""
+    assert samples.labels is not None, "callers have looked"
+    column = samples.labels[0]
+    if is_text(column):
         values: list[str] = column.tolist()
         missing = next((i for i, v in enumerate(values) if not v), None)
     else:
         numbers = column.tolist()
         missing = next((i for i, v in enumerate(numbers) if v != v), None)  # NaN
         values = [str(int(v)) if v // 1 == v else repr(v) for v in numbers]
-        if any(isinstance(v, float) and _EXACT < abs(v) < inf for v in numbers):
+        if samples.codes is None and any(isinstance(v, float) and _EXACT < abs(v) < inf for v in numbers):
             raise DataError(
                 f"{samples.source}: a label is over 2^53, where numbers cannot be told apart; "
                 "put a letter before each, so that they are text"
             )
     if missing is not None:
         raise DataError(f"{samples.source}: there is no label in {samples.place(missing)}")
-    return values
+    return values if samples.codes is None else samples.codes.tolist()
 
 
 def _natural(text: str) -> tuple[bool, float, str]:
     """Numbers in their order, text after them."""
     try:
-        return False, float(text), text
+        number = float(text)
     except ValueError:
         return True, 0.0, text
+    return (True, 0.0, text) if isnan(number) else (False, number, text)
 
 
 def _index(samples: Samples, values: list[str], classes: list[str]) -> Array:
@@ -152,13 +157,17 @@ def _numbers(samples: Samples, columns: tuple[Array, ...], task: str) -> Array:
     """Columns of numbers as float32 (n, k)."""
     for i, column in enumerate(columns):
         name = samples.targets[i] if samples.targets else str(i + 1)
-        if column.dtype.kind == "U":
+        if is_text(column):
             what = task if len(columns) == 1 else "more than one column of labels"
             raise DataError(f"{samples.source}: label column {name[:60]!r} holds text; {what} needs numbers")
         wide = ops.astype(column, "float64")
-        if not bool(ops.all(ops.isfinite(wide))):
-            place = samples.place(int(ops.argmin(ops.astype(ops.isfinite(wide), "int32"))))
-            raise DataError(f"{samples.source}: label column {name[:60]!r} has no finite number in {place}")
+        finite = ops.isfinite(ops.astype(wide, "float32"))
+        if not bool(ops.all(finite)):
+            place = samples.place(int(ops.argmin(ops.astype(finite, "int32"))))
+            raise DataError(
+                f"{samples.source}: label column {name[:60]!r} has no finite number in {place}, "
+                "or one beyond float32"
+            )
         if task == "multilabel" and not set(wide.tolist()) <= {0.0, 1.0}:
             raise DataError(f"{samples.source}: label column {name[:60]!r} must hold 0 or 1 for multilabel")
     return ops.stack([ops.astype(c, "float32") for c in columns], axis=1)

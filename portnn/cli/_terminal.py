@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any, TextIO
 
-__all__ = ["console", "count", "decimal", "emit", "note", "save_text", "short", "table"]
+__all__ = [
+    "console",
+    "count",
+    "decimal",
+    "emit",
+    "emit_csv",
+    "note",
+    "save_text",
+    "short",
+    "table",
+    "visible",
+]
+
+# What moves the cursor, changes colors or the direction of writing: C0, C1, ends of lines, bidi controls.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def console(*, stderr: bool = False) -> Any:
@@ -18,14 +33,28 @@ def console(*, stderr: bool = False) -> Any:
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
-def note(text: str) -> None:
-    """Say something that is no result."""
-    _write(sys.stderr, text)
+def visible(text: str) -> str:
+    r"""Text on one line, with the signs that control a terminal written as in a program: \x1b."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def note(text: str, *, before: str = "") -> None:
+    """Say something that is not a result, after some text that may control the terminal."""
+    _write(sys.stderr, before + _lines(text))
 
 
 def emit(text: str, data: Any, as_json: bool) -> None:
     """Write a result, for people or for machines."""
-    _write(sys.stdout, _json(data) if as_json else text)
+    _write(sys.stdout, _json(data) if as_json else _lines(text))
+
+
+def emit_csv(text: str) -> None:
+    """Write CSV: as it is for programs, and so that it does no harm to a terminal."""
+    _write(sys.stdout, _lines(text) if sys.stdout.isatty() else text)
 
 
 def _json(data: Any) -> str:
@@ -74,6 +103,7 @@ def count(n: int, word: str) -> str:
 
 def short(text: str, most: int = 40) -> str:
     """The beginning of a name, where many stand beside each other."""
+    text = visible(text[: 2 * most])
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

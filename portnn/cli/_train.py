@@ -17,7 +17,7 @@ from portnn.cli._problem import Problem, build, make_problem
 from portnn.cli._progress import Progress
 from portnn.cli._runs import begin_run, check_run, finish_run, leave_run, resumed_options, resuming
 from portnn.cli._scaling import fold
-from portnn.cli._terminal import count, decimal, emit, note
+from portnn.cli._terminal import count, decimal, emit, note, short
 from portnn.network import Network
 from portnn.serialize import checkpoints, latest
 from portnn.train import DivergenceError, History
@@ -81,11 +81,12 @@ def _announce(problem: Problem, net: Network) -> str:
     kind = "pixels" if problem.pixels else "inputs"
     parameters = sum(prod(a.shape) for a in tree.leaves(net.params))
     held_out = f" + {held:,} held out" if held else ""
-    named = f" of {', '.join(problem.notes['targets'])[:60]}" if problem.notes.get("targets") else ""
+    named = f" of {short(', '.join(problem.notes['targets']), 60)}" if problem.notes.get("targets") else ""
     scaled = "; losses are of values brought to deviation 1" if problem.outputs is not None else ""
+    header = f"\n{problem.header}; --header or --no-header decides otherwise" if problem.header else ""
     return (
         f"{targets.task}{named}: {problem.size:,} samples{held_out}, {shape} {kind}, {what}\n"
-        f"{parameters:,} parameters on {net.backend.name}{scaled}"
+        f"{parameters:,} parameters on {net.backend.name}{scaled}{header}"
     )
 
 

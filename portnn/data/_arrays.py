@@ -39,7 +39,7 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
 
     path = as_path(file, "file")
     if not path.is_file():
-        raise FileNotFoundError(f"{shown(path)}: {'is a folder' if path.is_dir() else 'no such file'}")
+        raise _not_a_file(path)
     try:
         with path.open("rb") as stream:  # np.load leaves a damaged file open
             _check_beginning(stream)
@@ -61,6 +61,15 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
         zlib.error,
     ) as error:
         raise DataError(f"{shown(path)}: no whole file of NumPy arrays: {str(error)[:120]}") from None
+
+
+def _not_a_file(path: Path) -> OSError:
+    """What to say of a path that leads to no regular file; a pipe cannot be read from any position."""
+    if path.is_dir():
+        return FileNotFoundError(f"{shown(path)}: is a folder")
+    if path.exists():
+        return OSError(f"{shown(path)}: is a pipe or a device, expected a file")
+    return FileNotFoundError(f"{shown(path)}: no such file")
 
 
 def _check_beginning(stream: IO[bytes]) -> None:
@@ -105,7 +114,7 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
         raise ValueError(f"a picture has the shape (height, width) or (channels, height, width), not {shape}")
     path = Path(as_path(file, "file"))
     if not path.is_file():
-        raise FileNotFoundError(f"{shown(path)}: {'is a folder' if path.is_dir() else 'no such file'}")
+        raise _not_a_file(path)
     try:
         with Image.open(path) as opened:
             picture = _on_paper(ImageOps.exif_transpose(opened))

@@ -102,11 +102,6 @@ def open_file(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def is_pipe(path: Path) -> bool:
-    """Return whether a path leads to a pipe, such as a shell's ``<(command)``."""
-    return path.exists() and stat.S_ISFIFO(path.stat().st_mode)
-
-
 def _copied(path: Path, name: str) -> IO[bytes]:
     """Copy what a pipe yields to a temporary file, which can be read from any position.
 

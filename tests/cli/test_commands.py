@@ -108,6 +108,35 @@ def test_long_names_are_cut_off_in_tables_and_whole_in_files(flowers, portnn):
     assert long in portnn("predict", "network.safetensors", flowers, "--format", "csv")[1]
 
 
+def test_names_do_not_control_the_terminal(flowers, portnn, monkeypatch):
+    bad = "\x1b[31mrose\x9b2J\r\x07\x7f\u202e\n"
+    text = flowers.read_text().replace("rose", f'"{bad}"').replace("petal", '"pe\x1btal"')
+    flowers.write_text(text, newline="")
+    shown = r"\x1b[31mrose\x9b2J\r\x07\x7f\u202e\n"
+    assert portnn("train", flowers, "--epochs", 30, "--lr", 0.02, "-q")[0] == 0
+    net = "network.safetensors"
+    Path("odd.csv").write_text("kind,pe\x1btal,stem\n\x1b[1mtulip,1,2\n")
+    Path("none.csv").write_text("kind,a\x1bb\niris,1\n")
+    commands = [
+        ("evaluate", net, flowers, "--plot", "a.png"),
+        ("predict", net, flowers, "--format", "table", "--proba"),
+        ("summary", net), ("evaluate", net, "odd.csv"), ("evaluate", net, "none.csv"),
+        ("train", flowers, "--label", "stem", "-q"), ("train", flowers, "--epochs", 1, "--label", "kind"),
+        ("train", flowers, "--label", "\x1b[31m"), ("evaluate", net, "odd.csv", "--debug"), ("\x1b[31m",),
+        ("train", "\x1b[31m.csv"), ("train", flowers, "--epochs", "\x1b[31m"),
+    ]  # fmt: skip
+    for command in commands:
+        _, out, err = portnn(*command)
+        assert not set(out + err) & set("\x1b\x9b\r\x07\x7f\u202e"), command
+    assert shown in portnn("evaluate", net, flowers)[1]
+    # Programs get the names as they are.
+    assert bad in json.loads(portnn("evaluate", net, flowers, "--json")[1])["classes"]
+    rows = list(csv.DictReader(StringIO(portnn("predict", net, flowers)[1], newline="")))
+    assert {row["prediction"] for row in rows} == {"iris", "lily", bad}
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "\x1b" not in portnn("predict", net, flowers, "--format", "csv")[1]
+
+
 def test_what_cannot_be_written_is_said(trained, flowers, portnn, monkeypatch):
     class Stream(StringIO):
         error = OSError(28, "No space left on device")

@@ -72,6 +72,112 @@ TABLE = [
     ("train narrow.csv", 1, "narrow.csv: has the one column '1'; expected labels and inputs, separated by "),
     ("train commas.csv", 1, "'1,5' in row 1 (line 2); write numbers with a point instead of the comma"),
     (
+        "train thousands.csv",
+        1,
+        "'7,404' in row 1 (line 2); leave out commas between thousands; if they are dec",
+    ),
+    ("train flowers.csv --label \u00b2", 1, "there is no column '\u00b2'; the columns are kind, petal, stem"),
+    ("train flowers.csv --label -\u0661", 1, "there is no column '-\u0661'"),
+    ("train flowers.csv --label " + "1" * 5000, 1, f"there is no column {'1' * 60!r}; the columns are kind,"),
+    ("train flowers.csv --drop " + "9" * 5000, 1, f"there is no column {'9' * 60!r}"),
+    ("train flowers.csv --label 0", 1, "there is no column '0'"),
+    (
+        "train flowers.csv --layers " + "9" * 5000,
+        2,
+        f"--layers: expected widths such as 128,64, or none, got {'9' * 40!r}",
+    ),
+    ("train flowers.csv --layers \u0661", 2, "--layers: expected widths"),
+    ("train flowers.csv --epochs " + "9" * 5000, 2, "Invalid value for '--epochs'"),
+    ("train flowers.csv --seed \u00b2", 2, "Invalid value for '--seed'"),
+    ("summary net.safetensors --shape \u00b2", 2, "--shape: expected lengths such as 28,28, got '\u00b2'"),
+    ("bench --shape " + "9" * 5000, 2, "--shape: expected lengths such as 28,28"),
+    (
+        "train flowers.csv --label petal --label stem",
+        2,
+        "--label is given twice; separate several columns by commas. (see portnn train --help)",
+    ),
+    (
+        "train flowers.csv --drop petal --drop stem",
+        2,
+        "--drop is given twice; separate several columns by com",
+    ),
+    ("train flowers.csv --lr 1 --learning-rate 2", 2, "--learning-rate is given twice. "),
+    ("train flowers.csv --header --no-header", 2, "--header is given twice. "),
+    ("predict net.safetensors a.csv --label a --label b", 2, "--label is given twice"),
+    ("evaluate net.safetensors a.csv --plot a.png --plot b.png", 2, "--plot is given twice"),
+    ("bench --classes 3 --classes 4", 2, "--classes is given twice"),
+    (
+        "train both.csv",
+        1,
+        "fields may be separated by ',' or by ';'; say which: separator=... (on the command line",
+    ),
+    ("train both.csv --separator ab", 1, "separator must be a single character such as ',' or ';', got 'ab'"),
+    (
+        "train slipped.csv",
+        1,
+        "cannot tell whether the first row is a header: in the first row 'oops' stands above",
+    ),
+    ("train open.csv", 1, "open.csv, line 2: the quoted field that begins here does not end before"),
+    (
+        "train complex.npy",
+        1,
+        "complex.npy: expected real numbers, got complex128; pass real and imaginary parts as",
+    ),
+    ("train complex.npy --labels y.npy", 1, "complex.npy: expected real numbers, got complex128"),
+    ("train numbers.npy --labels complex.npy", 1, "complex.npy: expected real labels, got complex128"),
+    ("predict net.safetensors complex.npy", 1, "complex.npy: expected real numbers, got complex128"),
+    ("evaluate net.safetensors complex.npy", 1, "complex.npy: expected real numbers"),
+    ("train pair.npz", 1, "pair.npz: expected real numbers, got complex128"),
+    ("train records.npy", 1, "records.npy: an array of shape (3,) has no column of labels"),
+    ("train records.npy --labels y.npy", 1, "records.npy: expected numbers, got dtype [("),
+    ("train words.npy", 1, "words.npy: expected numbers, got dtype <U3; convert them, or leave them out"),
+    (
+        "train numbers.npy --labels bytes.npy",
+        1,
+        "bytes.npy: expected labels, got dtype |S1; text is read as str",
+    ),
+    ("train numbers.npy --labels times.npy", 1, "times.npy: expected labels, got dtype datetime64[D]"),
+    ("train norows.npy", 1, "norows.npy: expected rows of numbers, got shape (0, 3), which holds none"),
+    (
+        "train norows.npy --labels none.npy",
+        1,
+        "norows.npy: expected inputs with a batch axis, got shape (0, 3)",
+    ),
+    (
+        "train nocolumns.npy --labels y.npy",
+        1,
+        "nocolumns.npy: expected inputs with a batch axis, got shape (2, 0)",
+    ),
+    ("train nocolumns.npy", 1, "nocolumns.npy: an array of shape (2, 0) has no column of labels"),
+    ("train scalar.npy", 1, "scalar.npy: an array of shape () has no column of labels"),
+    ("train scalar.npy --labels y.npy", 1, "scalar.npy: expected inputs with a batch axis, got shape ()"),
+    ("train numbers.npy --labels scalar.npy", 1, "scalar.npy: expected labels for 2 samples, got shape ()"),
+    (
+        "train empty.npz",
+        1,
+        "empty.npz: expected the arrays x and y, or x_train and y_train; it holds nothing",
+    ),
+    ("train numbers.npy --labels empty.npz", 1, "empty.npz: expected one array, it holds 0"),
+    ("predict net.safetensors norows.npy", 1, "norows.npy: expected rows of numbers, got shape (0, 3)"),
+    ("predict net.safetensors two.npy", 1, "two.npy: expected samples, got shape (0, 2), which holds none"),
+    ("predict net.safetensors scalar.npy", 1, "scalar.npy: samples have shape (), the network takes"),
+    ("predict net.safetensors empty.npz", 1, "empty.npz: expected one array, it holds 0"),
+    (
+        "train far.npy --labels y.npy",
+        1,
+        "far.npy: row 2 has NaN, infinity, or a value beyond float32; replace",
+    ),
+    (
+        "train far.csv",
+        1,
+        "column 'x' has 1e+39 in row 2 (line 3), which float32 cannot hold; divide the column",
+    ),
+    (
+        "train wide.csv --label x --task regression",
+        1,
+        "label column 'x' has no finite number in row 2 (line 3), or one beyond float32",
+    ),
+    (
         "train odd.csv",
         1,
         "column 'a b' holds text, 'y' in row 2 (line 3); mend it, leave it out (--drop 'a b'), ",
@@ -141,6 +247,24 @@ def files(trained):
     }  # fmt: skip
     for name, text in texts.items():
         Path(name).write_text(text)
+    texts = {
+        "thousands.csv": 'k,x\na,"7,404"\nb,"1,234,567.5"\n', "both.csv": "a;b,c\nd;e,f\n",
+        "slipped.csv": "oops,1,2\n1,2,2\n", "open.csv": 'k,x\n"a,1\nb,2\n',
+        "far.csv": "k,x\na,1\nb,1e39\n", "wide.csv": "y,x\n1,1\n2,1e39\n",
+    }  # fmt: skip
+    for name, text in texts.items():
+        Path(name).write_text(text)
+    arrays = {
+        "complex.npy": np.ones((2, 3)) * 1j, "y.npy": np.arange(2), "words.npy": np.full((2, 3), "abc"),
+        "records.npy": np.zeros(3, dtype=[("a", "i4"), ("b", "f8")]), "bytes.npy": np.asarray([b"a", b"b"]),
+        "times.npy": np.asarray(["2020-01-01"] * 2, dtype="M8[D]"), "norows.npy": np.ones((0, 3)),
+        "none.npy": np.ones(0), "nocolumns.npy": np.ones((2, 0)), "scalar.npy": np.asarray(1.0),
+        "two.npy": np.ones((0, 2)), "far.npy": np.asarray([[1.0, 2.0], [1.0, 1e39]]),
+    }  # fmt: skip
+    for name, array in arrays.items():
+        np.save(name, array)
+    np.savez("pair.npz", x=np.ones((2, 3)) * 1j, y=np.arange(2))
+    np.savez("empty.npz")
     Path("latin.csv").write_bytes("k,x\nä,1\nb,2\n".encode("latin-1"))
     Path("text.npy").write_text("1,2\n")
     np.save("numbers.npy", np.ones((2, 3)))
@@ -154,6 +278,7 @@ def test_each_mistake_is_told_in_one_line(files, portnn):
         assert text in err, command
         assert err.startswith("portnn: error: "), command
         assert err.count("\n") == 1, command
+        assert len(err) < 500, command
         assert out == "", command
 
 

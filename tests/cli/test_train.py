@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from io import StringIO
 from pathlib import Path
@@ -189,6 +190,55 @@ def test_names_are_those_of_the_library():
         assert tasks[pn.losses.task_of(_names.loss_of(name)).value] == task
     for name in _names.ACTIVATIONS:
         assert _names.activation_of(name)(np.ones((1, 4), dtype=np.float32)).shape == (1, 4)
+
+
+def test_what_was_made_of_the_first_row_is_said(flowers, portnn):
+    said = "first row taken as header; --header or --no-header decides otherwise\n"
+    assert said in portnn("train", flowers, "--epochs", 1)[2]
+    assert "first row" not in portnn("train", flowers, "--epochs", 1, "--header")[2]
+    flowers.write_text(flowers.read_text().partition("\n")[2])
+    err = portnn("train", flowers, "--epochs", 1)[2]
+    assert said.replace("header;", "data;") in err
+    assert "81 samples + 9 held out" in err
+
+
+def test_classes_are_what_the_file_says(tmp_path, monkeypatch, portnn):
+    monkeypatch.chdir(tmp_path)
+    cases = {
+        "100000000000000001,1\n100000000000000002,2\n": ["100000000000000001", "100000000000000002"],
+        "02134,1\n2134,2\n": ["02134", "2134"],
+        "nan,1\nyes,2\nno,3\n": ["nan", "no", "yes"],
+        "10,1\n9,2\nx,3\n": ["9", "10", "x"],
+        "True,1\nFalse,2\n": ["False", "True"],
+        "1.5,1\n2,2\n": ["1.5", "2"],
+        f"{'1' * 5000},1\n2,2\n": ["2", "1" * 5000],
+        '"a\n\nb",1\n"c;d",2\n': ["a\n\nb", "c;d"],
+    }
+    for rows, classes in cases.items():
+        Path("a.csv").write_text("code,x\n" + rows * 3)
+        options = ("--label", "code", "--task", "classification", "--epochs", 1, "-q")
+        code, _, err = portnn("train", "a.csv", *options)
+        assert (code, err) == (0, "")
+        assert pn.Network.load("network.safetensors").notes["classes"] == classes
+        assert portnn("evaluate", "network.safetensors", "a.csv")[0] == 0
+    np.save("wide.npy", np.asarray([[2**60, 1], [2**60 + 1, 2]] * 3))
+    assert portnn("train", "wide.npy", "--task", "classification", "--epochs", 1, "-q")[0] == 0
+    assert pn.Network.load("network.safetensors").notes["classes"] == [str(2**60), str(2**60 + 1)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are files on POSIX")
+def test_a_table_through_a_pipe(trained, flowers, portnn):
+    def through_pipe(*command):
+        end, start = os.pipe()
+        os.write(start, flowers.read_bytes())
+        os.close(start)
+        done = portnn(*(f"/dev/fd/{end}" if part == "PIPE" else part for part in command))
+        os.close(end)
+        return done
+
+    assert through_pipe("train", "PIPE", "--epochs", 1, "-q")[0] == 0
+    assert through_pipe("predict", trained, "PIPE") == portnn("predict", trained, flowers)
+    assert through_pipe("evaluate", trained, "PIPE") == portnn("evaluate", trained, flowers)
 
 
 def test_a_constant_column_is_only_shifted():

@@ -125,8 +125,10 @@ def draw_strokes(strokes: Sequence[ArrayLike], *, thickness: float = 2.6) -> NDA
         return np.zeros((_SIDE, _SIDE), dtype=np.uint8)
     every = np.concatenate(lines)
     low, extent = every.min(axis=0), np.ptp(every, axis=0)
-    scale = (_BOX - thickness) / extent.max() if extent.max() > 0 else 1.0
-    lines = [(line - low - extent / 2) * scale for line in lines]
+    longer = extent.max() if extent.max() > 0 else 1.0
+    scale = _BOX - thickness
+    extent = extent / longer  # divided first: 1 / longer overflows where strokes are as short as 1e-320
+    lines = [((line - low) / longer - extent / 2) * scale for line in lines]
     picture = _inked(lines, thickness)
     mass = picture.sum()
     ys, xs = np.mgrid[:_SIDE, :_SIDE]

@@ -128,6 +128,9 @@ def _labelled(
 ) -> tuple[Array, Array | None]:
     """The losses of integer labels, and what each counts for in the mean."""
     share, labels = None, _wide(labels)
+    if ignore_index is not None:
+        kept = ops.not_equal(labels, ignore_index)
+        logits = ops.where(ops.expand_dims(kept, axis=-1), logits, 0.0)  # NaN times zero would be NaN
     if label_smoothing == 0.0 and class_weights is None:
         losses = ops.softmax_cross_entropy(logits, labels)
     else:
@@ -137,7 +140,6 @@ def _labelled(
         if class_weights is not None:
             share = ops.sum(_smoothed(hot, 0.0, class_weights), axis=-1)
     if ignore_index is not None:
-        kept = ops.not_equal(labels, ignore_index)
         losses = ops.where(kept, losses, 0.0)  # infinite if the index is no class
         share = ops.astype(kept, losses.dtype) if share is None else ops.where(kept, share, 0.0)
     return losses, share

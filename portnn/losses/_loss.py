@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from enum import Enum
-from functools import partial, update_wrapper
+from functools import partial, update_wrapper, wraps
 from inspect import signature
 from typing import Any, Generic, ParamSpec, final
 
+from portnn import ops
 from portnn._typing import Array
+from portnn.ops._half import is_half, widened
 
 __all__ = ["Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of"]
 
@@ -91,13 +93,31 @@ class Loss(Generic[P]):
         return f"<loss {getattr(self, '__name__', self.function)}>"
 
 
+def _in_float32(function: Callable[P, Array]) -> Callable[P, Array]:
+    """The loss of predictions in a half precision, computed in float32 and rounded: its squares and sums may
+    be too large or small for the precision where the loss itself is not.
+    """
+    first = next(iter(signature(function).parameters))
+
+    @wraps(function)
+    def wrapper(*args: P.args, **options: P.kwargs) -> Array:
+        predictions: Any = args[0] if args else options.get(first)
+        if not is_half(predictions):
+            return function(*args, **options)
+        wide: Any = function
+        loss = wide(*map(widened, args), **{name: widened(x) for name, x in options.items()})
+        return ops.astype(loss, predictions.dtype)
+
+    return wrapper
+
+
 def make_loss(
     *, task: Task, link: Callable[..., Array] = identity
 ) -> Callable[[Callable[P, Array]], Loss[P]]:
     """`Loss` as a decorator."""
 
     def decorate(function: Callable[P, Array]) -> Loss[P]:
-        return Loss(function, task=task, link=link)
+        return Loss(_in_float32(function), task=task, link=link)
 
     return decorate
 

@@ -6,6 +6,7 @@ import array_api_compat
 
 from portnn import ops
 from portnn._typing import Array, DType
+from portnn.ops._half import in_float32
 from portnn.tracing import TracedArray, namespace
 
 
@@ -90,6 +91,7 @@ def _plain(x: Array) -> Array:
     return x.plain if isinstance(x, TracedArray) else x
 
 
+@in_float32
 def mean(x: Array, sample_weight: Array | None) -> Array:
     """The mean of floating-point values over the first axis, weighted where weights are given."""
     if sample_weight is None:

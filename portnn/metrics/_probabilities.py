@@ -123,5 +123,6 @@ def _check_distribution(p: Array) -> None:
     check_finite(p, "probabilities")
     if holds(ops.any(ops.logical_or(ops.less(p, 0.0), ops.greater(p, 1.0)))):
         raise ValueError("probabilities must lie between 0 and 1; for logits pass softmax(logits, axis=-1)")
-    if holds(ops.any(ops.greater(ops.abs(ops.subtract(ops.sum(p, axis=1), 1.0)), _SLACK))):
+    slack = max(_SLACK, float(ops.finfo(p.dtype).eps))
+    if holds(ops.any(ops.greater(ops.abs(ops.subtract(ops.sum(p, axis=1), 1.0)), slack))):
         raise ValueError("each row of probabilities must sum to 1; for logits pass softmax(logits, axis=-1)")

@@ -8,12 +8,14 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_same_shape, check_weights, holds, mean, ratio
 from portnn.metrics._labels import check_indicators, check_label_dtype
+from portnn.ops._half import in_float32
 
 OverLabels: TypeAlias = Literal["macro", "weighted", "micro"] | None
 
 _AVERAGES = ("macro", "weighted", "micro", None)
 
 
+@in_float32
 def average_precision(
     y_true: Array,
     y_score: Array,

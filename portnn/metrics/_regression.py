@@ -14,10 +14,12 @@ from portnn.metrics._checks import (
     float_dtype,
     mean,
 )
+from portnn.ops._half import in_float32
 
 MultiOutput: TypeAlias = Literal["uniform_average", "raw_values"]
 
 
+@in_float32
 def mean_absolute_error(
     y_true: Array,
     y_pred: Array,
@@ -49,6 +51,7 @@ def mean_absolute_error(
     return _combine(mean(ops.abs(ops.subtract(true, pred)), sample_weight), y_true, multioutput)
 
 
+@in_float32
 def mean_squared_error(
     y_true: Array,
     y_pred: Array,
@@ -80,6 +83,7 @@ def mean_squared_error(
     return _combine(mean(ops.square(ops.subtract(true, pred)), sample_weight), y_true, multioutput)
 
 
+@in_float32
 def root_mean_squared_error(
     y_true: Array,
     y_pred: Array,
@@ -114,6 +118,7 @@ def root_mean_squared_error(
     return _combine(ops.sqrt(squares), y_true, multioutput)
 
 
+@in_float32
 def r2(
     y_true: Array,
     y_pred: Array,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, final
 
-from portnn import ops
+from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.autodiff import stop_gradient
 from portnn.backend import get_backend
@@ -14,6 +14,7 @@ from portnn.nn._checks import check_flags, check_number, check_params, check_siz
 from portnn.nn._initializers import Constant
 from portnn.nn._layer import Key, Layer
 from portnn.nn._normalization import BOTH, check_eps, check_input, scale_and_shift
+from portnn.ops._half import is_half, widened
 
 __all__ = ["BatchNorm"]
 
@@ -85,6 +86,10 @@ class BatchNorm(Layer):
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
     ) -> tuple[Array, Tree]:
         """Normalise `x` of shape (n, features, ...)."""
+        if is_half(x):  # squares and running means need the range and the digits of float32
+            wide_params, wide_state = tree.map(widened, (params, state))
+            y, after = self.forward(wide_params, wide_state, widened(x), training=training, key=key)
+            return ops.astype(y, x.dtype), tree.map(_in_dtype_of, after, state)
         check_input("BatchNorm", x, ("n", self.features))
         check_params("BatchNorm", params, BOTH if self.affine else ())
         if self.track:
@@ -118,8 +123,11 @@ class BatchNorm(Layer):
             share = ops.divide(1.0, ops.astype(batches, state["mean"].dtype))
 
         def mixed(old: Array, new: Array) -> Array:
-            new = ops.astype(new, old.dtype, copy=False)
-            return ops.add(old, ops.multiply(ops.subtract(new, old), share))
+            return ops.add(old, ops.multiply(ops.subtract(_in_dtype_of(new, old), old), share))
 
         unbiased = ops.multiply(var, count / (count - 1))
         return {"mean": mixed(state["mean"], mean), "var": mixed(state["var"], unbiased), "count": batches}
+
+
+def _in_dtype_of(new: Array, old: Array) -> Array:
+    return ops.astype(new, old.dtype, copy=False)

@@ -10,6 +10,7 @@ from portnn.ops._broadcasting import astype, match, reshape, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal, greater_equal
 from portnn.ops._exponential import exp
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import indices_at, plain
 from portnn.ops._joining import concat
 from portnn.ops._linear_algebra import matmul, matrix_transpose
@@ -171,6 +172,7 @@ def _scale_of(name: str, q: Array, scale: float | None) -> float:
     return 1.0 / sqrt(q.shape[-1]) if scale is None else check_number(name, "scale", scale)
 
 
+@in_float32
 def attention_weights(
     q: Array, k: Array, /, mask: Array | None = None, *, causal: bool = False, scale: float | None = None
 ) -> Array:
@@ -200,6 +202,7 @@ def attention_weights(
     return _weights(q, k, *_mask_of(q, k, mask, causal), scale=_scale_of(name, q, scale))
 
 
+@in_float32
 def scaled_dot_product_attention(
     q: Array,
     k: Array,

@@ -7,6 +7,7 @@ from typing import Any
 from array_api_compat import device
 
 from portnn._typing import Array, Namespace
+from portnn.ops._half import in_float32
 from portnn.ops._manipulation import expand_dims, squeeze
 from portnn.ops._options import check_flag
 from portnn.ops._pools import FLAT, spatial_axes, spread_out, surrounded, taken, windows_of
@@ -64,6 +65,7 @@ _avg_pool.vjp(
 _to_all.vjp(lambda h, y, g, windows, inside, size: _avg_pool(h, windows=windows, inside=inside))
 
 
+@in_float32
 def avg_pool1d(
     x: Array,
     /,
@@ -99,6 +101,7 @@ def avg_pool1d(
     return squeeze(_avg_pool(expand_dims(x, axis=2), windows=(FLAT, span), inside=inside), axis=2)
 
 
+@in_float32
 def avg_pool2d(
     x: Array,
     /,
@@ -134,6 +137,7 @@ def avg_pool2d(
     return _avg_pool(x, windows=(down, across), inside=inside)
 
 
+@in_float32
 def global_avg_pool(x: Array, /) -> Array:
     """The mean of each channel.
 

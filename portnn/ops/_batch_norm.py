@@ -14,6 +14,7 @@ from portnn.ops._affine import over_batch
 from portnn.ops._arithmetic import add, divide, maximum, multiply, subtract
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._exponential import sqrt
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import ones_at, zeros_at
 from portnn.ops._linear_algebra import matmul
 from portnn.ops._options import check_positive
@@ -103,6 +104,7 @@ def _batch_norm_rule(
 _batch_norm.vjp_joint(_batch_norm_rule)
 
 
+@in_float32
 def batch_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, /, *, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from portnn._typing import Array, ArrayLike, Axis, Device, DType, Namespace
-from portnn.ops._helpers import dtype_named, normalize_axes, plain_namespace
+from portnn.ops._helpers import dtype_named, normalize_axes, plain, plain_namespace
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["astype", "broadcast_to", "reshape", "sum", "where"]
@@ -107,6 +108,25 @@ def _reshape(x: Array, /, *, shape: tuple[int, ...], copy: bool | None = None) -
 _reshape.vjp(lambda g, y, x, **_: _reshape(g, shape=tuple(x.shape)))
 
 
+_halves: dict[tuple[type, DType], bool] = {}
+
+
+def is_half(x: Any, dtype: DType | None = None) -> bool:
+    """Whether `x` is an array whose dtype (or another dtype of its library) is a floating-point one narrower
+    than float32; remembered.
+    """
+    x = plain(x)
+    dtype = getattr(x, "dtype", None) if dtype is None else dtype
+    if dtype is None:
+        return False
+    known = _halves.get((type(x), dtype))  # dtypes of different libraries need not be comparable
+    if known is None:
+        xp = plain_namespace(x)
+        known = bool(xp.isdtype(dtype, "real floating") and xp.finfo(dtype).bits < 32)
+        _halves[type(x), dtype] = known
+    return known
+
+
 def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
     """The same elements, in row-major order, under another shape.
 
@@ -176,8 +196,8 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, kee
     Args:
         x: numeric array.
         axis: the axes to sum over.
-        dtype: the dtype to sum in; by default that of `x` for floating-point arrays, and the default
-            integer for smaller integers.
+        dtype: the dtype to sum in; by default that of `x` for floating-point arrays (float32, rounded at the
+            end, for the half precisions), and the default integer for smaller integers.
         keepdims: whether the summed axes stay, with length one.
 
     Returns:
@@ -190,6 +210,10 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, kee
     """
     if isinstance(dtype, str):
         dtype = dtype_named(plain_namespace(x), dtype)
+    if is_half(x, dtype):
+        wide = dtype_named(plain_namespace(x), "float32")
+        total = _sum(x, axis=axis, dtype=wide, keepdims=keepdims)
+        return _cast(total, dtype=x.dtype if dtype is None else dtype)
     return _sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 

@@ -13,6 +13,7 @@ from portnn._typing import Array
 from portnn.ops._arithmetic import multiply, negative, subtract
 from portnn.ops._broadcasting import match, reshape, where
 from portnn.ops._broadcasting import sum as sum_
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import indices_at, plain
 from portnn.ops._manipulation import expand_dims
 from portnn.ops._options import check_flag
@@ -125,6 +126,7 @@ _soft_cross_entropy.vjp(
 )
 
 
+@in_float32
 def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = False) -> Array:
     """Cross-entropy of softmax probabilities, ``-sum(targets * log_softmax(logits))``, per sample.
 

@@ -6,6 +6,7 @@ from portnn._typing import Array, Axis, DType
 from portnn.ops._arithmetic import multiply, subtract
 from portnn.ops._broadcasting import astype, reshape, where
 from portnn.ops._broadcasting import sum as sum_
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import (
     dtype_named,
     indices_at,
@@ -63,7 +64,7 @@ def cumulative_sum(
         [0, 1, 3, 6]
     """
     axis = _only_axis("cumulative_sum", x, axis)
-    y = _cumulative_sum(_accumulator(x, dtype), axis=axis)
+    y = in_float32(_cumulative_sum)(_accumulator(x, dtype), axis=axis)
     return pad(y, axis=axis, before=1, after=0) if include_initial else y
 
 
@@ -125,7 +126,7 @@ def cumulative_prod(
         [1, 2, 6, 24]
     """
     axis = _only_axis("cumulative_prod", x, axis)
-    y = _cumulative_prod(_accumulator(x, dtype), axis=axis)
+    y = in_float32(_cumulative_prod)(_accumulator(x, dtype), axis=axis)
     if not include_initial:
         return y
     return concat([zeros_at(y, (*y.shape[:axis], 1, *y.shape[axis + 1 :])) + 1, y], axis=axis)
@@ -175,7 +176,7 @@ def prod(
     shape = tuple([x.shape[a] for a in kept])
     count = reduced_count(x, axis)
     rows = reshape(permute_dims(_accumulator(x, dtype), (*kept, *gone)), (*shape, count))
-    y = _prod(rows, axis=len(kept))
+    y = in_float32(_prod)(rows, axis=len(kept))
     return reshape(y, tuple([1 if a in gone else n for a, n in enumerate(x.shape)])) if keepdims else y
 
 

@@ -24,12 +24,19 @@ def _library(*things: Array | DType) -> Namespace:
     if arrays:
         return namespace(*arrays)
     for thing in things:
-        parts = (thing if isinstance(thing, type) else type(thing)).__module__.split(".")
+        parts = _home(thing).split(".")
         for n in range(1, len(parts) + 1):  # numpy, or jax.numpy
             library = sys.modules.get(".".join(parts[:n]))
             if library is not None and hasattr(library, "empty"):
                 return array_api_compat.array_namespace(library.empty(0))
     raise TypeError(f"expected an array or a dtype of an array library, got {type(things[0]).__name__}")
+
+
+def _home(dtype: DType) -> str:
+    """The module of a dtype's library. NumPy has no bfloat16, but JAX's has the class of NumPy's dtypes."""
+    if getattr(getattr(dtype, "type", None), "__module__", "") == "ml_dtypes":
+        return "jax.numpy"
+    return (dtype if isinstance(dtype, type) else type(dtype)).__module__
 
 
 def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> bool:

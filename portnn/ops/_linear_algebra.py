@@ -14,6 +14,7 @@ from typing import SupportsIndex
 from portnn._typing import Array, Namespace
 from portnn.ops._arithmetic import multiply
 from portnn.ops._broadcasting import match, reshape
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import normalize_axis, plain_namespace
 from portnn.ops._manipulation import expand_dims, permute_dims
 from portnn.tracing import namespace, primitive
@@ -105,6 +106,7 @@ _vecdot.vjp(
 )
 
 
+@in_float32
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Scalar products of vectors along one axis: the sum of ``conj(x1) * x2``.
 

@@ -16,6 +16,7 @@ from portnn.ops._arithmetic import add, maximum, multiply, subtract
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._broadcasting import where
 from portnn.ops._comparison import greater
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import zeros_at
 from portnn.ops._hyperbolic import tanh
 from portnn.ops._joining import concat
@@ -70,6 +71,7 @@ def _rnn_rule(g: Array, y: Array, x: Array, h: Array, w: Array, activation: str)
 _rnn_step.vjp_joint(_rnn_rule)
 
 
+@in_float32
 def rnn_step(x: Array, h: Array, weight: Array, /, *, activation: Literal["tanh", "relu"] = "tanh") -> Array:
     """A step of a simple recurrent network, ``f(x + h @ weight)``.
 
@@ -144,6 +146,7 @@ def _gru_rule(
 _gru_step.vjp_joint(_gru_rule)
 
 
+@in_float32
 def gru_step(x: Array, h: Array, weight: Array, hidden_bias: Array | None = None, /) -> Array:
     """A step of gated recurrent units; the reset gate acts after the product with the state.
 
@@ -226,6 +229,7 @@ def _lstm_rule(
 _lstm_step.vjp_joint(_lstm_rule)
 
 
+@in_float32
 def lstm_step(x: Array, h: Array, c: Array, weight: Array, /) -> tuple[Array, Array]:
     """A step of long short-term memory.
 

@@ -15,6 +15,7 @@ from portnn._typing import Array
 from portnn.ops._arithmetic import add, divide, multiply, subtract
 from portnn.ops._broadcasting import reshape
 from portnn.ops._exponential import sqrt, square
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import ones_at
 from portnn.ops._linear_algebra import matmul
 from portnn.ops._options import check_positive, check_whole
@@ -117,6 +118,7 @@ def _affine(x: Array, weight: Array | None, bias: Array | None) -> Array:
     return x if bias is None else add(x, bias)
 
 
+@in_float32
 def layer_norm(
     x: Array,
     weight: Array | None = None,
@@ -155,6 +157,7 @@ def layer_norm(
     return _affine(reshape(y, tuple(x.shape)), weight, bias)
 
 
+@in_float32
 def rms_norm(
     x: Array, weight: Array | None = None, /, *, shape: tuple[int, ...] | None = None, eps: float = 1e-6
 ) -> Array:
@@ -186,6 +189,7 @@ def rms_norm(
     return _affine(reshape(y, tuple(x.shape)), weight, None)
 
 
+@in_float32
 def group_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, /, *, groups: int, eps: float = 1e-5
 ) -> Array:

@@ -13,6 +13,7 @@ from portnn.ops._broadcasting import keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import exp
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import normalize_axes, normalize_axis, plain
 from portnn.ops._options import check_flag
 from portnn.tracing import check_floating, namespace, primitive
@@ -80,6 +81,7 @@ _softmax.vjp(
 )
 
 
+@in_float32
 def softmax(x: Array, /, *, axis: int = -1) -> Array:
     """Exponentials over their sum, ``exp(x) / sum(exp(x))``.
 
@@ -135,6 +137,7 @@ def _logsumexp_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) ->
 _logsumexp.vjp(_logsumexp_rule)
 
 
+@in_float32
 def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Logarithm of the sum of exponentials, without overflow.
 
@@ -174,6 +177,7 @@ _log_softmax.vjp(
 )
 
 
+@in_float32
 def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
     """Logarithm of `softmax`, without overflow or loss of small probabilities.
 

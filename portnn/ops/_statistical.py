@@ -7,6 +7,7 @@ from portnn.ops._arithmetic import divide, multiply, subtract
 from portnn.ops._broadcasting import astype, broadcast_to, keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
+from portnn.ops._half import in_float32
 from portnn.ops._helpers import reduced_count
 from portnn.tracing import namespace, primitive
 
@@ -89,6 +90,7 @@ def _mean_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Arra
 _mean.vjp(_mean_rule)
 
 
+@in_float32
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Arithmetic mean along axes.
 
@@ -124,6 +126,7 @@ def _var(x: Array, /, *, axis: Axis, correction: float, keepdims: bool) -> Array
 _var.vjp(_var_rule)
 
 
+@in_float32
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Variance along axes: the sum of squared deviations over ``n - correction``.
 
@@ -161,6 +164,7 @@ def _std(x: Array, /, *, axis: Axis, correction: float, keepdims: bool) -> Array
 _std.vjp(_std_rule)
 
 
+@in_float32
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Standard deviation along axes, the root of `var`; its gradient is 0 where all elements are equal.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Tree
+from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, whole
 from portnn.optim._named import choose
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, round_like
 from portnn.optim._steps import count, start_count, zeros
 
 __all__ = ["accumulate"]
@@ -47,19 +48,20 @@ def accumulate(optimizer: Optimizer, steps: int) -> Optimizer:
     every = whole("steps", steps, 1, "try 4")
 
     def start(params: Tree) -> Tree:
-        return {"sum": zeros(params), "step": start_count(params), "inner": optimizer.start(params)}
+        total = zeros(tree.map(widened, params))
+        return {"sum": total, "step": start_count(params), "inner": optimizer.start(params)}
 
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         step = count(state["step"])
         if step is None:  # no parameters
             return grads, state
-        total = tree.map(ops.add, state["sum"], grads)
+        total = tree.map(lambda s, g: ops.add(s, widened(g)), state["sum"], grads)
         due = ops.equal(step, every)
         mean = tree.map(lambda g: ops.divide(g, float(every)), total)
         updates, inner = optimizer.advance(mean, state["inner"], params)
-        nothing = zeros(grads)
-        return choose(due, updates, nothing), {
-            "sum": choose(due, nothing, total),
+        updates = round_like(updates, grads)
+        return choose(due, updates, zeros(updates)), {
+            "sum": choose(due, zeros(total), total),
             "step": choose(due, ops.zeros_like(step), step),
             "inner": choose(due, inner, state["inner"]),
         }

@@ -10,7 +10,7 @@ from portnn import ops, tree
 from portnn._typing import Array, DType, Tree
 from portnn.optim._adaptive import average, average_squares
 from portnn.optim._checks import fractions, positive
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, in_float32
 from portnn.optim._steps import count, like, one_minus_power, per_dtype, real_step, start_count, tame, zeros
 
 __all__ = ["scale_by_adam", "scale_by_adamax", "scale_by_lion"]
@@ -76,7 +76,7 @@ def scale_by_adam(
 
         return tree.map(ratio, new["mean"], square), new
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def _adam_coefficients(b1: float, b2: float, eps: float, t: Array, dtype: DType) -> tuple[Array, Array]:
@@ -122,7 +122,7 @@ def scale_by_adamax(betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1
         updates = tree.map(lambda m, u: ops.divide(ops.divide(m, u), correction(m)), mean, largest)
         return updates, {"step": step, "mean": mean, "largest": largest}
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def scale_by_lion(betas: tuple[float, float] = (0.9, 0.99)) -> Optimizer:
@@ -150,4 +150,4 @@ def scale_by_lion(betas: tuple[float, float] = (0.9, 0.99)) -> Optimizer:
         updates = tree.map(ops.sign, average(b1, state["mean"], grads))
         return updates, {"mean": average(b2, state["mean"], grads)}
 
-    return Optimizer(lambda params: {"mean": zeros(params)}, advance)
+    return in_float32(lambda params: {"mean": zeros(params)}, advance)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.optim._checks import fraction, not_negative, positive
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, in_float32
 from portnn.optim._steps import tame, zeros
 
 __all__ = ["average", "average_squares", "scale_by_adadelta", "scale_by_adagrad", "scale_by_rms"]
@@ -64,7 +64,7 @@ def scale_by_rms(alpha: float = 0.99, *, eps: float = 1e-8, centered: bool = Fal
             spread = tree.map(_variance, spread, new["mean"])
         return tree.map(lambda g, v: ops.divide(g, ops.sqrt(v) + eps), grads, spread), new
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def _variance(v: Array, a: Array) -> Array:
@@ -104,7 +104,7 @@ def scale_by_adagrad(*, initial_accumulator_value: float = 0.0, eps: float = 1e-
         total = tree.map(lambda s, g: ops.add(s, ops.square(g)), state["sum"], grads)
         return tree.map(lambda g, s: ops.divide(g, ops.sqrt(s) + eps), grads, total), {"sum": total}
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def scale_by_adadelta(rho: float = 0.9, *, eps: float = 1e-6) -> Optimizer:
@@ -147,4 +147,4 @@ def scale_by_adadelta(rho: float = 0.9, *, eps: float = 1e-6) -> Optimizer:
             "update_square": average_squares(rho, state["update_square"], updates),
         }
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)

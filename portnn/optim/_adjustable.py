@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Tree
+from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, positive
 from portnn.optim._named import find, replace
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, round_like
 from portnn.optim._steps import like, per_dtype, start_product
 
 __all__ = ["adjustable", "scale_learning_rate"]
@@ -46,8 +47,8 @@ def adjustable(optimizer: Optimizer) -> Optimizer:
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         updates, inner = optimizer.advance(grads, state["inner"], params)
         factor = per_dtype(lambda dtype: like(state[_FACTOR], dtype))
-        updates = tree.map(lambda u: ops.multiply(u, factor(u)), updates)
-        return updates, {_FACTOR: state[_FACTOR], "inner": inner}
+        updates = tree.map(lambda u: ops.multiply(u, factor(u)), tree.map(widened, updates))
+        return round_like(updates, grads), {_FACTOR: state[_FACTOR], "inner": inner}
 
     return Optimizer(start, advance)
 

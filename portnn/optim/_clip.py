@@ -8,8 +8,9 @@ from typing import Any
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._half import widened
 from portnn.optim._checks import positive
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, in_float32
 from portnn.optim._steps import like, per_dtype
 
 __all__ = ["NonFiniteGradientError", "clip_by_global_norm", "clip_by_value", "global_norm"]
@@ -58,7 +59,7 @@ def clip_by_value(limit: float) -> Optimizer:
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         return tree.map(lambda g: ops.clip(g, -limit, limit), grads), state
 
-    return Optimizer(lambda params: (), advance)
+    return in_float32(lambda params: (), advance)
 
 
 def _filled(grads: Tree) -> list[Array]:
@@ -99,9 +100,12 @@ def global_norm(grads: Tree) -> Array:
     leaves = _filled(grads)
     if not leaves:
         raise ValueError("global_norm: expected a tree with at least one element, got none; add a leaf")
+    dtype = ops.result_type(*leaves)
+    leaves = [widened(g) for g in leaves]
     peak = _peak(leaves)
     usable = ops.logical_and(ops.isfinite(peak), ops.greater(peak, 0.0))
-    return ops.where(usable, ops.multiply(peak, _norm_over(leaves, ops.where(usable, peak, 1.0))), peak)
+    norm = ops.where(usable, ops.multiply(peak, _norm_over(leaves, ops.where(usable, peak, 1.0))), peak)
+    return like(norm, dtype)
 
 
 def clip_by_global_norm(max_norm: float) -> Optimizer:
@@ -142,7 +146,7 @@ def clip_by_global_norm(max_norm: float) -> Optimizer:
         of = per_dtype(lambda dtype: like(factor, dtype))
         return tree.map(lambda g: ops.multiply(g, of(g)), grads), state
 
-    return Optimizer(lambda params: (), advance)
+    return in_float32(lambda params: (), advance)
 
 
 def _refuse_non_finite(peak: Array, grads: Tree) -> None:

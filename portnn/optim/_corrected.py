@@ -8,7 +8,7 @@ from portnn import ops, tree
 from portnn._typing import Array, DType, Tree
 from portnn.optim._adaptive import average, average_squares
 from portnn.optim._checks import fractions, not_negative, positive
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, in_float32
 from portnn.optim._steps import (
     count,
     like,
@@ -72,7 +72,7 @@ def scale_by_nadam(
         updates = tree.map(ratio, mean, square, grads)
         return updates, {"step": step, "product": product, "mean": mean, "square": square}
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def _nadam_numbers(
@@ -134,7 +134,7 @@ def scale_by_radam(betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1e
 
         return tree.map(ratio, mean, square), {"step": step, "mean": mean, "square": square}
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def _radam_numbers(b1: float, b2: float, t: Array, dtype: DType) -> tuple[Array, Array]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, fraction
 from portnn.optim._named import find
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, has_half, round_like
 from portnn.optim._steps import count, like, one_minus_power, per_dtype, real_step, start_count
 
 __all__ = ["ema", "ema_params"]
@@ -53,7 +54,8 @@ def ema(optimizer: Optimizer, decay: float = 0.999) -> Optimizer:
 
     def start(params: Tree) -> Tree:
         copy = tree.map(lambda p: ops.asarray(p, like=p, copy=True), params)
-        return {_AVERAGE: copy, "step": start_count(params), "inner": optimizer.start(params)}
+        wide = {"wide": tree.map(widened, copy)} if has_half(params) else {}
+        return {_AVERAGE: copy, **wide, "step": start_count(params), "inner": optimizer.start(params)}
 
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         updates, inner = optimizer.advance(grads, state["inner"], params)
@@ -63,10 +65,13 @@ def ema(optimizer: Optimizer, decay: float = 0.999) -> Optimizer:
         )
 
         def follow(mean: Array, p: Array, u: Array) -> Array:
-            return ops.add(mean, ops.multiply(ops.subtract(ops.add(p, u), mean), share(p)))
+            after = widened(ops.add(p, ops.astype(u, p.dtype, copy=False)))
+            return ops.add(mean, ops.multiply(ops.subtract(after, mean), share(after)))
 
-        average = tree.map(follow, state[_AVERAGE], params, updates)
-        return updates, {_AVERAGE: average, "step": step, "inner": inner}
+        # In a half precision the average itself would not move by a thousandth of a difference.
+        average = tree.map(follow, state.get("wide", state[_AVERAGE]), params, updates)
+        wide = {"wide": average} if "wide" in state else {}
+        return updates, {_AVERAGE: round_like(average, params), **wide, "step": step, "inner": inner}
 
     return Optimizer(start, advance)
 

@@ -7,9 +7,10 @@ from math import frexp
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, positive, whole
 from portnn.optim._named import choose, find
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, round_like
 from portnn.optim._steps import count, like, per_dtype, start_count, start_product, zeros
 
 __all__ = ["dynamic_loss_scale", "loss_scale"]
@@ -22,7 +23,7 @@ def dynamic_loss_scale(optimizer: Optimizer, *, initial: float = 2.0**15, interv
     """An optimiser for gradients of a loss that was multiplied by `loss_scale`, for float16.
 
     The smallest gradients vanish in float16, which ends at 6e-8. Scaling the loss scales them all; before
-    the step they are scaled back in the parameters' dtype, which is to be float32. If one is not
+    the step they are scaled back in the parameters' dtype, in float32 at least. If one is not
     finite the scale was too large: the step is left out and the scale halved. After `interval` good steps
     in a row it is doubled (Micikevicius et al. 2018, Mixed precision training, section 3.2). Nothing
     is read from the device; NumPy itself warns of what overflows. bfloat16 has the range of float32 and
@@ -71,12 +72,13 @@ def dynamic_loss_scale(optimizer: Optimizer, *, initial: float = 2.0**15, interv
             return grads, state
         finite = reduce(ops.logical_and, [ops.all(ops.isfinite(g)) for g in leaves])
         back = per_dtype(lambda dtype: like(ops.divide(1.0, scale), dtype))
-        nothing = zeros(grads)
-        safe = choose(finite, tree.map(lambda g: ops.multiply(g, back(g)), grads), nothing)
+        wide = tree.map(widened, grads)
+        safe = choose(finite, tree.map(lambda g: ops.multiply(g, back(g)), wide), zeros(wide))
         updates, inner = optimizer.advance(safe, state["inner"], params)
+        updates = round_like(updates, grads)
         good, scale = _next_scale(finite, count(state["good"]), scale, interval)
         following = {_SCALE: scale, "good": good, "inner": choose(finite, inner, state["inner"])}
-        return choose(finite, updates, nothing), following
+        return choose(finite, updates, zeros(updates)), following
 
     return Optimizer(start, advance)
 

@@ -8,6 +8,7 @@ from typing import final
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._half import is_half, widened
 from portnn.optim._checks import check_gradients, check_params
 
 __all__ = ["Optimizer", "apply_updates", "chain"]
@@ -47,7 +48,8 @@ class Optimizer:
             params: tree of real floating-point arrays of one library and device; it may have no leaves.
 
         Returns:
-            A tree of arrays of the same library, device and dtypes; steps are counted in 0-d int32.
+            A tree of arrays of the same library, device and dtypes, float32 for parameters in a half
+            precision; steps are counted in 0-d int32.
 
         Raises:
             TypeError: if a leaf is not a real floating-point array, or the leaves are of several libraries.
@@ -72,6 +74,38 @@ class Optimizer:
         """
         check_gradients("grads", grads, params)
         return self.advance(grads, state, params)
+
+
+def in_float32(
+    start: Callable[[Tree], Tree], advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+) -> Optimizer:
+    """A transform that computes in float32, and keeps its state so, where parameters have a half precision.
+
+    In float16, 1e-8 is zero, and so are the squares of gradients below 0.0002; in bfloat16, a mean that
+    moves by 0.001 of a difference does not move. The updates are rounded to the dtype of the gradients,
+    which in a chain is float32, so that all of it is rounded once.
+    """
+
+    def wide_start(params: Tree) -> Tree:
+        return start(tree.map(widened, params))
+
+    def wide_advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        if not has_half(params):
+            return advance(grads, state, params)
+        updates, state = advance(tree.map(widened, grads), state, tree.map(widened, params))
+        return round_like(updates, grads), state
+
+    return Optimizer(wide_start, wide_advance)
+
+
+def has_half(params: Tree) -> bool:
+    """Whether a leaf has a half precision."""
+    return any(map(is_half, tree.leaves(params)))
+
+
+def round_like(updates: Tree, grads: Tree) -> Tree:
+    """Updates in the dtypes of the gradients."""
+    return tree.map(lambda u, g: ops.astype(u, g.dtype, copy=False), updates, grads)
 
 
 def chain(*transforms: Optimizer) -> Optimizer:
@@ -102,12 +136,13 @@ def chain(*transforms: Optimizer) -> Optimizer:
     def start(params: Tree) -> Tree:
         return tuple([t.start(params) for t in transforms])
 
-    def advance(updates: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
-        states = []
+    def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
+        states, half = [], has_half(grads)
+        updates = tree.map(widened, grads) if half else grads
         for t, s in zip(transforms, state, strict=True):
             updates, following = t.advance(updates, s, params)
             states.append(following)
-        return updates, tuple(states)
+        return round_like(updates, grads) if half else updates, tuple(states)
 
     return Optimizer(start, advance)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.optim._checks import Schedule, check_rate, finite, fraction, not_negative
-from portnn.optim._optimizer import Optimizer, chain
+from portnn.optim._optimizer import Optimizer, chain, in_float32
 from portnn.optim._steps import count, like, per_dtype, real_step, start_count, zeros
 
 __all__ = ["add_decayed_weights", "assemble", "scale", "scale_by_learning_rate", "trace"]
@@ -32,7 +32,7 @@ def scale(factor: float) -> Optimizer:
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         return tree.map(lambda g: g * factor, grads), state
 
-    return Optimizer(lambda params: (), advance)
+    return in_float32(lambda params: (), advance)
 
 
 def scale_by_learning_rate(learning_rate: float | Schedule) -> Optimizer:
@@ -66,7 +66,7 @@ def scale_by_learning_rate(learning_rate: float | Schedule) -> Optimizer:
         factor = per_dtype(lambda dtype: like(-rate(real_step(step, dtype)), dtype))
         return tree.map(lambda g: ops.multiply(g, factor(g)), grads), {"step": count(step)}
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def trace(momentum: float, *, dampening: float = 0.0, nesterov: bool = False) -> Optimizer:
@@ -114,7 +114,7 @@ def trace(momentum: float, *, dampening: float = 0.0, nesterov: bool = False) ->
         ahead = tree.map(lambda b, g: ops.add(g, b * momentum), total, grads) if nesterov else total
         return ahead, {"sum": total, **new}
 
-    return Optimizer(start, advance)
+    return in_float32(start, advance)
 
 
 def _first_or(t: Array, value: float, dtype: object) -> Array | float:
@@ -147,7 +147,7 @@ def add_decayed_weights(weight_decay: float) -> Optimizer:
     def advance(grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         return tree.map(lambda g, p: ops.add(g, p * decay), grads, params), state
 
-    return Optimizer(lambda params: (), advance)
+    return in_float32(lambda params: (), advance)
 
 
 def assemble(

@@ -11,6 +11,7 @@ from portnn.ops._broadcasting import astype, keep, reshape
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import direction
+from portnn.ops._half import in_float32
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs, sign
 from portnn.ops.linalg._factors import svdvals
@@ -50,6 +51,7 @@ _vector_norm.vjp(
 )
 
 
+@in_float32
 def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
     """The norm of vectors: ``sum(|x|**p)**(1/p)``.
 
@@ -88,6 +90,7 @@ def _matrix_norm(x: Array, ord: float | Literal["fro", "nuc"] | None) -> Array:
     raise ValueError(f"matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}")
 
 
+@in_float32
 def matrix_norm(
     x: Array, /, *, keepdims: bool = False, ord: float | Literal["fro", "nuc"] | None = "fro"
 ) -> Array:

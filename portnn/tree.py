@@ -178,7 +178,7 @@ def named(tree: Tree, /) -> dict[str, Any]:
     for path, leaf in items(tree):
         if path in found:
             raise ValueError(
-                f"two tensors have the name {path[:60]!r}; rename a key, keys are joined by dots"
+                f"two tensors have the name {path[:60]!r}; rename a key (paths join keys by dots)"
             )
         found[path] = leaf
     return found

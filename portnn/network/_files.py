@@ -14,10 +14,11 @@ from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.losses import Loss, task_of
 from portnn.network._fitted import TrainState
+from portnn.network._loading import COUNTS
 from portnn.network._model import Model
 from portnn.network._options import SEEDS
 from portnn.nn import Layer, describe, from_description, outline
-from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, save_tensors
+from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, write_checked
 
 __all__ = ["FORMAT", "read_network", "write_network"]
 
@@ -76,8 +77,12 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
         CheckpointError: if it is missing or of another type.
     """
     value = data.get(name) if isinstance(data, dict) else None
-    most = SEEDS if name == "seed" else 2**64
-    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < most)
+    if type(value) is int and value >= COUNTS and name != "seed":
+        raise CheckpointError(
+            f"{path}: the description has {name}={value if value < 2**64 else 'a huge number'}; "
+            "expected less than 2^32"
+        )
+    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < SEEDS)
     if odd or not isinstance(value, kind):
         raise CheckpointError(
             f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"
@@ -86,7 +91,12 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
 
 
 def write_network(net: Model, path: Path) -> None:
-    """Write a network: its description in the header, and its arrays."""
+    """Write a network: its description in the header, and its arrays.
+
+    Raises:
+        TypeError: if a part of it is not portnn's own.
+        ValueError: if `read_network` would refuse the file.
+    """
     description = {
         "kind": KIND,
         "format": FORMAT,
@@ -98,9 +108,13 @@ def write_network(net: Model, path: Path) -> None:
         "steps": net.steps,
         "notes": net.notes,
     }
-    save_tensors(
-        path, tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state}), description
-    )
+    arrays = tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state})
+
+    def check(header: Header) -> None:
+        found = _plan(header, net.loss if description["loss"] is None else None, path)
+        fill({"params": found.params, "state": found.state}, tree.named(arrays), path)
+
+    write_checked(path, arrays, description, check)
 
 
 def _from_1(description: dict[str, Any]) -> dict[str, Any]:

@@ -203,6 +203,8 @@ class Network(Trainable):
 
         Raises:
             TypeError: if a layer or activation is not portnn's own, since a file must not name code.
+            ValueError: if `load` would refuse the file: if a parameter is not finite, or one has another
+                name, shape or dtype than the layers make, which changing `params` in place can lead to.
             FileNotFoundError: if the folder does not exist.
             IsADirectoryError: if `path` is a folder.
         """

@@ -138,8 +138,7 @@ def _check(recorder: Recorder, data: dict[str, Any], path: Path) -> None:
     if odd := sorted(data.keys() ^ _FIELDS):
         raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
     for name in _COUNTS:
-        if read_field(data, name, int, path) >= 2**32 and name != "seed":
-            raise CheckpointError(f"{path}: the description has {name}={data[name]}; expected less than 2^32")
+        read_field(data, name, int, path)
     for name, inner in (("columns", str), ("callbacks", dict)):
         if not all(isinstance(value, inner) for value in read_field(data, name, list, path)):
             raise CheckpointError(f"{path}: the description lacks a valid {name!r}")

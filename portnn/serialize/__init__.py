@@ -18,11 +18,12 @@ from portnn.serialize._tensors import (
     read_checked,
     save_tensors,
     verify,
+    write_checked,
 )  # fmt: skip
 from portnn.serialize._whole import whole_file
 
 __all__ = [
     "CheckpointError", "Header", "Spec", "check_tensors", "checkpoint_path", "checkpoints", "fill",
     "held", "latest", "load_npz", "load_tensors", "read_checked", "remove_old", "remove_unfinished",
-    "save_npz", "save_tensors", "verify", "whole_file",
+    "save_npz", "save_tensors", "verify", "whole_file", "write_checked",
 ]  # fmt: skip

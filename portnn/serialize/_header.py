@@ -13,6 +13,8 @@ Digests show damage. They do not show who wrote a file.
 
 JSON becomes objects of up to 45 times its size: a list takes 88 bytes and is written with two. So the length
 of a header and how many values it has are bounded by the size of its file, and looked at before it is read.
+
+A header that is about to be written is read by the same checks: what they refuse is not written.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import prod
 from typing import Any, Never, final
@@ -29,7 +31,7 @@ import numpy as np
 
 from portnn.serialize._error import CheckpointError
 
-__all__ = ["Header", "Spec", "bytes_of", "header_room", "make_header", "parse_header"]
+__all__ = ["CODES", "Header", "Spec", "bytes_of", "header_room", "make_header", "parse_header"]
 
 _ROOM = 2 << 20  # bytes of header that the smallest file may have: 10,000 tensors
 _SHARE = 64  # larger files may have a 64th of theirs
@@ -37,13 +39,20 @@ _MOST_ROOM = 100_000_000  # safetensors' own reader takes no more
 _DENSE = 16  # bytes of that room for each value; a long header of portnn's has as many
 _AXES = 32
 _MOST = 2**63  # bytes or elements: more than any file has
+_DEPTH = (
+    300  # of lists and dicts in each other: a hundred layers in each other have 200, and Python reads 900
+)
 _DESCRIPTION, _TENSORS, _WHOLE = "portnn", "portnn.tensors", "portnn.sha256"
 _ZEROS = "0" * 64
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
-    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1", "BF16": "<f4",
 }  # fmt: skip
-_CODES = {np.dtype(own): code for code, own in _DTYPES.items()}
+_STORED = {
+    **_DTYPES,
+    "BF16": "<u2",
+}  # NumPy has no bfloat16: its bits are the upper half of those of a float32
+CODES = {np.dtype(own): code for code, own in _DTYPES.items() if code != "BF16"}
 
 
 @final
@@ -53,7 +62,8 @@ class Spec:
 
     Attributes:
         name: its name.
-        dtype: its dtype, NumPy's.
+        dtype: its dtype as it is read, NumPy's.
+        stored: the dtype of its bytes in the file: that, but for bfloat16, which is read as float32.
         shape: its shape.
         start: its first byte, counted from the beginning of the file.
         digest: the SHA-256 of its bytes in hexadecimal; None in a file without digests.
@@ -61,14 +71,15 @@ class Spec:
 
     name: str
     dtype: Any
+    stored: Any
     shape: tuple[int, ...]
     start: int
     digest: str | None
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
-        return prod(self.shape) * int(self.dtype.itemsize)
+        """How many bytes it has in the file."""
+        return prod(self.shape) * int(self.stored.itemsize)
 
 
 @final
@@ -109,29 +120,27 @@ def bytes_of(array: Any) -> Any:
     return array.reshape(-1).view(np.uint8)
 
 
-def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> bytes:
+def make_header(arrays: Mapping[str, tuple[str, Any]], description: Mapping[str, Any]) -> bytes:
     """The beginning of a file: the length of the header, and the header.
 
     Args:
-        arrays: contiguous NumPy arrays by their names, in the order in which they will lie.
+        arrays: the format's name of the dtype and a contiguous NumPy array of the bytes, by the names of the
+            tensors, in the order in which they will lie.
         description: plain data.
 
     Raises:
-        TypeError: if the description is not plain data, or a dtype has no name in the format.
-        ValueError: if the header is longer than a file of that size may have it.
+        TypeError: if the description is not plain data.
+        ValueError: if the header is longer than a file of that size may have it, or would not be read.
     """
     entries: dict[str, Any] = {}
     end = 0
     if "__metadata__" in arrays:
         raise ValueError("the name '__metadata__' is that of the description; call the tensor something else")
-    for name, a in arrays.items():
-        code = _CODES.get(a.dtype)
-        if code is None:
-            raise TypeError(f"tensor {name[:60]!r}: the format has no dtype {a.dtype}; convert with astype")
+    for name, (code, a) in arrays.items():
         entries[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [end, end := end + a.nbytes]}
     metadata = {
-        _DESCRIPTION: json.dumps(description, allow_nan=False),
-        _TENSORS: json.dumps({name: sha256(bytes_of(a)).hexdigest() for name, a in arrays.items()}),
+        _DESCRIPTION: _as_json(description),
+        _TENSORS: json.dumps({name: sha256(bytes_of(a)).hexdigest() for name, (_, a) in arrays.items()}),
         _WHOLE: _ZEROS,
     }
     text = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
@@ -140,6 +149,44 @@ def make_header(arrays: Mapping[str, Any], description: Mapping[str, Any]) -> by
         raise ValueError(f"cannot save: {reason}; put long lists into files of their own")
     raw = struct.pack("<Q", len(text)) + text
     return raw.replace(_entry(_ZEROS), _entry(sha256(raw).hexdigest()))
+
+
+def _as_json(description: Mapping[str, Any]) -> str:
+    """A description as text, if reading the text gives the same again.
+
+    Raises:
+        TypeError: if it is not plain data: a key of a dict that is no text would come back as text.
+        ValueError: if a number is not finite, or it is nested too deep.
+    """
+    if not isinstance(description, Mapping):
+        raise TypeError(f"the description must be a dict, got {type(description).__name__}")
+    if _depth(description) > _DEPTH:
+        raise ValueError(f"cannot save: the description is nested deeper than {_DEPTH} levels")
+    return json.dumps(dict(description), allow_nan=False)
+
+
+def _depth(data: Any) -> int:
+    """How deep lists and dicts are in each other, up to one more than is allowed.
+
+    Raises:
+        TypeError: if a dict has a key that is no text.
+    """
+    level, depth = [data], 0
+    while depth <= _DEPTH:
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                if odd := [key for key in value if not isinstance(key, str)]:
+                    kind = type(odd[0]).__name__
+                    raise TypeError(f"description: keys must be text, as in JSON, got {kind} {odd[0]!r:.40}")
+                inner += value.values()
+            elif isinstance(value, list | tuple):
+                inner += value
+        level = [value for value in inner if isinstance(value, Mapping | list | tuple)]
+        depth += 1
+        if not level:
+            break
+    return depth
 
 
 def _entry(digits: str) -> bytes:
@@ -202,6 +249,8 @@ def _plain(text: Any, path: Any) -> dict[str, Any]:
         ) from None
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: the description in the header is not an object")
+    if _depth(found) > _DEPTH:
+        raise CheckpointError(f"{path}: the description in the header is nested deeper than {_DEPTH} levels")
     return found
 
 
@@ -232,7 +281,7 @@ def _layout(
                 f"{path}: tensor {spec.name[:60]!r} of {str(spec.size)[:40]} bytes should lie at {end}, "
                 f"but the header has it from {first} to {last}"
             )
-        tensors[spec.name] = Spec(spec.name, spec.dtype, spec.shape, start + first, spec.digest)
+        tensors[spec.name] = replace(spec, start=start + first)
         end = last
     if start + end != size:
         raise CheckpointError(f"{path} is not whole: expected {start + end} bytes, the file has {size}")
@@ -251,7 +300,13 @@ def _spec(name: str, entry: Any, digest: Any, path: Any) -> tuple[Spec, int, int
         raise CheckpointError(f"{path}: tensor {name[:60]!r} has no place, dtype and shape of NumPy: {text}")
     if digest is not None and not isinstance(digest, str):
         raise CheckpointError(f"{path}: the digest of tensor {name[:60]!r} is no text")
-    return Spec(name, np.dtype(_DTYPES[code]), tuple(shape), 0, digest), offsets[0], offsets[1]
+    dtype, stored = np.dtype(_DTYPES[code]), np.dtype(_STORED[code])
+    # NumPy asks this of axes without elements too.
+    if prod([n for n in shape if n]) * dtype.itemsize >= _MOST:
+        raise CheckpointError(
+            f"{path}: tensor {name[:60]!r} has a shape beyond every array: {str(shape)[:60]}"
+        )
+    return Spec(name, dtype, stored, tuple(shape), 0, digest), offsets[0], offsets[1]
 
 
 def _counts(values: Any, most: int) -> bool:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any, final
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
-from zlib import error as ZlibError
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from portnn import tree
 from portnn._typing import Tree
 from portnn.serialize._error import CheckpointError
 from portnn.serialize._header import header_room
-from portnn.serialize._tensors import check_tensors, fill
+from portnn.serialize._tensors import check_tensors, dtype_name, expected_tensors, fill, host_array
 from portnn.serialize._whole import whole_file
 
 __all__ = ["load_npz", "save_npz"]
@@ -26,22 +25,23 @@ _HEAD = 1 << 14  # bytes of a member in which NumPy's header must end; it reads 
 _DEFLATE = (
     1032  # how many times its size deflate can stand for at most (zlib's own page of technical details)
 )
-_ODD = (BadZipFile, ZlibError, OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError)
 
 
 def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
-    """Write a tree of NumPy arrays to an .npz file, each under its path in the tree, such as ``0.weight``.
+    """Write a tree of arrays to an .npz file, each under its path in the tree, such as ``0.weight``.
 
     ``numpy.load`` reads it, without pickle. Unlike a network's own file it has no description and no
     SHA-256, only the CRC-32 of zip. The name is used as it is given.
 
     Args:
         path: the file; its folder exists.
-        tensors: a tree of NumPy arrays of numbers or booleans.
+        tensors: a tree of arrays of any library, of numbers or booleans.
 
     Raises:
-        TypeError: if an array is of objects, which only pickle could write.
-        ValueError: if there are more names than `load_npz` would read.
+        TypeError: if an array is of objects, which only pickle could write, or of a dtype that NumPy lacks,
+            such as bfloat16; the message names it.
+        ValueError: if two arrays have the same path, an archive cannot hold a name, or there are more names
+            than `load_npz` would read.
         FileNotFoundError: if the folder does not exist.
         OSError: if the file cannot be written.
 
@@ -52,10 +52,7 @@ def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
         ...     load_npz(f"{folder}/a.npz")["0.weight"].tolist()
         [1.0, 1.0]
     """
-    named = {name: np.asarray(array) for name, array in tree.items(tensors)}
-    for name, array in named.items():
-        if array.dtype.hasobject:
-            raise TypeError(f"tensor {name[:60]!r}: expected numbers, got an array of objects")
+    named = {name: _writable(name, array) for name, array in tree.named(tensors).items()}
     with whole_file(path) as file:
         with ZipFile(file, "w") as archive:
             for name, array in named.items():
@@ -69,14 +66,38 @@ def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
             )
 
 
+def _writable(name: str, value: Any) -> Any:
+    """An array of NumPy that `load_npz` reads, under a name that an archive can hold.
+
+    Raises:
+        TypeError: if it is of other things than numbers.
+        ValueError: if the archive would change the name.
+    """
+    dtype = getattr(value, "dtype", None)
+    if getattr(dtype, "hasobject", False):
+        raise TypeError(f"tensor {name[:60]!r}: expected numbers, got an array of objects")
+    if dtype_name(dtype) == "bfloat16":
+        raise TypeError(
+            f"tensor {name[:60]!r}: .npz has no bfloat16; use save_tensors, or convert to float32 with astype"
+        )
+    member = f"{name}.npy"
+    try:
+        kept = ZipInfo(member).filename == member and len(member.encode()) < 1 << 16
+    except UnicodeEncodeError:
+        kept = False
+    if not kept:
+        raise ValueError(f"tensor {name[:60]!r}: a .npz file cannot hold this name; rename it")
+    return host_array(name, value)
+
+
 def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:
     """Read an .npz file, compressed or not, of arrays of numbers; nothing in it is unpickled.
 
     Args:
         path: the file.
-        like: a tree of arrays with the shapes and dtypes that are expected. With it, nothing else is read,
-            and names, shapes and dtypes are compared before memory is taken. Without it, a compressed file
-            can unpack to a thousand times its size.
+        like: a tree of arrays of any library with the shapes and dtypes that are expected. With it, nothing
+            else is read, and names, shapes and dtypes are compared before memory is taken. Without it, a
+            compressed file can unpack to a thousand times its size.
 
     Returns:
         The arrays by name; with `like`, a tree like it.
@@ -98,16 +119,14 @@ def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:
     try:
         with _InParts(path) as file, ZipFile(file) as archive:
             names = list(_names(archive))
-            if sum([member.compress_size for member in archive.infolist()]) > file.size:
-                raise ValueError("its members lie over each other")
+            _check_places(archive, file.size)
             headers = {name: _header(archive, name) for name in names}
             if like is not None:
-                expected = {name: (a.shape, a.dtype) for name, a in tree.items(like)}
-                check_tensors(expected, headers, path)
+                check_tensors(expected_tensors(like), headers, path)
             arrays = {name: _member(archive, name) for name in names}
     except CheckpointError:
         raise
-    except _ODD as error:
+    except Exception as error:  # noqa: BLE001  # damaged bytes lead zipfile and NumPy's parser to any of them
         raise CheckpointError(f"{path} is no whole .npz file of numbers: {str(error)[:120]}") from None
     return arrays if like is None else fill(like, arrays, path)
 
@@ -118,6 +137,12 @@ def _names(archive: ZipFile) -> Iterator[str]:
     if len(set(members)) != len(members) or not all(name.endswith(".npy") for name in members):
         raise ValueError("expected members that end in .npy, each once")
     return (name.removesuffix(".npy") for name in members)
+
+
+def _check_places(archive: ZipFile, size: int) -> None:
+    """The members have room beside each other."""
+    if sum([member.compress_size for member in archive.infolist()]) > size:
+        raise ValueError("its members lie over each other")
 
 
 def _room(size: int) -> int:
@@ -152,6 +177,8 @@ def _header(archive: ZipFile, name: str) -> Any:
         shape, _, dtype = np.lib.format.read_array_header_2_0(head)
     else:
         raise ValueError(f"version {version} of the format .npy is for names of fields, not for numbers")
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"the shape {str(shape)[:40]} is none of an array")
     if dtype.kind not in "biufc":
         raise ValueError(f"an array of {'objects' if dtype.hasobject else str(dtype)[:40]}")
     _check_size(archive.getinfo(f"{name}.npy"), head.tell() + prod(shape) * dtype.itemsize)

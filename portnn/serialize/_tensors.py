@@ -11,34 +11,41 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from portnn import tree
+from portnn import ops, tree
 from portnn._typing import Tree
+from portnn.backend import get_backend
 from portnn.serialize._error import CheckpointError
-from portnn.serialize._header import Header, Spec, bytes_of, header_room, make_header, parse_header
+from portnn.serialize._header import CODES, Header, Spec, bytes_of, header_room, make_header, parse_header
 from portnn.serialize._whole import whole_file
 
-__all__ = ["check_tensors", "fill", "load_tensors", "read_checked", "save_tensors", "verify"]
+__all__ = [
+    "check_tensors", "expected_tensors", "fill", "host_array", "load_tensors", "read_checked", "save_tensors",
+    "verify", "write_checked",
+]  # fmt: skip
 
 _CHUNK = 1 << 20  # bytes read and looked at in one go
 
 
 def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mapping[str, Any]) -> None:
-    """Write a tree of NumPy arrays and a description of it to a safetensors file, with SHA-256 of all.
+    """Write a tree of arrays and a description of it to a safetensors file, with SHA-256 of all.
 
     The file is written under a temporary name in the same folder, flushed to the disk and renamed, so that
     at every moment `path` holds either the old file or the new one, whole.
 
     Args:
         path: the file; its folder exists.
-        tensors: a tree of NumPy arrays; each is stored under its path in the tree, such as ``0.weight``.
+        tensors: a tree of arrays of any library; each is stored under its path in the tree, such as
+            ``0.weight``. bfloat16 of PyTorch, JAX and ml_dtypes is stored as the format's BF16.
         description: plain data that JSON can hold, stored in the header.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
         IsADirectoryError: if `path` is a folder.
         OSError: if the file cannot be written, as when the disk is full; `path` is as it was.
-        TypeError: if the description is not plain data, or the format has no such dtype.
-        ValueError: if names and description are longer than a file of that size may have them.
+        TypeError: if the description is not plain data, or the format has no such dtype; the message names
+            the tensor.
+        ValueError: if two tensors have the same path, or `load_tensors` would refuse the file: if names and
+            description are longer than a file of that size may have them, or nested too deep.
 
     Example:
         >>> import tempfile
@@ -48,15 +55,78 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
         >>> arrays["w"].tolist(), description
         ([1.0, 1.0], {'version': 1})
     """
-    named = {name: np.asarray(array, order="C") for name, array in tree.items(tensors)}
+    write_checked(path, tensors, description, lambda _: None)
+
+
+def write_checked(
+    path: str | os.PathLike[str],
+    tensors: Tree,
+    description: Mapping[str, Any],
+    check: Callable[[Header], None],
+) -> None:
+    """Write a file whose header is looked at as if it had been read, before anything is written.
+
+    Args:
+        path: the file.
+        tensors: as for `save_tensors`.
+        description: likewise.
+        check: is given the header, and raises `CheckpointError` if a file of it would be refused.
+
+    Raises:
+        OSError: as for `save_tensors`.
+        TypeError: likewise.
+        ValueError: likewise, and if the check refuses the header.
+    """
+    named = {name: _stored(name, array) for name, array in tree.named(tensors).items()}
     # Wide dtypes first, so that each tensor is aligned as its numbers need it.
-    order = sorted(named, key=lambda name: (-named[name].dtype.itemsize, name))
+    order = sorted(named, key=lambda name: (-named[name][1].dtype.itemsize, name))
     arrays = {name: named[name] for name in order}
     header = make_header(arrays, description)
+    try:
+        check(parse_header(header, len(header) + sum(a.nbytes for _, a in arrays.values()), path))
+    except CheckpointError as error:
+        raise ValueError(f"cannot save {str(error)[:270]}") from None
     with whole_file(path) as file:
         file.write(header)
-        for array in arrays.values():
+        for _, array in arrays.values():
             file.write(bytes_of(array))
+
+
+def dtype_name(dtype: Any) -> str:
+    """The standard's name of a dtype of any library, such as "float32" and "bfloat16"."""
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+
+
+def host_array(name: str, value: Any) -> Any:
+    """A tensor as an array of NumPy.
+
+    Raises:
+        TypeError: if it holds no numbers, or such as NumPy lacks; the message names the tensor.
+        ValueError: if its library does not give it away, likewise.
+    """
+    try:
+        return get_backend("numpy").to_numpy(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"tensor {name[:60]!r}: {str(error).removeprefix('x ')[:200]}") from None
+
+
+def _stored(name: str, value: Any) -> tuple[str, Any]:
+    """The format's name of a tensor's dtype, and its bytes as a contiguous array, the lowest byte first.
+
+    Raises:
+        TypeError: if the format has no such dtype.
+    """
+    if dtype_name(getattr(value, "dtype", "")) == "bfloat16":
+        wide = np.asarray(host_array(name, ops.astype(value, "float32")), order="C")
+        return "BF16", (wide.view(np.uint32) >> 16).astype("<u2")
+    host = host_array(name, value)
+    array = np.asarray(host, dtype=host.dtype.newbyteorder("<"), order="C")
+    code = CODES.get(array.dtype)
+    if code is None:
+        raise TypeError(
+            f"tensor {name[:60]!r}: the format has no dtype {array.dtype.name}; convert with astype"
+        )
+    return code, array
 
 
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,7 +138,8 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
         path: the file.
 
     Returns:
-        The arrays by name, and the description.
+        The NumPy arrays by name, and the description. NumPy has no bfloat16: tensors of that are read as
+        float32, which holds each of their values exactly.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -140,7 +211,7 @@ def _read_header(file: BinaryIO, path: Path) -> Header:
 
 def _read_tensor(file: BinaryIO, spec: Spec, path: Path, keep: bool) -> Any:
     """The next tensor of a file, if its digest is right; None if it is not kept."""
-    array = np.empty(spec.shape if keep else 0, dtype=spec.dtype)
+    array = np.empty(spec.shape if keep else 0, dtype=spec.stored)
     view = bytes_of(array)
     scratch: Any = np.empty(0 if keep else min(_CHUNK, spec.size), dtype=np.uint8)
     digest = sha256()
@@ -157,7 +228,11 @@ def _read_tensor(file: BinaryIO, spec: Spec, path: Path, keep: bool) -> Any:
             f"{path} is damaged: tensor {spec.name[:60]!r} has the SHA-256 {digest.hexdigest()[:16]}..., "
             f"expected {spec.digest[:16]!r}..."
         )
-    return array if keep else None
+    if not keep:
+        return None
+    if spec.stored == spec.dtype:
+        return array
+    return (array.astype("<u4") << 16).view(spec.dtype)  # bfloat16 is the upper half of a float32
 
 
 def verify(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -215,6 +290,21 @@ def check_tensors(
             )
 
 
+def expected_tensors(template: Tree) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shapes and NumPy's dtypes by names, as the arrays of a tree are read from a file.
+
+    Raises:
+        ValueError: if two arrays have the same name.
+    """
+    return {
+        name: (
+            tuple(a.shape),
+            np.dtype({"bfloat16": "float32"}.get(dtype_name(a.dtype), dtype_name(a.dtype))),
+        )
+        for name, a in tree.named(template).items()
+    }
+
+
 def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]) -> Tree:
     """Put the arrays of a file into a tree, each at the place that its name says.
 
@@ -224,8 +314,9 @@ def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]
     ``net.load_params(fill(net.params, load_tensors(path)[0], path))``.
 
     Args:
-        template: a tree of arrays with the shapes and dtypes that are expected.
-        arrays: the arrays by name.
+        template: a tree of arrays of any library with the shapes and dtypes that are expected; float32 for
+            bfloat16, as `load_tensors` reads it.
+        arrays: the NumPy arrays by name.
         path: the file they came from, for messages.
 
     Returns:
@@ -238,7 +329,7 @@ def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]
         >>> fill({"w": np.zeros(2)}, {"w": np.ones(2)}, "a.safetensors")["w"].tolist()
         [1.0, 1.0]
     """
-    expected = {name: (a.shape, a.dtype) for name, a in tree.items(template)}
+    expected = expected_tensors(template)
     check_tensors(expected, arrays, path)
     for name in expected:
         flat = arrays[name].reshape(-1)

@@ -36,6 +36,8 @@ CHANGES = {
     "other dtype": ({"dtype": "float64"}, "'params.0.weight' has .* dtype float32; expected .* float64"),
     "epochs": ({"epochs": -1}, "lacks a valid 'epochs'"),
     "steps": ({"steps": None}, "lacks a valid 'steps'"),
+    "many steps": ({"steps": 2**32}, r"steps=4294967296; expected less than 2\^32"),
+    "huge epochs": ({"epochs": 10**4000}, r"epochs=a huge number; expected less than 2\^32"),
     "layers": ({"layers": []}, "lacks a valid 'layers'"),
     "unknown layer": ({"layers": {"is": "Conv9"}}, "expected the name of a layer .* got 'Conv9'"),
     "unknown loss": ({"loss": {"name": "eval", "options": {}}}, "'eval' is no loss"),

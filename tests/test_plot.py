@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import portnn as pn
 from portnn import plot
 
 HISTORY = {
@@ -281,3 +282,39 @@ def test_predictions_are_drawn_against_the_truth(backend: Any) -> None:
     assert sum(bar.get_height() for bar in errors.patches) == 3
     assert [round(float(line.get_xdata()[0]), 3) for line in errors.lines] == [0.0, -0.645, 0.645]
     assert png(figure).startswith(b"\x89PNG")
+
+
+ODD = "$x_{^ \\frac$ 5\x1b\x00"
+SHOWN = "$x_{^ \\frac$ 5\\x1b\\x00"
+NETWORK = pn.Network([pn.nn.Flatten(), pn.nn.Linear(784, 3), pn.nn.relu, pn.nn.Linear(3, 3)])
+LABELS = [ODD, "$", "\ud800"]
+DRAWN = {
+    "activations": lambda: plot.activations(NETWORK, IMAGES, title=ODD),
+    "attention_maps": lambda: plot.attention_maps([(np.eye(12), LABELS * 4, LABELS * 4)]),
+    "calibration": lambda: plot.calibration(TRUE, PROBABILITIES, title=ODD),
+    "confusion_matrix": lambda: plot.confusion_matrix(np.eye(3), LABELS),
+    "diagram": lambda: plot.diagram(NETWORK, (28, 28), title=ODD),
+    "digits_report": lambda: plot.digits_report(
+        HISTORY, IMAGES, TRUE, PROBABILITIES, labels=LABELS, title=ODD
+    ),
+    "first_weights": lambda: plot.first_weights(NETWORK, title=ODD),
+    "gradients": lambda: plot.gradients(NETWORK, IMAGES, TRUE, title=ODD),
+    "history": lambda: plot.history(HISTORY),
+    "image_grids": lambda: plot.image_grids({ODD: IMAGES[None]}),
+    "images": lambda: plot.images(IMAGES, [ODD] * 5, title=ODD),
+    "mistakes": lambda: plot.mistakes(IMAGES, TRUE, PROBABILITIES, labels=LABELS),
+    "predictions": lambda: plot.predictions([1.0, 2.0], [1.0, 3.0], unit=ODD, title=ODD),
+}
+
+
+@pytest.mark.parametrize("name", plot.__all__)
+def test_text_of_users_is_drawn_as_it_is(name: str) -> None:
+    from matplotlib.text import Text
+
+    figure = DRAWN[name]()
+    png(figure)
+    texts = [
+        text for text in figure.findobj(Text) if "$" in text.get_text() and "math" not in text.get_text()
+    ]
+    assert any(SHOWN in text.get_text() for text in texts) is (name != "history")
+    assert not any(text.get_parse_math() for text in texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,8 @@ from portnn.data._errors import DataError
 from portnn.data._files import PathLike, as_path, shown
 
 __all__ = ["read_arrays", "read_image"]
+
+_MOST_PIXELS = 1 << 25  # a picture of some bytes can say that it has any number of them
 
 
 def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
@@ -93,7 +96,7 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
         The pixels, uint8, of that shape.
 
     Raises:
-        DataError: the file is no picture.
+        DataError: the file is not a picture, or has more than 2²⁵ (about 33 million) pixels.
         FileNotFoundError: there is no such file.
         ImportError: Pillow is not installed.
         ValueError: the shape is none of pictures.
@@ -116,15 +119,30 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
     if not path.is_file():
         raise _not_a_file(path)
     try:
-        with Image.open(path) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the check below allows less
+            opened = Image.open(path)
+        with opened:
+            _check_size(path, opened.width, opened.height)
             picture = _on_paper(ImageOps.exif_transpose(opened))
             picture = picture.convert("RGB" if len(shape) == 3 and shape[0] == 3 else "L")
+    except DataError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{shown(path)}: not a picture: {str(error)[:120]}") from None
     if invert:
         picture = ImageOps.invert(picture)
     pixels = np.asarray(picture.resize((shape[-1], shape[-2]), Image.Resampling.LANCZOS), dtype=np.uint8)
     return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels.reshape(shape)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    """Refuse a picture of too many pixels while it is a file."""
+    if width * height > _MOST_PIXELS:
+        raise DataError(
+            f"{shown(path)}: has {width} x {height} pixels, at most {_MOST_PIXELS:,} are read; "
+            "make the picture smaller"
+        )
 
 
 def _on_paper(picture: Any) -> Any:

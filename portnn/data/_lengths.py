@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from portnn.random import stream
 __all__ = ["LengthBatch", "Remainder", "batches_by_length", "pad"]
 
 _SHORTEST = 8  # the first boundary by default: below it, padding costs little
+_EXACT = 2**53  # whole numbers up to here are all in float64
 _ORDER = 3  # a purpose of the random streams of a seed, beside those of training
 
 Remainder: TypeAlias = Literal["fill", "drop", "keep"]
@@ -157,14 +159,17 @@ def pad(sequences: Sequence[Any], length: int | None = None, *, fill: float = 0)
     Args:
         sequences: arrays or lists (t, ...) that differ in their first axis at most.
         length: how long to make them; by default as long as the longest.
-        fill: what to put behind the end.
+        fill: what to put behind the end. Where it is a fraction and the sequences are integers, the array
+            has the dtype that NumPy gives their sum, float64.
 
     Returns:
         The array (n, length, ...) of their common dtype, and booleans (n, length), True for what is real;
         both NumPy's.
 
     Raises:
-        ValueError: if there are no sequences, one is longer than `length`, or they differ in other axes.
+        TypeError: if `fill` is not a number.
+        ValueError: if there are no sequences, one is longer than `length`, they differ in other axes, or no
+            dtype holds both them and `fill`.
 
     Example:
         >>> x, mask = pad([[5, 6, 7], [8]], 4)
@@ -183,10 +188,43 @@ def pad(sequences: Sequence[Any], length: int | None = None, *, fill: float = 0)
         raise ValueError(f"pad: a sequence has length {longest}, more than {length}; cut it first")
     n = longest if length is None else length
     [rest] = shapes
-    x = np.full((len(parts), n, *rest), fill, dtype=np.result_type(*filled))
+    x = np.full((len(parts), n, *rest), fill, dtype=_dtype_with(fill, filled))
     mask = np.zeros((len(parts), n), dtype=np.bool_)
     for row, part in enumerate(parts):
         if len(part):
             x[row, : len(part)] = part
             mask[row, : len(part)] = True
     return x, mask
+
+
+def _dtype_with(fill: float, parts: list[Any]) -> np.dtype[Any]:
+    """The common dtype of sequences, or the next one that holds `fill` as well."""
+    if not isinstance(fill, (int, float, complex, np.number, np.bool_)):
+        raise TypeError(f"pad: fill must be a number, got {type(fill).__name__}")
+    value = fill.item() if isinstance(fill, np.generic) else fill
+    dtype = np.result_type(*parts)
+    if dtype.kind not in "biufc":
+        raise TypeError(f"pad: expected sequences of numbers, got dtype {dtype}")
+    if _holds(dtype, value):
+        return dtype
+    wider = np.result_type(dtype, value)
+    integers = [part for part in parts if part.dtype.kind in "iu" and part.size]
+    largest = max([max(int(part.max()), -int(part.min())) for part in integers], default=0)
+    if not _holds(wider, value) or (wider.kind in "fc" and largest > _EXACT):
+        raise ValueError(
+            f"pad: no dtype holds fill={value!r:.40} beside sequences of {dtype}; cast them with astype, or "
+            "choose another value"
+        )
+    return wider
+
+
+def _holds(dtype: np.dtype[Any], value: Any) -> bool:
+    """Whether a dtype has a number: integers exactly, others but for rounding."""
+    if dtype.kind in "biu":
+        limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return whole and limits[0] <= value <= limits[1]
+    if isinstance(value, complex) and dtype.kind == "f":
+        return False
+    size = abs(value)
+    return size <= float(np.finfo(dtype).max) or size == inf or size != size

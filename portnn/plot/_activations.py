@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from portnn._typing import ArrayLike
 from portnn.network import Network
-from portnn.plot._figure import BLUE, VERMILLION, new_figure, to_host
+from portnn.plot._figure import BLUE, VERMILLION, new_figure, put_title, to_host
 from portnn.plot._ranges import KEY, draw_ranges, height_of, quantiles
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def activations(network: Network, x: ArrayLike, *, title: str | None = None) -> 
         ranges.append(quantiles(finite))
     dead = [float((y == 0).all(axis=0).mean()) for y in outputs.values()]
     figure = new_figure(9.0, height_of(len(names)))
-    if title is not None:
-        figure.suptitle(title)
+    put_title(figure, title)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.4, 1))
     many = [share > _MANY_DEAD for share in dead]
     draw_ranges(left, names, ranges, many)

@@ -7,7 +7,7 @@ from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
 from portnn._typing import Array, ArrayLike
-from portnn.plot._figure import new_figure, to_host
+from portnn.plot._figure import PLAIN, new_figure, plain, to_host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,12 +58,12 @@ def _check(
             f"attention_maps: map {number} names {len(written)} rows and {len(read)} columns, but its "
             f"weights have shape {found.shape}"
         )
-    return found, [str(name) for name in written], [str(name) for name in read]
+    return found, [plain(name) for name in written], [plain(name) for name in read]
 
 
 def _draw(axes: Any, weights: Array, written: list[str], read: list[str]) -> None:
     axes.imshow(weights, cmap="Blues", vmin=0.0, vmax=1.0)
-    axes.set_xticks(range(len(read)), read)
-    axes.set_yticks(range(len(written)), written)
+    axes.set_xticks(range(len(read)), read, **PLAIN)
+    axes.set_yticks(range(len(written)), written, **PLAIN)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_color("#c0c0c0")

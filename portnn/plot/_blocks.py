@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from portnn.plot._figure import PLAIN
+
 __all__ = ["GAP", "Block", "Box", "Frame", "Parts", "Row", "Stack", "arrow"]
 
 GAP = 0.42  # between boxes: room for an arrow and a shape
@@ -28,7 +30,7 @@ def arrow(axes: Any, *points: tuple[float, float], text: str = "") -> None:
     axes.annotate("", xy=points[-1], xytext=points[-2], arrowprops=style)
     if text:
         (x, y), (_, below) = points[0], points[1]
-        axes.text(x + 0.07, (y + below) / 2, text, va="center", fontsize=7.5, color="#303030")
+        axes.text(x + 0.07, (y + below) / 2, text, va="center", fontsize=7.5, color="#303030", **PLAIN)
 
 
 class Block(ABC):
@@ -73,9 +75,9 @@ class Box(Block):
             )
         )
         upper = 0.15 if self.told else 0.23
-        axes.text(x, y - upper, self.name, ha="center", va="center", fontsize=8.5, parse_math=False)
+        axes.text(x, y - upper, self.name, ha="center", va="center", fontsize=8.5, **PLAIN)
         if self.told:
-            axes.text(x, y - 0.33, self.told, ha="center", va="center", fontsize=7, color="#303030")
+            axes.text(x, y - 0.33, self.told, ha="center", va="center", fontsize=7, color="#303030", **PLAIN)
 
 
 @final
@@ -116,7 +118,9 @@ class Row(Block):
             arrow(axes, (x, y), (x, y - GAP / 2), (middle, y - GAP / 2), (middle, y - GAP))
             block.draw(axes, middle, y - GAP)
             end = y - GAP - block.height
-            axes.text(middle + 0.07, end - 0.08, block.output, va="center", fontsize=7.5, color="#303030")
+            axes.text(
+                middle + 0.07, end - 0.08, block.output, va="center", fontsize=7.5, color="#303030", **PLAIN
+            )
             line(axes, (middle, end), (middle, bottom + GAP / 2), (x, bottom + GAP / 2), (x, bottom))
             left += block.width + _PAD
 
@@ -154,7 +158,9 @@ class Frame(Block):
         frame = Rectangle((left, bottom), self.width, self.height, fill=False, edgecolor=_LINE, linestyle=":")
         axes.add_patch(frame)
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(left + 0.07, y - 0.13, self.name, va="center", fontsize=8, color="#303030", bbox=ground)
+        axes.text(
+            left + 0.07, y - 0.13, self.name, va="center", fontsize=8, color="#303030", bbox=ground, **PLAIN
+        )
         lead = _PAD if self.shortcut else 0.0
         top = y - _LABEL - _PAD - lead
         end = top - self.inner.height

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portnn._typing import Array, ArrayLike
-from portnn.plot._figure import BLUE, VERMILLION, new_figure, to_host
+from portnn.plot._figure import BLUE, VERMILLION, new_figure, put_title, to_host
 from portnn.plot._mistakes import check_number
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def calibration(
     gaps = [abs(s - a) * n for s, a, n in zip(found.sureness, found.accuracy, found.counts, strict=True)]
     error = sum(gaps) / len(sure)
     figure = new_figure(4.8, 5.2)
-    if title is not None:
-        figure.suptitle(title)
+    put_title(figure, title)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_curve(above, found)
     many = f"{len(sure):,} sample{'s' * (len(sure) != 1)}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from portnn._typing import Array, ArrayLike
-from portnn.plot._figure import Canvas, check_labels, new_figure, to_host
+from portnn.plot._figure import PLAIN, Canvas, check_labels, new_figure, to_host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,8 +73,8 @@ def draw_confusion(canvas: Canvas, counts: Array, names: list[str]) -> None:
     bar.set_label("share of the true class (%)")
     positions = range(len(names))
     rotation = 90 if max(map(len, names)) > 3 else 0
-    axes.set_xticks(positions, names, rotation=rotation)
-    axes.set_yticks(positions, names)
+    axes.set_xticks(positions, names, rotation=rotation, **PLAIN)
+    axes.set_yticks(positions, names, **PLAIN)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_title(_summary(counts), fontsize="medium")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from portnn.network import Network
 from portnn.nn import Concatenate, Layer, Parallel, Residual, Sequential, Sum, TransformerEncoder
 from portnn.plot._blocks import GAP, Block, Box, Frame, Parts, Row, Stack, arrow
-from portnn.plot._figure import new_figure
+from portnn.plot._figure import new_figure, put_title
 from portnn.plot._mistakes import check_number
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def diagram(
     widths = [column.width for column in columns]
     height = max(column.height for column in columns) + 2 * GAP
     figure = new_figure(sum(widths) + _MARGIN * (len(widths) + 1), height + 0.4 + (0.3 if title else 0.0))
-    if title is not None:
-        figure.suptitle(title)
+    put_title(figure, title)
     axes = figure.subplots()
     axes.set_xlim(-_MARGIN / 2, sum(widths) + _MARGIN * (len(widths) - 0.5))
     axes.set_ylim(-height - 0.15, 0.15)

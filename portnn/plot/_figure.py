@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +17,9 @@ Canvas: TypeAlias = Any
 
 # From Okabe and Ito, "Color Universal Design" (2008), table 1.
 BLUE, VERMILLION = "#0072B2", "#D55E00"
+PLAIN: dict[str, Any] = {"parse_math": False}  # for text that users pass: "$" is a dollar there
+# Signs that no font draws; line feeds and tabs are none of them. Half a surrogate pair is no text at all.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PAD = 0.08  # inches around axes; matplotlib's own 0.04 lets labels touch the edge
 
 
@@ -38,10 +42,21 @@ def to_host(x: ArrayLike, name: str) -> Array:
         raise TypeError(f"{name} must be an array of real numbers: {error}"[:299]) from error
 
 
+def plain(text: object) -> str:
+    r"""Text that a user passed, with signs that cannot be drawn written as in a program: \x1b."""
+    return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def put_title(canvas: Canvas, title: str | None, **more: Any) -> None:
+    """Write a user's line above a figure, if there is one."""
+    if title is not None:
+        canvas.suptitle(plain(title), **PLAIN, **more)
+
+
 def check_labels(labels: Sequence[object] | None, classes: int) -> list[str]:
     """The names of the classes, or their numbers."""
     if labels is None:
         return [str(i) for i in range(classes)]
     if len(labels) != classes:
         raise ValueError(f"labels must name {classes} classes, got {len(labels)} names")
-    return [str(label) for label in labels]
+    return [plain(label) for label in labels]

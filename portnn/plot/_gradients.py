@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from portnn import tree
 from portnn._typing import Array, ArrayLike
 from portnn.network import Network
-from portnn.plot._figure import new_figure, to_host
+from portnn.plot._figure import new_figure, put_title, to_host
 from portnn.plot._ranges import KEY, draw_ranges, height_of, quantiles
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def gradients(network: Network, x: ArrayLike, y: ArrayLike, *, title: str | None
     names = [_told(path, g, verdict) for (path, g), verdict in zip(found.items(), verdicts, strict=True)]
     ranges = [quantiles(g[(g > _NOTHING) & (g < float("inf"))]) for g in found.values()]
     figure = new_figure(8.0, height_of(len(names)))
-    if title is not None:
-        figure.suptitle(title)
+    put_title(figure, title)
     axes = figure.subplots()
     axes.set_xscale("log")
     draw_ranges(axes, names, ranges, [bool(verdict) for verdict in verdicts])

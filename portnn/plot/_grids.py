@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from portnn._typing import Array, ArrayLike
-from portnn.plot._figure import new_figure, to_host
+from portnn.plot._figure import PLAIN, new_figure, plain, to_host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def image_grids(grids: Mapping[str, ArrayLike]) -> Figure:
     axes = figure.subplots(1, len(tiled), squeeze=False, width_ratios=widths)
     for one, (title, picture) in zip(axes.flat, tiled.items(), strict=True):
         one.imshow(picture, cmap=shades, vmin=min(0, picture.min()), vmax=picture.max())
-        one.set_title(title, fontsize="medium")
+        one.set_title(plain(title), fontsize="medium", **PLAIN)
         one.set_axis_off()
     return figure
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from portnn._typing import ArrayLike
-from portnn.plot._figure import VERMILLION, new_figure, to_host
+from portnn.plot._figure import PLAIN, VERMILLION, new_figure, plain, put_title, to_host
 from portnn.plot._mistakes import FRAME, as_pictures, grid_of
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def images(
         raise ValueError("images is empty; there is nothing to draw")
     across, down = grid_of(count, columns)
     figure = new_figure(1.1 * across + 0.2, (1.28 if captions else 1.1) * down + (0.4 if title else 0.1))
-    if title is not None:
-        figure.suptitle(title)
+    put_title(figure, title)
     lightest, darkest = min(0, pictures.min()), pictures.max()
     grid = figure.subplots(down, across, squeeze=False).flat
     for i, axes in enumerate(grid):
@@ -67,5 +66,5 @@ def images(
         axes.set_yticks([])
         axes.spines[:].set_color(FRAME)
         color = VERMILLION if marked is not None and marked[i] else "black"
-        axes.set_title(captions[i] if captions else "", fontsize=8, pad=3, color=color)
+        axes.set_title(plain(captions[i]) if captions else "", fontsize=8, pad=3, color=color, **PLAIN)
     return figure

@@ -7,7 +7,7 @@ from math import ceil, isqrt, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from portnn._typing import Array, ArrayLike
-from portnn.plot._figure import Canvas, check_labels, new_figure, to_host
+from portnn.plot._figure import PLAIN, Canvas, check_labels, new_figure, to_host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,7 +157,7 @@ def _draw_one(axes: Any, answers: Answers, i: int, darkest: Any) -> None:
     axes.set_yticks([])
     axes.spines[:].set_color(FRAME)
     told = f"{names[int(answers.y_true[i])]} → {names[int(answers.y_pred[i])]}"
-    axes.set_title(f"{told}   {_percent(float(answers.sureness[i]))}", fontsize=8, pad=3)
+    axes.set_title(f"{told}   {_percent(float(answers.sureness[i]))}", fontsize=8, pad=3, **PLAIN)
 
 
 def _percent(p: float) -> str:

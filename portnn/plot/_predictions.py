@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from portnn import metrics
 from portnn._typing import Array, ArrayLike
-from portnn.plot._figure import BLUE, VERMILLION, new_figure, to_host
+from portnn.plot._figure import BLUE, PLAIN, VERMILLION, new_figure, plain, put_title, to_host
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +41,7 @@ def predictions(y_true: ArrayLike, y_pred: ArrayLike, *, unit: str = "", title: 
     error = float(metrics.root_mean_squared_error(true, predicted))
     share = float(metrics.r2(true, predicted))
     figure = new_figure(9.0, 4.4)
-    if title is not None:
-        figure.suptitle(title)
+    put_title(figure, title)
     left, right = figure.subplots(1, 2)
     _draw_scatter(left, true, predicted, unit)
     left.set_title(f"{len(true):,} samples, R² {share:.3f}", fontsize="medium")
@@ -56,7 +55,7 @@ def _column(y: ArrayLike, name: str) -> Array:
 
 
 def _with_unit(text: str, unit: str) -> str:
-    return f"{text} ({unit})" if unit else text
+    return f"{text} ({plain(unit)})" if unit else text
 
 
 def _draw_scatter(axes: Any, true: Array, predicted: Array, unit: str) -> None:
@@ -64,8 +63,8 @@ def _draw_scatter(axes: Any, true: Array, predicted: Array, unit: str) -> None:
     ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
     axes.scatter(true, predicted, s=12 if few else 3, alpha=0.6 if few else 0.2, color=BLUE, linewidths=0)
     axes.plot(ends, ends, color=VERMILLION, linestyle="--", label="predicted = true")
-    axes.set_xlabel(_with_unit("true", unit))
-    axes.set_ylabel(_with_unit("predicted", unit))
+    axes.set_xlabel(_with_unit("true", unit), **PLAIN)
+    axes.set_ylabel(_with_unit("predicted", unit), **PLAIN)
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="upper left")
@@ -77,7 +76,8 @@ def _draw_errors(axes: Any, errors: Array, rmse: float, unit: str) -> None:
     axes.axvline(0.0, color=VERMILLION, linestyle="--")
     for side in (-rmse, rmse):
         axes.axvline(side, color=VERMILLION, linestyle=":")
-    axes.set_title(f"root mean squared error {rmse:.3g} {unit}, dotted".replace(" ,", ","), fontsize="medium")
-    axes.set_xlabel(_with_unit("prediction minus truth", unit))
+    told = f"root mean squared error {rmse:.3g} {plain(unit)}, dotted".replace(" ,", ",")
+    axes.set_title(told, fontsize="medium", **PLAIN)
+    axes.set_xlabel(_with_unit("prediction minus truth", unit), **PLAIN)
     axes.set_ylabel("samples")
     axes.spines[["top", "right"]].set_visible(False)

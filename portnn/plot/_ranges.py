@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portnn._typing import Array
-from portnn.plot._figure import BLUE, VERMILLION
+from portnn.plot._figure import BLUE, PLAIN, VERMILLION, plain
 
 __all__ = ["KEY", "draw_ranges", "height_of", "quantiles"]
 
@@ -44,7 +44,7 @@ def draw_ranges(
     known = [found for found in ranges if found is not None]
     if axes.get_xscale() == "log" and known:
         axes.set_xlim(min(found[0] for found in known) / 1.5, max(found[-1] for found in known) * 1.5)
-    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+    axes.set_yticks(range(len(names)), [_short(plain(name)) for name in names], **PLAIN)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

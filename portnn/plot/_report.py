@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from portnn import metrics
 from portnn._typing import ArrayLike
 from portnn.plot._confusion import draw_confusion
-from portnn.plot._figure import new_figure
+from portnn.plot._figure import new_figure, put_title
 from portnn.plot._history import check_history, draw_history
 from portnn.plot._mistakes import check_answers, check_number, draw_mistakes
 
@@ -58,8 +58,7 @@ def digits_report(
     classes = len(answers.names)
     counts = metrics.confusion_matrix(answers.y_true, answers.y_pred, n_classes=classes)
     figure = new_figure(12.0, 10.0)
-    if title is not None:
-        figure.suptitle(title, fontsize="x-large")
+    put_title(figure, title, fontsize="x-large")
     grid = figure.add_gridspec(2, 2, height_ratios=(2, 3.6), width_ratios=(1.12, 1))
     draw_history(figure.add_subfigure(grid[0, :]), panels)
     draw_confusion(figure.add_subfigure(grid[1, 0]), counts, answers.names)

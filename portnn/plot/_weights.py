@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from portnn import tree
 from portnn._typing import Array
 from portnn.network import Network
-from portnn.plot._figure import new_figure, to_host
+from portnn.plot._figure import new_figure, put_title, to_host
 from portnn.plot._mistakes import FRAME, check_number, grid_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def first_weights(
     figure = new_figure(max(0.75 * columns + 1.0, 4.0), max(0.75 * rows + 0.5, 1.8))
     some = f"{len(shown)} of {len(pictures)}" if len(shown) < len(pictures) else f"{len(pictures)}"
     told = f"{path}: {some} image{'s' * (len(pictures) != 1)} of {pictures.shape[1]} x {pictures.shape[2]}"
-    figure.suptitle(told if title is None else title, fontsize="medium")
+    put_title(figure, told if title is None else title, fontsize="medium")
     grid = figure.subplots(rows, columns, squeeze=False)
     finite = abs(shown[abs(shown) < float("inf")])
     limit = float(finite.max()) if finite.size and finite.max() > 0 else 1.0

@@ -183,3 +183,33 @@ def test_gradients():
 def test_errors(call: Any, error: type[Exception], text: str):
     with pytest.raises(error, match=text):
         call(pn.random.key(0), IMAGES)
+
+
+FILLED = {
+    "sample": lambda x, fill: augment.sample(x, x[0, ...], x[0, ...], fill=fill),
+    "affine": lambda x, fill: augment.affine(x, scale=0.5, fill=fill),
+    "rotate": lambda x, fill: augment.rotate(x, 45.0, fill=fill),
+    "shift": lambda x, fill: augment.shift(x, 1, 1, fill=fill),
+    "shift by fractions": lambda x, fill: augment.shift(x, 0.5, 0.5, fill=fill),
+    "elastic": lambda x, fill: augment.elastic(pn.random.key(0, like=x), x, fill=fill),
+    "distort": lambda x, fill: augment.distort(pn.random.key(0, like=x), x, fill=fill),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+@pytest.mark.parametrize("fill", [0.5, -1, 256, float("nan"), float("inf")])
+def test_what_images_cannot_hold_does_not_fill_them(name, fill, backend: BackendUnderTest):
+    images = backend.asarray(np.ones((1, 4, 4), dtype=np.uint8))
+    with pytest.raises(
+        ValueError, match=r"fill must be a whole number from 0 to 255 for images of .*uint8, got "
+    ):
+        FILLED[name](images, fill)
+    with pytest.raises(TypeError, match="fill must be a real number, got str"):
+        FILLED[name](images, "1")
+
+
+def test_integers_fill_images_of_integers(backend: BackendUnderTest):
+    images = backend.asarray(np.ones((1, 2, 2), dtype=np.uint8))
+    assert backend.to_numpy(augment.shift(images, 1, 0, fill=255.0)).tolist() == [[[255, 255], [1, 1]]]
+    with pytest.raises(ValueError, match=r"fill=1e\+39 is too large for images of .*float32"):
+        augment.shift(backend.asarray(np.ones((1, 2, 2), dtype=np.float32)), 1, 0, fill=1e39)

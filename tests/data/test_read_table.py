@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
+import struct
 import sys
 import tracemalloc
 from io import StringIO
@@ -388,3 +390,35 @@ def test_shapes_of_pictures(tmp_path):
     assert read_image(file, (1, 4, 5)).shape == (1, 4, 5)
     with pytest.raises(ValueError, match="a picture has the shape"):
         read_image(file, (5,))
+
+
+def gif_of(width, height):
+    """The picture of one pixel that says it has many: 43 bytes."""
+    size = struct.pack("<HH", width, height)
+    return (
+        b"GIF89a" + size + b"\x80\x00\x00" + bytes(6) + b"," + bytes(4) + size + b"\x00\x02\x02\x44\x01\x00;"
+    )
+
+
+@pytest.mark.parametrize("size", [(13_000, 13_000), (65_000, 65_000), (1, 65_535), (9000, 9000)])
+def test_a_picture_of_many_pixels_is_refused_before_they_are_made(size, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    file = tmp_path / "bomb.gif"
+    file.write_bytes(gif_of(*size))
+    with pytest.raises(
+        DataError, match=r"bomb\.gif: (has .* pixels, at most 33,554,432 are read; make the|not a p)"
+    ):
+        read_image(file, (28, 28))
+    image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")
+    with pytest.raises(
+        DataError, match=r"bomb\.png: has 9000 x 9000 pixels, at most 33,554,432 are read; make the"
+    ):
+        read_image(tmp_path / "bomb.png", (28, 28))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+@pytest.mark.parametrize("read_file", [read_arrays, lambda file: read_image(file, (28, 28))])
+def test_pictures_and_arrays_are_not_read_from_pipes(read_file, tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(OSError, match=r"pipe\.npy: is a pipe or a device, expected a file"):
+        read_file(tmp_path / "pipe.npy")

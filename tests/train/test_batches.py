@@ -131,3 +131,46 @@ def test_padding():
 def test_errors_of_lengths(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+@pytest.mark.parametrize(
+    ("sequences", "fill", "expected", "dtype"),
+    [
+        ([[1, 2], [1]], 0.5, [[1.0, 2.0], [1.0, 0.5]], "float64"),
+        ([[1, 2], [1]], -1, [[1, 2], [1, -1]], "int64"),
+        ([[1, 2], [1]], 7.0, [[1, 2], [1, 7]], "int64"),
+        ([[1, 2], [1]], np.float32(0.5), [[1.0, 2.0], [1.0, 0.5]], "float64"),
+        ([[1, 2], [1]], -np.inf, [[1.0, 2.0], [1.0, -np.inf]], "float64"),
+        ([np.asarray([1, 2], "uint8"), [1]], 0.5, [[1.0, 2.0], [1.0, 0.5]], "float64"),
+        ([[True], [False, True]], 1, [[True, True], [False, True]], "bool"),
+        ([[True], [False, True]], 2, [[1, 2], [0, 1]], "int64"),
+        ([[1.0], [1.0, 2.0]], 1j, [[1.0, 1j], [1.0, 2.0]], "complex128"),
+        ([np.ones(1, np.float32), np.ones(2, np.float32)], 0.5, [[1.0, 0.5], [1.0, 1.0]], "float32"),
+    ],
+)
+def test_padding_holds_what_fills_it(sequences, fill, expected, dtype):
+    x, _ = pad(sequences, fill=fill)
+    assert (x.tolist(), str(x.dtype)) == (expected, dtype)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "fill"),
+    [
+        (np.asarray([1], "uint8"), 256), (np.asarray([1], "uint8"), -1), (np.asarray([1], "int8"), 128),
+        (np.asarray([1.0], "float16"), 1e6), (np.asarray([1.0], "float32"), 1e39), ([1], 2**70),
+        ([1.0], 10**400),
+        ([2**53 + 1], 0.5), ([-(2**53) - 1], np.nan),
+    ],
+)  # fmt: skip
+def test_padding_that_no_dtype_holds_is_refused(sequence, fill):
+    with pytest.raises(
+        ValueError, match=r"pad: no dtype holds fill=.* beside sequences of .*; cast them with as"
+    ):
+        pad([sequence], 2, fill=fill)
+
+
+def test_padding_is_of_numbers():
+    with pytest.raises(TypeError, match="pad: fill must be a number, got str"):
+        pad([[1]], fill="0")
+    with pytest.raises(TypeError, match="pad: expected sequences of numbers, got dtype <U1"):
+        pad([["a"]])

@@ -7,7 +7,7 @@ from typing import Any
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.data.augment._images import check_images, float_dtype, per_image
+from portnn.data.augment._images import check_fill, check_images, float_dtype, per_image
 from portnn.data.augment._sampling import clip_places, gather, read
 
 __all__ = ["affine", "rotate", "shift", "sources"]
@@ -32,7 +32,7 @@ def affine(
         scale: the factor of size, not zero, or a pair of factors for height and width.
         shear: how many columns to the right a pixel goes that is one row above the centre.
         shift: pixels downwards and to the right.
-        fill: the value outside the image.
+        fill: the value outside the image; a whole number within their range for images of integers.
 
     Returns:
         Images of the same shape and dtype.
@@ -58,7 +58,7 @@ def rotate(images: Array, angle: Any, *, fill: float = 0.0) -> Array:
     Args:
         images: of shape (n, height, width) or (n, channels, height, width).
         angle: degrees, counterclockwise: a number, or an array of shape (n,).
-        fill: the value outside the image.
+        fill: the value outside the image; a whole number within their range for images of integers.
 
     Returns:
         Images of the same shape and dtype.
@@ -84,7 +84,7 @@ def shift(images: Array, down: Any, right: Any, *, fill: float = 0.0) -> Array:
         images: of shape (n, height, width) or (n, channels, height, width).
         down: pixels downwards: a number, or an array of shape (n,).
         right: pixels to the right, likewise.
-        fill: the value outside the image.
+        fill: the value outside the image; a whole number within their range for images of integers.
 
     Returns:
         Images of the same shape and dtype.
@@ -102,6 +102,7 @@ def shift(images: Array, down: Any, right: Any, *, fill: float = 0.0) -> Array:
     rows, columns = sources("shift", images, 0.0, 1.0, 0.0, (down, right))
     if not (_is_whole(down) and _is_whole(right)):
         return read(images, rows, columns, fill)
+    check_fill(images, fill)
     rows, columns = clip_places(images, rows, columns)
     return gather(images, rows, columns, fill, corners=False)[0]
 

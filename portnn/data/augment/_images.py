@@ -8,7 +8,7 @@ from typing import Any
 from portnn import ops
 from portnn._typing import Array, DType
 
-__all__ = ["check_images", "float_dtype", "per_image", "restore"]
+__all__ = ["check_fill", "check_images", "float_dtype", "per_image", "restore"]
 
 
 def check_images(name: str, images: Array) -> tuple[int, int, int]:
@@ -30,6 +30,27 @@ def check_images(name: str, images: Array) -> tuple[int, int, int]:
     if 0 in shape:
         raise ValueError(f"{name}: images of shape {shape} have no pixel; pass at least one image")
     return shape[0], shape[-2], shape[-1]
+
+
+def check_fill(images: Array, fill: float) -> None:
+    """See that images can hold the value that stands outside of them.
+
+    Raises:
+        TypeError: if it is not a real number.
+        ValueError: if it is too large, or a fraction though the images hold integers.
+    """
+    if isinstance(fill, bool) or not hasattr(fill, "__float__") or isinstance(fill, complex):
+        raise TypeError(f"fill must be a real number, got {type(fill).__name__}")
+    value = float(fill)
+    if ops.isdtype(images.dtype, "integral"):
+        limits = ops.iinfo(images.dtype)
+        if not (limits.min <= value <= limits.max and value.is_integer()):
+            raise ValueError(
+                f"fill must be a whole number from {limits.min} to {limits.max} for images of "
+                f"{images.dtype}, got {fill!r:.40}; or cast the images to float32"
+            )
+    elif isfinite(value) and abs(value) > float(ops.finfo(images.dtype).max):
+        raise ValueError(f"fill={fill!r:.40} is too large for images of {images.dtype}")
 
 
 def float_dtype(images: Array) -> DType | str:

@@ -29,7 +29,7 @@ def elastic(key: Array, images: Array, *, alpha: Any = 34.0, sigma: float = 4.0,
         images: of shape (n, height, width) or (n, channels, height, width).
         alpha: the strength, in pixels before smoothing: a number, or an array of shape (n,).
         sigma: the width of the Gaussian in pixels, positive.
-        fill: the value outside the image.
+        fill: the value outside the image; a whole number within their range for images of integers.
 
     Returns:
         Images of the same shape and dtype.
@@ -74,7 +74,7 @@ def distort(
         shift: move down and to the right, each by −shift to shift pixels.
         alpha: bend, as `elastic` does.
         sigma: the width of its Gaussian in pixels, positive.
-        fill: the value outside the image.
+        fill: the value outside the image; a whole number within their range for images of integers.
 
     Returns:
         Images of the same shape and dtype.

@@ -6,7 +6,7 @@ from math import prod
 
 from portnn import ops
 from portnn._typing import Array
-from portnn.data.augment._images import check_images, float_dtype, restore
+from portnn.data.augment._images import check_fill, check_images, float_dtype, restore
 
 __all__ = ["clip_places", "gather", "read", "sample"]
 
@@ -28,7 +28,7 @@ def sample(images: Array, rows: Array, columns: Array, *, fill: float = 0.0) -> 
         rows: where to read, in pixels from the centre of the first row: of shape (new_height, new_width),
             or (n, new_height, new_width) with places for each image; finite.
         columns: the same along the other axis.
-        fill: the value outside the image.
+        fill: the value outside the image; a whole number within their range for images of integers.
 
     Returns:
         Images of shape (n, [channels,] new_height, new_width) and the dtype of `images`.
@@ -50,6 +50,7 @@ def sample(images: Array, rows: Array, columns: Array, *, fill: float = 0.0) -> 
 
 def read(images: Array, rows: Array, columns: Array, fill: float) -> Array:
     """`sample`, for places that broadcast to (n, new_height, new_width)."""
+    check_fill(images, fill)
     r, c = clip_places(images, rows, columns)
     # What stands beyond the last pixel is the frame, which has no neighbour.
     top = ops.minimum(ops.floor(r), float(images.shape[-2] - 1))

@@ -66,12 +66,12 @@ class PReLU(Layer):
     Parameters: ``alpha`` of shape (features,).
 
     Args:
-        features: the length of the last axis of the input, each with its own slope; or 1 for one slope
-            for all.
+        features: the length of axis 1 of the input (n, features, ...), the channels, each with its own
+            slope; or 1 for one slope for all, of an input of any shape.
         slope: the slopes to begin with.
 
     Raises:
-        ValueError: if `features` is not positive.
+        ValueError: if `features` is not positive; and at use, if the input has another number of channels.
 
     Example:
         >>> import numpy as np
@@ -96,4 +96,10 @@ class PReLU(Layer):
     ) -> tuple[Array, Tree]:
         """``x`` where it is positive, ``alpha * x`` elsewhere."""
         check_params("PReLU", params, ("alpha",))
+        shape = tuple(x.shape)
+        if self.features != 1 and (not shape or shape[min(1, len(shape) - 1)] != self.features):
+            raise ValueError(
+                f"PReLU: expected an input of shape (n, {self.features}, ...), got {shape}; "
+                "PReLU() has one slope for all"
+            )
         return prelu(x, params["alpha"]), state

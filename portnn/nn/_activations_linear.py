@@ -92,29 +92,52 @@ leaky_relu.vjp(
 def prelu(x: Array, alpha: Array, /) -> Array:
     """Leaky ReLU whose slope on the negative side is a parameter: ``max(x, 0) + alpha * min(x, 0)``.
 
-    He, Zhang, Ren and Sun, Delving deep into rectifiers (2015), equation 1.
+    He, Zhang, Ren and Sun, Delving deep into rectifiers (2015), equation 1. As in PyTorch, slopes
+    (channels,) are those of axis 1 where `x` has three or more axes.
 
     Args:
-        x: real floating-point array.
-        alpha: slopes; an array that broadcasts to the shape of `x` by the rules of the standard. A slope
-            for each channel of images ``(n, channels, height, width)`` has the shape ``(channels, 1, 1)``.
+        x: real floating-point array (n, channels, ...), or of any other shape.
+        alpha: slopes: one, of shape () or (1,); one a channel, of shape (channels,); or an array of another
+            shape that broadcasts with `x` by the rules of the standard.
 
     Returns:
         An array of the shape of `x`.
 
     Raises:
         TypeError: if `x` or `alpha` is not a real floating-point array.
+        ValueError: if the shape of `alpha` does not fit that of `x`.
 
     Example:
         >>> import numpy as np
         >>> prelu(np.asarray([[-1.0, -2.0], [3.0, 4.0]]), np.asarray([0.5, 0.25])).tolist()
         [[-0.5, -0.5], [3.0, 4.0]]
+        >>> prelu(np.asarray([[[-1.0, -1.0], [-1.0, -1.0]]]), np.asarray([0.5, 0.25])).tolist()
+        [[[-0.5, -0.5], [-0.25, -0.25]]]
     """
     check_floating("prelu", x)
     check_floating("prelu", alpha)
+    alpha = _along_channels(x, alpha)
     positive = ops.greater(x, 0.0)
     # The inner `where` keeps an infinite x out of the gradient by alpha.
     return ops.where(positive, x, ops.multiply(ops.where(positive, 0.0, x), alpha))
+
+
+def _along_channels(x: Array, alpha: Array) -> Array:
+    """The slopes with the axes that lay them along the channels of `x`.
+
+    Raises:
+        ValueError: if there are as many neither as channels nor as the shape of `x` asks for.
+    """
+    own, wanted = tuple(alpha.shape), tuple(x.shape)
+    channels = len(own) == 1 and len(wanted) > 2 and own[0] != 1
+    shape = (own[0], *[1] * (len(wanted) - 2)) if channels else own
+    pairs = zip(reversed(shape), reversed(wanted), strict=False)
+    if any(a not in (1, n) and (channels or n != 1) for a, n in pairs):
+        raise ValueError(
+            f"prelu: expected alpha to have one slope, or one a channel (axis 1 of x), got shape {own} "
+            f"for x of shape {wanted}"
+        )
+    return ops.reshape(alpha, shape) if channels else alpha
 
 
 @primitive

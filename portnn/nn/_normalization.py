@@ -122,7 +122,8 @@ class RMSNorm(Layer):
 
     Args:
         shape: the length of the last axis, or the lengths of the last axes.
-        eps: added to the mean square.
+        eps: added to the mean square; None, as in PyTorch, for the machine epsilon of the dtype of the
+            input: 1.2e-7 for float32, 2.2e-16 for float64.
         affine: whether there is a weight.
 
     Raises:
@@ -135,13 +136,14 @@ class RMSNorm(Layer):
     """
 
     shape: int | Sequence[int]
-    eps: float = 1e-6
+    eps: float | None = None
     affine: bool = True
 
     def __post_init__(self) -> None:
         check_flags(self)
         object.__setattr__(self, "shape", _check_shape("RMSNorm", self.shape))
-        check_eps("RMSNorm", self.eps)
+        if self.eps is not None:
+            check_eps("RMSNorm", self.eps)
 
     def init(self, rng: Any, dtype: str = "float32") -> Tree:
         """Make ``{"weight": ...}``."""

@@ -168,7 +168,8 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
     Args:
         layer: the description.
         state_dict: from names such as "0.weight" to tensors, as ``module.state_dict()`` gives them, or to
-            arrays of any other library, as from a file.
+            arrays of any other library, as from a file. Counters of batches, "num_batches_tracked", are 0
+            if they are not in it, as in files before PyTorch 0.4.1.
 
     Returns:
         The parameters and the state, NumPy arrays of the dtypes of the tensors, which share no memory with
@@ -185,6 +186,8 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
         (3, 2)
     """
     expected = entry_of(layer).write(layer, layer.init(stream(0)), layer.init_state())
+    counters = {name: a for name, a in expected.items() if name not in state_dict and _is_counter(name)}
+    state_dict = {**counters, **state_dict}
     if missing := [name for name in expected if name not in state_dict]:
         raise ValueError(f"from_torch: {_names(missing)} missing in the state_dict of {_names(state_dict)}")
     if odd := [name for name in state_dict if name not in expected]:
@@ -233,6 +236,10 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
     params, state = tree.map(to_numpy, (params, state))
     state = _cast_integers(state, "int64")
     return {name: _copy(a) for name, a in entry_of(layer).write(layer, params, state).items()}
+
+
+def _is_counter(name: str) -> bool:
+    return name.rpartition(".")[2] == "num_batches_tracked"
 
 
 def _cast_integers(state: Tree, dtype: str) -> Tree:

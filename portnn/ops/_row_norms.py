@@ -109,6 +109,11 @@ def _trailing(name: str, x: Array, weight: Array | None, shape: tuple[int, ...] 
     return shape
 
 
+def _epsilon(x: Array) -> float:
+    """The machine epsilon of the dtype that PyTorch computes in: for 16-bit numbers that is float32."""
+    return 2.0**-52 if str(x.dtype).endswith("float64") else 2.0**-23
+
+
 def _rows(x: Array, width: int) -> Array:
     return reshape(x, (prod(x.shape) // width, width))
 
@@ -159,7 +164,12 @@ def layer_norm(
 
 @in_float32
 def rms_norm(
-    x: Array, weight: Array | None = None, /, *, shape: tuple[int, ...] | None = None, eps: float = 1e-6
+    x: Array,
+    weight: Array | None = None,
+    /,
+    *,
+    shape: tuple[int, ...] | None = None,
+    eps: float | None = None,
 ) -> Array:
     """RMS norm: ``x / sqrt(mean(x**2) + eps) * weight`` over the last axes.
 
@@ -169,7 +179,8 @@ def rms_norm(
         x: real floating-point array of shape (..., *shape).
         weight: array of shape `shape`, or None.
         shape: the lengths of the axes to normalise over; by default those of the weight, else the last one.
-        eps: added to the mean square, > 0.
+        eps: added to the mean square, > 0; None, as in PyTorch, for the machine epsilon of the dtype of `x`
+            (of float32 for 16-bit numbers).
 
     Returns:
         An array of the shape of `x`.
@@ -183,8 +194,8 @@ def rms_norm(
         >>> rms_norm(np.asarray([1.0, 7.0])).round(4).tolist()
         [0.2, 1.4]
     """
-    eps = check_positive("rms_norm", "eps", eps)
     shape = _trailing("rms_norm", x, weight, shape)
+    eps = _epsilon(x) if eps is None else check_positive("rms_norm", "eps", eps)
     y = _rescale(_rows(x, prod(shape)), eps=eps)
     return _affine(reshape(y, tuple(x.shape)), weight, None)
 

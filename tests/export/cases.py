@@ -114,7 +114,7 @@ LAYERS: dict[str, list[Case]] = {
         Case(nn.MultiHeadAttention(8, 4, rotary=True), (5, 8), options={"causal": True}),
         Case(nn.MultiHeadAttention(8, 2), (5, 8), options={"weights": True}),
     ],
-    "PReLU": [Case(nn.PReLU(3), (4, 3)), Case(nn.PReLU(), (4,))],
+    "PReLU": [Case(nn.PReLU(), (4, 3)), *[Case(nn.PReLU(3), (3, *rest)) for rest in ((), (4,), (3, 3))]],
     "Parallel": [Case(nn.Parallel([nn.Linear(4, 3), nn.Linear(4, 2)]), (4,))],
     "RMSNorm": [Case(nn.RMSNorm(6), (4, 6))],
     "Repeat": [Case(nn.Repeat([nn.Linear(4, 4), nn.tanh], 3), (4,))],

@@ -8,6 +8,8 @@ import pytest
 import portnn
 from portnn import ops
 from portnn.autodiff import grad, vjp
+from portnn.compile import jit
+from portnn.nn import PReLU
 from portnn.nn import _activations as nn
 from portnn.testing import check_gradients
 from tests.helpers import assert_close
@@ -174,6 +176,37 @@ def test_prelu(shape, backend):
     assert_close(found, np.where(x > 0, x, x * alpha).astype(np.float32), rtol=1e-6, backend=backend)
     if backend.has_float64:
         check_gradients(nn.prelu, (backend.asarray(x), backend.asarray(alpha)), order=2)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3), (2, 3, 4), (2, 3, 3, 3), (1, 3, 2, 3, 3)])
+@pytest.mark.parametrize("planned", [False, True])
+def test_prelu_has_a_slope_for_each_channel(shape, planned, backend):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    alpha = np.asarray([0.1, -0.5, 2.0], dtype=np.float32)
+    f = jit(nn.prelu) if planned else nn.prelu
+    expected = np.stack([np.where(x[:, i] > 0, x[:, i], x[:, i] * alpha[i]) for i in range(3)], axis=1)
+    assert_close(f(backend.asarray(x), backend.asarray(alpha)), expected, rtol=1e-6, backend=backend)
+    one = PReLU().apply({"alpha": backend.asarray(alpha[:1])}, backend.asarray(x))
+    assert_close(one, np.where(x > 0, x, x * alpha[0]), rtol=1e-6, backend=backend)
+    layer = PReLU(3).apply({"alpha": backend.asarray(alpha)}, backend.asarray(x))
+    assert_close(layer, expected, rtol=1e-6, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("shape", "slopes"), [((2, 3, 4), (4,)), ((2, 1, 4), (4,)), ((2, 3), (2,)), ((2, 3, 4), (2, 1, 1, 3))]
+)
+def test_prelu_refuses_slopes_that_do_not_fit(shape, slopes):
+    with pytest.raises(
+        ValueError, match=r"prelu: expected alpha to have one slope, or one a channel"
+    ) as caught:
+        nn.prelu(np.ones(shape), np.ones(slopes))
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 4), (2, 4, 3), (3, 2, 3, 3)])
+def test_a_layer_of_slopes_refuses_other_channels(shape):
+    with pytest.raises(ValueError, match=r"PReLU: expected an input of shape \(n, 3, \.\.\.\), got"):
+        PReLU(3).apply({"alpha": np.ones(3)}, np.ones(shape))
 
 
 def test_prelu_of_infinity_leaves_the_slope_alone():

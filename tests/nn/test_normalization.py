@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 
 from portnn import Network, nn, ops, tree
-from portnn.nn import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Linear, RMSNorm
+from portnn.nn import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Linear,
+    RMSNorm,
+    describe,
+    from_description,
+)  # fmt: skip
 from portnn.random import stream
+from tests.helpers import assert_close
 
 X = np.random.default_rng(0).normal(3.0, 2.0, (40, 6)).astype(np.float32)
 LABELS = np.arange(40) % 3
@@ -110,3 +120,28 @@ def test_refused(call, kind, text):
     with pytest.raises(kind, match=text) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_rms_norm_has_the_epsilon_of_pytorch(dtype):
+    torch = pytest.importorskip("torch")
+    kind = getattr(torch, dtype)
+    for scale in (1.0, 1e-2, 1e-3):
+        x = torch.asarray(np.random.default_rng(0).normal(0.0, scale, (5, 8)), dtype=kind)
+        expected = torch.nn.functional.rms_norm(x.double(), (8,), eps=torch.finfo(kind).eps)
+        if kind.itemsize == 2:
+            expected = torch.nn.functional.rms_norm(x, (8,)).double()  # computed in float32
+        found = ops.rms_norm(x).double()
+        layer = RMSNorm(8, affine=False).apply({}, x).double()
+        rtol = {"float16": 0.1, "bfloat16": 0.05, "float32": 1e-5, "float64": 1e-12}[dtype]
+        assert torch.allclose(found, expected, rtol=rtol, atol=0.0)
+        assert torch.equal(found, layer)
+
+
+def test_rms_norm_of_no_epsilon_in_float32(backend):
+    x = np.full((2, 4), 1e-3, dtype=np.float32)
+    expected = x / np.sqrt(np.float64(1e-6) + 2.0**-23)
+    found = RMSNorm(4, affine=False).apply({}, backend.asarray(x))
+    assert_close(found, expected.astype(np.float32), rtol=1e-5, backend=backend)
+    again = from_description(describe(RMSNorm(4)))
+    assert (again, again.eps) == (RMSNorm(4, eps=None), None)

@@ -27,6 +27,20 @@ def test_names_and_layout():
         np.testing.assert_array_equal(back[name], array, strict=True)
 
 
+def test_counters_that_old_files_lack_are_zero():
+    layer = Sequential([Linear(3, 2), [nn.BatchNorm(2), nn.BatchNorm(2, track=False)], nn.BatchNorm(2)])
+    full = to_torch(layer, layer.init(stream(0)), tree.map(lambda a: a + 3, layer.init_state()))
+    old = {name: a for name, a in full.items() if not name.endswith("num_batches_tracked")}
+    assert len(full) - len(old) == 2
+    params, state = from_torch(layer, old)
+    assert all(map(np.array_equal, tree.leaves(params), tree.leaves(layer.init(stream(0)))))
+    assert state[2]["count"].dtype == np.int32
+    assert (state[1][0]["count"].shape, state[2]["count"].tolist()) == ((), 0)
+    assert state[2]["mean"].tolist() == [3.0, 3.0]
+    with pytest.raises(ValueError, match=r"1\.0\.running_mean missing"):
+        from_torch(layer, {name: a for name, a in old.items() if name != "1.0.running_mean"})
+
+
 def test_no_memory_is_shared():
     theirs = {name: array.copy() for name, array in GOOD.items()}
     params, _ = from_torch(LAYER, theirs)

@@ -36,6 +36,8 @@ def test_layer_norm(rng):
     compare(nn.LayerNorm(shape, eps, affine, bias), module, rng.normal(3.0, 2.0, (3, 2, *shape)))
     module = torch.nn.RMSNorm(shape, eps, elementwise_affine=affine)
     compare(nn.RMSNorm(shape, eps, affine), module, rng.normal(3.0, 2.0, (3, 2, *shape)))
+    scale = 10.0 ** -rng.integers(0, 9)  # down to where the default of eps decides
+    compare(nn.RMSNorm(shape), torch.nn.RMSNorm(shape), rng.normal(0.0, scale, (3, 2, *shape)))
 
 
 @cases(4)

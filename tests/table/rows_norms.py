@@ -57,7 +57,7 @@ FUNCTIONS = [
     row("batch_norm", batch_norm, normal(2, FEW, 2, 2), case="images, not affine"),
     row("layer_norm", lambda x, w, b: standard(x, (-1,)) * w + b, normal(2, 2, 3), normal(3), normal(3)),
     row("layer_norm", lambda x: standard(x, (1, 2)), normal(2, 2, 3), case="two axes", shape=(2, 3)),
-    row("rms_norm", lambda x, w: x / np.sqrt(np.mean(x * x, -1, keepdims=True) + 1e-6) * w, normal(2, 3), normal(3)),
+    row("rms_norm", lambda x, w: x / np.sqrt(np.mean(x * x, -1, keepdims=True) + 2.0**-52) * w, normal(2, 3), normal(3)),
     row("group_norm", group_norm(2), normal(2, 4, 2), normal(4), normal(4), groups=2),
 ]  # fmt: skip
 
@@ -94,7 +94,7 @@ LAYERS = [
     Row("nn.BatchNorm", tracked, (normal(4, FEW),), statistics, kind="constant", case="statistics"),
     layer("LayerNorm", nn.LayerNorm(FEW), AFFINE, normal(2, FEW), lambda p, x: standard(x, (-1,)) * p["weight"] + p["bias"]),
     layer("RMSNorm", nn.RMSNorm(FEW), tree_of(weight=normal(FEW)), normal(2, FEW),
-          lambda p, x: x / np.sqrt(np.mean(x * x, -1, keepdims=True) + 1e-6) * p["weight"]),
+          lambda p, x: x / np.sqrt(np.mean(x * x, -1, keepdims=True) + 2.0**-52) * p["weight"]),
     layer("GroupNorm", nn.GroupNorm(1, FEW), AFFINE, normal(2, FEW, 2), lambda p, x: group_norm(1)(x, p["weight"], p["bias"])),
     layer("InstanceNorm", nn.InstanceNorm(FEW), tree_of(), normal(2, FEW, 3), lambda p, x: group_norm(FEW)(x)),
 ]  # fmt: skip

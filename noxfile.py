@@ -239,6 +239,15 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 
+@nox.session(venv_backend="virtualenv")
+def peers(session: nox.Session) -> None:
+    """Hold portnn to the test data that PyTorch, ONNX and scikit-learn ship, and count the cases."""
+    session.install(TORCH)
+    session.install("-e", ".", *group("peers"))
+    options = ("-W", "default", "--dist", "worksteal", "tests/peers")
+    pytest(session, *options)
+
+
 @nox.session
 def conformance(session: nox.Session) -> None:
     """Hold portnn to array-api-tests: ARRAY_API_TESTS_DIR names the suite's folder, else it is cloned."""

@@ -69,9 +69,8 @@ def assert_close(ours: Any, theirs: Any, tolerance: float) -> None:
         unequal = ~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
     if unequal.any():
         place = tuple(int(i) for i in np.argwhere(unequal)[0])
-        raise AssertionError(
-            f"{int(unequal.sum())} of {unequal.size} differ, at {place}: {ours[place]!r}, the peer has {theirs[place]!r}"
-        )
+        share = f"{int(unequal.sum())} of {unequal.size} differ"
+        raise AssertionError(f"{share}, at {place}: {ours[place]!r}, the peer has {theirs[place]!r}")
 
 
 @dataclass(frozen=True)
@@ -141,13 +140,12 @@ class Counts:
     def lines(self, ledger: Ledger) -> list[str]:
         """The table of counts, then for each suite what its cases needed and portnn lacks."""
         width = max(len(suite) for suite in self.verdicts)
-        rows = [f"{'suite':{width}}  passed   floor   wrong  excused  not applicable"]
+        rows = [f"{'suite':{width}}   passed    floor    wrong  excused  not applicable"]
         for suite, counts in sorted(self.verdicts.items()):
             excused = sum(pair in ledger.reasons for pair in self.wrong if pair[0] == suite)
-            wrong, floor = counts[WRONG] - excused, ledger.floors.get(suite, 0)
-            rows.append(
-                f"{suite:{width}}  {counts[PASSED]:6}  {floor:6}  {wrong:6}  {excused:7}  {counts[NOT_APPLICABLE]:14}"
-            )
+            columns = [counts[PASSED], ledger.floors.get(suite, 0), counts[WRONG] - excused, excused]
+            numbers = "  ".join(f"{n:7}" for n in columns)
+            rows.append(f"{suite:{width}}  {numbers}  {counts[NOT_APPLICABLE]:14}")
         for suite, reasons in sorted(self.missing.items()):
             rows.append(f"{suite}, not applicable:")
             rows += [f"{count:7}  {reason}" for reason, count in reasons.most_common()]

@@ -1,7 +1,7 @@
-"""ONNX's operators in portnn's functions: one adapter an operator, with the operator's attributes as options.
+"""ONNX's operators in portnn's functions: one adapter an operator, with its attributes as options.
 
-An operator whose name is that of a function of portnn needs no adapter. An attribute that neither the adapter nor
-the function knows makes a case not applicable by itself.
+An operator whose name is that of a function of portnn needs no adapter. An attribute that neither the
+adapter nor the function knows makes a case not applicable by itself.
 """
 
 from __future__ import annotations
@@ -325,7 +325,7 @@ def GatherElements(x, indices, axis=0):
 
 
 @adapter
-def TopK(x, k, axis=-1, largest=1, sorted=1):  # noqa: A002 - ONNX's name
+def TopK(x, k, axis=-1, largest=1, sorted=1):
     order = ops.argsort(x, axis=axis, descending=bool(largest))
     order = order[(slice(None),) * (axis % x.ndim) + (slice(0, int(k[0])),)]
     return [ops.take_along_axis(x, order, axis=axis), order]
@@ -337,7 +337,7 @@ def NonZero(x):
 
 
 @adapter
-def Unique(x, axis=None, sorted=1, results=1):  # noqa: A002 - ONNX's name
+def Unique(x, axis=None, sorted=1, results=1):
     require(axis is None, "Unique: axis")
     require(bool(sorted), "Unique: in order of appearance")
     found = ops.unique_all(x)
@@ -346,7 +346,7 @@ def Unique(x, axis=None, sorted=1, results=1):  # noqa: A002 - ONNX's name
 
 
 # Convolution and pooling.
-def padding(kernel_free: Any, auto_pad: str, pads: Any, dims: int) -> Any:
+def padding(auto_pad: str, pads: Any, dims: int) -> Any:
     require(auto_pad in ("NOTSET", "VALID", "SAME_UPPER"), f"auto_pad {auto_pad}")
     if auto_pad != "NOTSET":
         return "same" if auto_pad == "SAME_UPPER" else 0
@@ -360,14 +360,16 @@ def spatial(x: Any, what: str) -> int:
 
 
 @adapter
-def Conv(x, w, b=None, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, pads=None, strides=None):
+def Conv(
+    x, w, b=None, auto_pad="NOTSET", dilations=None, group=1, kernel_shape=None, pads=None, strides=None
+):
     dims = spatial(x, "convolution")
     return getattr(ops, f"conv{dims}d")(
         x,
         w,
         b,
         stride=tuple(strides or [1] * dims),
-        padding=padding(None, auto_pad, pads, dims),
+        padding=padding(auto_pad, pads, dims),
         dilation=tuple(dilations or [1] * dims),
         groups=group,
     )
@@ -404,14 +406,21 @@ def MaxPool(
         x,
         tuple(kernel_shape),
         stride=tuple(strides or [1] * dims),
-        padding=padding(None, auto_pad, pads, dims),
+        padding=padding(auto_pad, pads, dims),
         dilation=tuple(dilations or [1] * dims),
     )
 
 
 @adapter
 def AveragePool(
-    x, kernel_shape, auto_pad="NOTSET", ceil_mode=0, count_include_pad=0, dilations=None, pads=None, strides=None
+    x,
+    kernel_shape,
+    auto_pad="NOTSET",
+    ceil_mode=0,
+    count_include_pad=0,
+    dilations=None,
+    pads=None,
+    strides=None,
 ):
     dims = spatial(x, "pooling")
     require(not ceil_mode, "AveragePool: ceil_mode")
@@ -420,7 +429,7 @@ def AveragePool(
         x,
         tuple(kernel_shape),
         stride=tuple(strides or [1] * dims),
-        padding=padding(None, auto_pad, pads, dims),
+        padding=padding(auto_pad, pads, dims),
         count_include_pad=bool(count_include_pad),
     )
 
@@ -454,7 +463,9 @@ def Resize(
     require(not antialias, "Resize: antialias")
     spatial(x, "upsampling")
     named = scales is not None and len(scales) > 0
-    factors = [float(s) for s in scales] if named else [int(n) / m for n, m in zip(sizes, x.shape, strict=True)]
+    factors = (
+        [float(s) for s in scales] if named else [int(n) / m for n, m in zip(sizes, x.shape, strict=True)]
+    )
     whole = all(f >= 1 and f.is_integer() for f in factors) and factors[0] == factors[1] == 1
     require(whole, "Resize: a scale that is not a whole number")
     allowed = ("half_pixel", "asymmetric") if mode == "nearest" else ("half_pixel", "align_corners")
@@ -566,7 +577,9 @@ def usual(activations: Any, expected: list[str]) -> None:
 
 
 @adapter
-def RNN(x, w, r, b=None, lengths=None, h=None, hidden_size=0, direction="forward", activations=None, layout=0):
+def RNN(
+    x, w, r, b=None, lengths=None, h=None, hidden_size=0, direction="forward", activations=None, layout=0
+):
     names = [name.lower() for name in activations or ["tanh"]]
     require(len(set(names)) == 1 and names[0] in ("tanh", "relu"), "recurrent layers: other activations")
     layer = pn.RNN(x.shape[2], hidden_size, getattr(nn, names[0]), **options_of(direction))

@@ -1,7 +1,7 @@
 """ONNX's operators: the data with which ONNX tests its backends, one node a case.
 
-The cases come from `onnx.backend.test.case.node`, which ships in the wheel and makes them; dtypes must be ONNX's, and
-values agree to the tolerances that the cases state.
+The cases come from `onnx.backend.test.case.node`, which ships in the wheel and makes them. Dtypes must be
+ONNX's, and values agree to the tolerances that the cases state.
 """
 
 from __future__ import annotations

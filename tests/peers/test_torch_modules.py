@@ -1,8 +1,8 @@
 """PyTorch's modules: outputs, gradients and running statistics of all samples of its own module database.
 
-`module_db` of `torch.testing._internal` holds how PyTorch's own tests build and call each module. A module and the
-layer of portnn are paired by name, and so are their options; an option that the layer lacks makes a case not
-applicable, unless it has PyTorch's default. The weights go from one to the other by `from_torch`.
+`module_db` of `torch.testing._internal` holds how PyTorch's own tests build and call each module. A module
+and the layer of portnn are paired by name, and so are their options; an option that the layer lacks makes a case
+not applicable, unless it has PyTorch's default. The weights go from one to the other by `from_torch`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.testing._internal.common_modules import module_db
 
 import portnn as pn
 from portnn import nn, ops
-from tests.peers.frame import NOT_APPLICABLE, NotApplicableError, Outcome, assert_close, judge, require
+from tests.peers.frame import NOT_APPLICABLE, Outcome, assert_close, judge, require
 
 torch.set_num_threads(1)
 
@@ -225,8 +225,8 @@ class Case:
         if isinstance(module, torch.nn.RNNBase):
             return self._recurrent(params, call, order)
         if isinstance(module, torch.nn.MultiheadAttention):
-            same = all(a is b for a, b in zip(call[1:2], call[2:3], strict=False)) or np.array_equal(*map(plain_array, call[1:3]))
-            require(same, "MultiHeadAttention: values of other inputs than keys")
+            keys, values = (getattr(x, "plain", x) for x in call[1:3])
+            require(np.array_equal(keys, values), "MultiHeadAttention: values of other inputs than keys")
             call = call[:2]
         y = self._applied(params, *(order(x) for x in call), **self._options(call[0]))
         return [order(y, back=True)]
@@ -246,8 +246,14 @@ class Case:
 
     def _options(self, x: Any) -> dict[str, Any]:
         """portnn's masks, which name what is seen where PyTorch's name what is not."""
-        found: dict[str, Any] = {"causal": False} if isinstance(self.layer, pn.TransformerDecoderLayer) else {}
-        places = {"key_padding_mask": "key_mask", "src_key_padding_mask": "key_mask", "tgt_key_padding_mask": "key_mask"}
+        found: dict[str, Any] = (
+            {"causal": False} if isinstance(self.layer, pn.TransformerDecoderLayer) else {}
+        )
+        places = {
+            "key_padding_mask": "key_mask",
+            "src_key_padding_mask": "key_mask",
+            "tgt_key_padding_mask": "key_mask",
+        }
         places |= {"attn_mask": "mask", "src_mask": "mask", "mask": "mask", "tgt_mask": "mask"}
         places["memory_key_padding_mask"] = "memory_mask"
         for name, mask in self.masks.items():
@@ -295,10 +301,6 @@ class Case:
 
 def flat(tree: Any) -> list[Any]:
     return [leaf for item in tree for leaf in flat(item)] if isinstance(tree, tuple | list) else [tree]
-
-
-def plain_array(x: Any) -> Any:
-    return getattr(x, "plain", x)
 
 
 def fill(inputs: Any, arrays: Iterator[Any]) -> Any:

@@ -1,8 +1,8 @@
 """PyTorch's operations: values, derivatives and plans of all samples of its own operator database.
 
-`op_db` of `torch.testing._internal` holds what PyTorch's own tests feed to its operators. Each sample is a case of
-four suites: portnn's value is PyTorch's; so are the gradients with random cotangents; so are the gradients of
-those; and `pn.jit` gives the same bits as eager execution, on other numbers too.
+`op_db` of `torch.testing._internal` holds what PyTorch's own tests feed to its operators. Each sample is a
+case of four suites: portnn's value is PyTorch's; so are the gradients with random cotangents; so are the gradients
+of those; and `pn.jit` gives the same bits as eager execution, on other numbers too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from torch.testing._internal.common_methods_invocations import op_db
 
 import portnn as pn
 from portnn import ops
-from tests.peers.frame import NOT_APPLICABLE, PASSED, NotApplicableError, Outcome, assert_close, judge, require
+from tests.peers.frame import (
+    NOT_APPLICABLE,
+    PASSED,
+    NotApplicableError,
+    Outcome,
+    assert_close,
+    judge,
+    require,
+)
 from tests.peers.torch_operations import COMPARED, find
 
 torch.set_num_threads(1)
@@ -40,7 +48,9 @@ class Leaf:
 def walk(tree: Any, replace: Callable[[Any], Any]) -> Any:
     """A copy of nested sequences and dictionaries with each leaf replaced."""
     if isinstance(tree, tuple | list):
-        return type(tree)(walk(item, replace) for item in tree) if type(tree) in (tuple, list) else tuple(tree)
+        return (
+            type(tree)(walk(item, replace) for item in tree) if type(tree) in (tuple, list) else tuple(tree)
+        )
     if isinstance(tree, dict):
         return {key: walk(item, replace) for key, item in tree.items()}
     return replace(tree)
@@ -64,7 +74,7 @@ def to_numpy(x: Any) -> Any:
 
 
 class Sample:
-    """A sample of an operation: the same call for PyTorch and for portnn, with its arrays of floats taken out."""
+    """A sample of an operation: one call for PyTorch and for portnn, its arrays of floats taken out."""
 
     def __init__(self, op: Any, sample: Any, function: Callable[..., Any]) -> None:
         self.op, self.function = op, function
@@ -128,6 +138,7 @@ class Cases:
         """Values, shapes and kinds of dtypes are PyTorch's."""
         require(self.sample.has_tensors, "no array among the arguments")
         self.expected = self.sample.theirs()
+        require(not any(y is NotImplemented for y in self.expected), "PyTorch refuses its own sample")
         results = self.sample.ours(*self.sample.arrays)
         assert len(results) == len(self.expected), f"{len(results)} results of {len(self.expected)}"
         for ours, theirs in zip(results, self.expected, strict=True):
@@ -137,7 +148,10 @@ class Cases:
         """The gradients by all inputs are PyTorch's."""
         is_smooth = [getattr(y, "requires_grad", False) for y in self.expected]
         require(any(is_smooth), "PyTorch has no derivative")
-        require(all(y.dtype == torch.float64 for y, s in zip(self.expected, is_smooth, strict=True) if s), "a complex result")
+        require(
+            all(y.dtype == torch.float64 for y, s in zip(self.expected, is_smooth, strict=True) if s),
+            "a complex result",
+        )
         self.outputs = [i for i, smooth in enumerate(is_smooth) if smooth]
         outputs = [self.expected[i] for i in self.outputs]
         self.weights = cotangents([y.shape for y in outputs])
@@ -153,7 +167,9 @@ class Cases:
         smooth = [i for i, g in enumerate(self.slopes) if g.requires_grad]
         theirs = [torch.zeros_like(x) for x in self.inputs]
         if smooth:
-            theirs = torch_gradients([self.slopes[i] for i in smooth], self.inputs, [weights[i] for i in smooth])
+            theirs = torch_gradients(
+                [self.slopes[i] for i in smooth], self.inputs, [weights[i] for i in smooth]
+            )
         _, pull = pn.vjp(self.pull, *self.points())
         for mine, other in zip(pull(weights), theirs, strict=True):
             assert_close(mine, to_numpy(other), TOLERANCES[SECOND])
@@ -238,7 +254,11 @@ def outcomes(op: Any) -> Iterator[Outcome]:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - what PyTorch's samples draw from
     smooth = op.supports_autograd and dtype == torch.float64
-    for i, sample in enumerate(op.reference_inputs("cpu", dtype, requires_grad=smooth)):
+    try:
+        samples = list(op.reference_inputs("cpu", dtype, requires_grad=smooth))
+    except ValueError:  # PyTorch makes no integers with gradients, which some of its own samples would need
+        samples = list(op.sample_inputs("cpu", dtype, requires_grad=smooth))
+    for i, sample in enumerate(samples):
         yield from of_sample(f"{name}[{i}]", Sample(op, sample, function))
 
 

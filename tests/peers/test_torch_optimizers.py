@@ -1,7 +1,7 @@
 """PyTorch's optimizers: trajectories of all samples of its own optimizer database.
 
-`optim_db` of `torch.testing._internal` holds the options with which PyTorch's own tests build its optimizers. Both
-libraries take 60 steps from the same parameters; all parameters after every step are compared.
+`optim_db` of `torch.testing._internal` holds the options with which PyTorch's own tests build its optimizers.
+Both libraries take 60 steps from the same parameters; all parameters after every step are compared.
 """
 
 from __future__ import annotations

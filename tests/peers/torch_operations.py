@@ -1,8 +1,8 @@
 """PyTorch's operations in portnn's functions: how arguments of the one become arguments of the other.
 
-A key is a name of `op_db`, with or without its variant. Where PyTorch's name (or another that it knows for the
-operation) is that of a function of portnn, the two are paired by it, and at most the order of PyTorch's options
-stands here. An option that portnn's function lacks makes a case not applicable by itself.
+A key is a name of `op_db`, with or without its variant. Where PyTorch's name (or another that it knows for
+the operation) is that of a function of portnn, the two are paired by it, and at most the order of PyTorch's
+options stands here. An option that portnn's function lacks makes a case not applicable by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ F = "nn.functional."
 HOMES = {"": (ops,), "special": (ops,), "nn.functional": (nn, ops), "linalg": (linalg, ops), "fft": (fft,)}
 RENAMED = {"dim": "axis", "dims": "axis", "keepdim": "keepdims", "diagonal": "k", "shifts": "shift"}
 # Options that choose how PyTorch stores or computes a result, and never what it is.
-NEUTRAL = {"inplace", "memory_format", "sparse_grad", "sparse", "out_int32", "recompute_scale_factor", "requires_grad"}
+NEUTRAL = {
+    "inplace",
+    "memory_format",
+    "sparse_grad",
+    "sparse",
+    "out_int32",
+    "recompute_scale_factor",
+    "requires_grad",
+}
 
 # PyTorch's options, in its order, of operations that are paired with a function by name.
 OPTIONS = {
@@ -38,7 +46,6 @@ OPTIONS = {
     "diff": "n dim prepend append",
     "clamp": "min max",
     "roll": "shifts dims",
-    "argsort": "dim descending stable",
     "repeat_interleave": "repeats dim",
     "full_like": "fill_value",
     "linalg.svdvals": "driver",
@@ -113,7 +120,8 @@ def translated(function: Callable[..., Any], options: str = "", **defaults: Any)
             if value is None or name in NEUTRAL or (name in defaults and defaults[name] == value):
                 continue
             keyword = RENAMED.get(name, name)
-            keyword = "axes" if keyword == "axis" and "axes" in known else keyword
+            if keyword == "axis" and "axes" in known:
+                keyword, value = "axes", (value,) if isinstance(value, int) else value
             require(keyword in known, f"{function.__name__}: {name}")
             chosen[keyword] = axes(given[0], value) if keyword in ("axis", "axes") else value
         return function(*given[:arrays], **chosen)
@@ -402,7 +410,7 @@ def sort(x, dim=-1, descending=False, stable=False):
 
 
 @adapter("topk")
-def top(x, k, dim=-1, largest=True, sorted=True):  # noqa: A002 - PyTorch's name
+def top(x, k, dim=-1, largest=True, sorted=True):
     require(sorted, "topk: in any order")
     return [at(y, dim, slice(0, k)) for y in sort(x, dim, descending=largest)]
 
@@ -413,7 +421,11 @@ def search(x, values, out_int32=False, right=False, side=None, sorter=None):
     return ops.searchsorted(x, values, side=side or ("right" if right else "left"))
 
 
-ADAPTERS |= {"__getitem__": ops.getitem, "msort": lambda x: ops.sort(x, axis=0)}
+ADAPTERS |= {
+    "__getitem__": ops.getitem,
+    "argsort": lambda *given, **named: sort(*given, **named)[1],
+    "msort": lambda x: ops.sort(x, axis=0),
+}
 
 
 # Linear algebra.
@@ -442,7 +454,7 @@ def singular_values(x, some=True, full_matrices=True, compute_uv=True):
 
 
 @adapter("linalg.matrix_norm")
-def matrix_norm(x, ord="fro", dim=(-2, -1), keepdim=False):  # noqa: A002 - PyTorch's name
+def matrix_norm(x, ord="fro", dim=(-2, -1), keepdim=False):
     require([d % x.ndim for d in dim] == [x.ndim - 2, x.ndim - 1], "matrix_norm: other axes than the last")
     return linalg.matrix_norm(x, ord=ord, keepdims=keepdim)
 
@@ -480,8 +492,8 @@ def softplus(x, beta=1, threshold=20):
 @adapter(F + "prelu")
 def prelu(x, weight):
     """PyTorch's slopes are of axis 1; portnn's broadcast."""
-    several = weight.size > 1 and x.ndim > 2
-    return nn.prelu(x, ops.reshape(weight, (-1,) + (1,) * (x.ndim - 2)) if several else weight)
+    shape = (-1,) + (1,) * (x.ndim - 2) if weight.size > 1 and x.ndim > 2 else weight.shape if x.ndim else ()
+    return nn.prelu(x, ops.reshape(weight, shape))
 
 
 @adapter(F + "linear")
@@ -501,7 +513,16 @@ def batch_norm(x, mean=None, var=None, weight=None, bias=None, training=False, m
 
 
 @adapter(F + "instance_norm")
-def instance_norm(x, mean=None, var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5):
+def instance_norm(
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+):
     require(use_input_stats, "InstanceNorm: running statistics")
     return ops.group_norm(x, weight, bias, groups=x.shape[1], eps=eps)
 
@@ -549,17 +570,13 @@ def convolution(dims, x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
     return getattr(ops, f"conv{dims}d")(x, w, b, groups=groups, **chosen)
 
 
-def transposed_convolution(
-    dims, x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
-):
+def transposed_convolution(dims, x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
     chosen = {name: per_axis(value, dims) for name, value in options.items()}
     return getattr(ops, f"conv_transpose{dims}d")(x, w, b, groups=groups, **chosen)
 
 
-def max_pool(
-    dims, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+def max_pool(dims, x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     require(not ceil_mode, "max_pool: ceil_mode")
     options = {"stride": stride or kernel_size, "padding": padding, "dilation": dilation}
     chosen = {name: per_axis(value, dims) for name, value in options.items()}
@@ -567,7 +584,14 @@ def max_pool(
 
 
 def avg_pool(
-    dims, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    dims,
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
 ):
     require(not ceil_mode, "avg_pool: ceil_mode")
     require(divisor_override is None, "avg_pool: divisor_override")
@@ -594,8 +618,9 @@ for _dims in (1, 2):
         ADAPTERS[F + _name] = batched(_dims, _function)
 
 
-@adapter(F + "pad.constant")
+@adapter(F + "pad")
 def pad(x, widths, mode="constant", value=None):
+    require(mode == "constant", "pad: other modes than zeros")
     require(not value, "pad: other values than zero")
     require(min(widths, default=0) >= 0, "pad: negative widths")
     pairs = [(widths[i], widths[i + 1]) for i in range(len(widths) - 2, -1, -2)]
@@ -644,8 +669,8 @@ def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=Non
 def reduced(function: Callable[..., Any], **defaults: Any) -> Callable[..., Any]:
     """Adapt a loss of portnn: predictions, targets of their shape, and options of the same name."""
 
-    def call(x, t, weight=None, size_average=None, reduce=None, reduction="mean", **named):
-        require(weight is None and size_average is None and reduce is None, f"{function.__name__}: weight")
+    def call(x, t, weight=None, reduction="mean", **named):
+        require(weight is None, f"{function.__name__}: weight")
         require(x.shape == t.shape, f"{function.__name__}: targets of another shape")
         for name, value in defaults.items():
             require(named.pop(name, value) == value, f"{function.__name__}: {name}")
@@ -659,14 +684,19 @@ def reduce_by(reduction, y):
 
 
 @adapter(F + "binary_cross_entropy_with_logits")
-def binary_cross_entropy(x, t, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
+def binary_cross_entropy(x, t, weight=None, reduction="mean", pos_weight=None):
     require(weight is None, "sigmoid_cross_entropy: weights of elements")
     return losses.sigmoid_cross_entropy(x, t, positive_weights=pos_weight, reduction=reduction)
 
 
 @adapter(F + "cross_entropy")
 def cross_entropy(
-    x, t, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+    x,
+    t,
+    weight=None,
+    ignore_index=-100,
+    reduction="mean",
+    label_smoothing=0.0,
 ):
     are_labels = t.dtype.kind == "i"
     if x.ndim > 1:
@@ -682,10 +712,10 @@ def cross_entropy(
 
 
 @adapter(F + "multi_margin_loss")
-def multi_margin(x, t, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
+def multi_margin(x, t, p=1, margin=1.0, weight=None, reduction="mean"):
     require(p == 1, "multiclass_hinge: p")
     require(weight is None, "multiclass_hinge: weight")
-    require(x.ndim > 0, "multiclass_hinge: a 0-d array")
+    require(x.ndim > 1 or x.ndim > t.ndim, "multiclass_hinge: one sample and a target with an axis")
     return losses.multiclass_hinge(x, t, margin=margin, reduction=reduction)
 
 
@@ -726,7 +756,9 @@ def created(function: Callable[..., Any], shape: bool = False) -> Callable[..., 
 
     def call(*given, dtype=None, end=None, requires_grad=False, **named):
         given = (one_argument(given),) if shape else given if end is None else (*given, end)
-        require(all(isinstance(x, int | float | tuple) for x in given), f"{function.__name__}: tensors as numbers")
+        require(
+            all(isinstance(x, int | float | tuple) for x in given), f"{function.__name__}: tensors as numbers"
+        )
         whole = dtype is None and all(isinstance(x, int) for x in given)
         wanted = dtype or ("int64" if whole and function is ops.arange else "float64")
         return function(*given, dtype=wanted, like=np.zeros(()), **named)

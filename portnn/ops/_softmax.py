@@ -7,9 +7,11 @@ the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41, 2021).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from portnn._typing import Array, Axis, DType
 from portnn.ops._arithmetic import divide, minimum, multiply, subtract
-from portnn.ops._broadcasting import keep, where
+from portnn.ops._broadcasting import keep, reshape, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import exp
@@ -81,6 +83,14 @@ _softmax.vjp(
 )
 
 
+def _by_axis(function: Callable[..., Array], x: Array, axis: int) -> Array:
+    """`function` along an axis that exists; a scalar is a row of one entry, as it is in PyTorch."""
+    if not x.shape:
+        return reshape(function(reshape(x, (1,)), axis=normalize_axis(axis, 1)), ())
+    normalize_axis(axis, len(x.shape))
+    return function(x, axis=axis)
+
+
 @in_float32
 def softmax(x: Array, /, *, axis: int = -1) -> Array:
     """Exponentials over their sum, ``exp(x) / sum(exp(x))``.
@@ -89,7 +99,7 @@ def softmax(x: Array, /, *, axis: int = -1) -> Array:
 
     Args:
         x: real floating-point array.
-        axis: the axis along which the result sums to 1.
+        axis: the axis along which the result sums to 1; a scalar counts as a row of one entry.
 
     Returns:
         Probabilities in the shape and dtype of `x`.
@@ -103,8 +113,7 @@ def softmax(x: Array, /, *, axis: int = -1) -> Array:
         >>> softmax(np.asarray([1e4, 1e4])).tolist()
         [0.5, 0.5]
     """
-    normalize_axis(axis, len(x.shape))
-    return _softmax(x, axis=axis)
+    return _by_axis(_softmax, x, axis)
 
 
 @primitive
@@ -183,7 +192,7 @@ def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
 
     Args:
         x: real floating-point array.
-        axis: the axis along which the probabilities sum to 1.
+        axis: the axis along which the probabilities sum to 1; a scalar counts as a row of one entry.
 
     Returns:
         Log-probabilities in the shape and dtype of `x`; all -inf in a row of nothing but -inf.
@@ -197,5 +206,4 @@ def log_softmax(x: Array, /, *, axis: int = -1) -> Array:
         >>> log_softmax(np.asarray([0.0, -1e4])).tolist()
         [0.0, -10000.0]
     """
-    normalize_axis(axis, len(x.shape))
-    return _log_softmax(x, axis=axis)
+    return _by_axis(_log_softmax, x, axis)

@@ -234,6 +234,8 @@ DECOMPOSITIONS = [
     linalg("pinv", ops.linalg.pinv, (normal(3, 2),), lambda x: adjugate_inverse(x.T @ x) @ x.T, kind=VALUES),
     linalg("matrix_rank", ops.linalg.matrix_rank, (fixed([[1.0, 2.0], [2.0, 4.0]]),), lambda x: np.asarray(1),
         kind=CONSTANT_KIND),
+    linalg("matrix_rank", ops.linalg.matrix_rank, (normal(2, 0, 3),), lambda x: np.zeros(2, dtype=np.int64),
+        kind=CONSTANT_KIND, case="empty"),
 ]  # fmt: skip
 
 

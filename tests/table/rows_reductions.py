@@ -172,6 +172,8 @@ FUSED_REDUCTIONS = [
     row("softmax", lambda x: ops.softmax(x, axis=0), (normal(2, 3),), lambda x: np.exp(x) / np.sum(np.exp(x), 0),
         case="axis 0"),
     row("softmax", ops.softmax, (normal(0, 3),), lambda x: x, case="empty"),
+    row("softmax", ops.softmax, (normal(),), np.ones_like, case="scalar"),
+    row("log_softmax", lambda x: ops.log_softmax(x, axis=0), (normal(),), np.zeros_like, case="scalar"),
     row("log_softmax", ops.log_softmax, (normal(2, 3),), lambda x: x - np.log(np.sum(np.exp(x), -1, keepdims=True))),
     row("log_softmax", lambda x: ops.log_softmax(x, axis=0), (normal(2, 3),),
         lambda x: x - np.log(np.sum(np.exp(x), 0)), case="axis 0"),

@@ -145,6 +145,8 @@ def pinv(x: Array, /, *, rtol: ArrayLike | None = None) -> Array:
 
 @constant
 def _matrix_rank(x: Array, rtol: ArrayLike | None, /) -> Array:
+    if 0 in x.shape[-2:]:  # libraries look for the largest singular value, which an empty matrix lacks
+        return namespace(x).count_nonzero(x, axis=(-2, -1))
     return namespace(x).linalg.matrix_rank(x, rtol=rtol)
 
 
@@ -156,7 +158,7 @@ def matrix_rank(x: Array, /, *, rtol: ArrayLike | None = None) -> Array:
         rtol: as for `pinv`.
 
     Returns:
-        The ranks, integers of shape (...).
+        The ranks, integers of shape (...); 0 for matrices without elements.
 
     Example:
         >>> import numpy as np

@@ -1,8 +1,8 @@
 """PyTorch's modules: outputs, gradients and running statistics of all samples of its own module database.
 
 `module_db` of `torch.testing._internal` holds how PyTorch's own tests build and call each module. A module
-and the layer of portnn are paired by name, and so are their options; an option that the layer lacks makes a case
-not applicable, unless it has PyTorch's default. The weights go from one to the other by `from_torch`.
+and the layer of portnn are paired by name, and so are their options; an option that the layer lacks makes a
+case not applicable, unless it has PyTorch's default. The weights go from one to the other by `from_torch`.
 """
 
 from __future__ import annotations

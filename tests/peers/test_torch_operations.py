@@ -1,8 +1,8 @@
 """PyTorch's operations: values, derivatives and plans of all samples of its own operator database.
 
 `op_db` of `torch.testing._internal` holds what PyTorch's own tests feed to its operators. Each sample is a
-case of four suites: portnn's value is PyTorch's; so are the gradients with random cotangents; so are the gradients
-of those; and `pn.jit` gives the same bits as eager execution, on other numbers too.
+case of four suites: portnn's value is PyTorch's; so are the gradients with random cotangents; so are the
+gradients of those; and `pn.jit` gives the same bits as eager execution, on other numbers too.
 """
 
 from __future__ import annotations

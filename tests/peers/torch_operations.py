@@ -37,7 +37,7 @@ NEUTRAL = {
 OPTIONS = {
     **dict.fromkeys(["sum", "mean", "prod", "amax", "amin", "all", "any", "argmax", "argmin"], "dim keepdim"),
     **dict.fromkeys(["logsumexp", "count_nonzero"], "dim keepdim"),
-    **dict.fromkeys(["cumsum", "cumprod", "softmax", "log_softmax", F + "softmin", F + "glu"], "dim"),
+    **dict.fromkeys(["cumsum", "cumprod", F + "glu"], "dim"),
     **dict.fromkeys(["cat", "stack", "unsqueeze", "unbind", "linalg.vecdot", "linalg.cross"], "dim"),
     **dict.fromkeys(["tril", "triu"], "diagonal"),
     **dict.fromkeys(["fft.fft", "fft.ifft", "fft.rfft", "fft.irfft", "fft.hfft", "fft.ihfft"], "n dim norm"),
@@ -477,6 +477,16 @@ ADAPTERS |= {
 
 
 # Activations and normalization.
+def by_row(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adapt a softmax: its axis may be one of a scalar too."""
+
+    def call(x, dim=-1, dtype=None):
+        require(dtype is None, f"{function.__name__}: dtype")
+        return function(x, axis=dim)
+
+    return call
+
+
 @adapter(F + "hardtanh")
 def hard_tanh(x, min_val=-1.0, max_val=1.0, inplace=False):
     require((min_val, max_val) == (-1.0, 1.0), "hard_tanh: other bounds")
@@ -528,6 +538,9 @@ def instance_norm(
 
 
 ADAPTERS |= {
+    "softmax": by_row(nn.softmax),
+    "log_softmax": by_row(nn.log_softmax),
+    F + "softmin": by_row(nn.softmin),
     "relu": nn.relu,
     F + "relu6": lambda x, inplace=False: ops.clip(x, 0.0, 6.0),
     F + "layer_norm": lambda x, shape, weight=None, bias=None, eps=1e-5: ops.layer_norm(

@@ -37,9 +37,6 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
         ...     read_arrays(folder + "/a.npz")["x"].tolist()
         [1.0, 1.0]
     """
-    import zipfile
-    import zlib
-
     path = as_path(file, "file")
     if not path.is_file():
         raise _not_a_file(path)
@@ -50,20 +47,17 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
             if isinstance(found, np.ndarray):
                 return {"": found}
             with found:
-                return {name: found[name] for name in found.files}
-    # What damaged bytes lead to.
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        MemoryError,
-        SyntaxError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+                return {name: _array_of(found, name) for name in found.files}
+    except Exception as error:  # noqa: BLE001  # damaged bytes lead zipfile and NumPy's parser to any of them
         raise DataError(f"{shown(path)}: no whole file of NumPy arrays: {str(error)[:120]}") from None
+
+
+def _array_of(archive: Any, name: str) -> NDArray[Any]:
+    """A member of an archive, which NumPy gives as bytes if it is no array."""
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"its member {name[:60]!r} is no array")  # noqa: TRY004  # it is the file's fault
+    return array
 
 
 def _not_a_file(path: Path) -> OSError:

@@ -27,6 +27,7 @@ Path: TypeAlias = str | os.PathLike[str]
 
 FORMAT = 2  # the version of what stands in the header
 KIND = "network"
+LARGEST = 2**24  # of an integer in the description of a layer that no tensor has the length of
 _FIELDS = {"kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps", "notes"}
 
 # What Python raises over a description that is plain data and still no layer.
@@ -205,6 +206,7 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
     size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
     try:
         check_counts(layers, len(header.tensors), path)
+        check_numbers(layers, max([0, *(n for spec in header.tensors.values() for n in spec.shape)]), path)
         layer = from_description(layers)
         if not isinstance(layer, Layer):
             raise TypeError(f"the description is of a {type(layer).__name__}, expected a layer")
@@ -216,6 +218,23 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
     expected = tree.items({"params": params, "state": state})
     check_tensors({name: (a.shape, a.dtype) for name, a in expected}, header.tensors, path)
     return _Plan(layer, loss, **numbers, dtype=dtype, notes=notes, params=params, state=state)
+
+
+def check_numbers(data: Any, longest: int, path: Any) -> None:
+    """No integer in a description of layers is huge, unless a tensor has an axis of that length.
+
+    Raises:
+        CheckpointError: if one is.
+    """
+    for name, value in data.items() if isinstance(data, dict) else enumerate(data):
+        if type(value) is int and abs(value) > max(LARGEST, longest):
+            shown = value if abs(value) < 2**64 else "a huge number"
+            raise CheckpointError(
+                f"{path}: the description has {str(name)[:40]}={shown}; expected at most {LARGEST:,}, or the "
+                f"length of a tensor, {longest:,}"
+            )
+        if isinstance(value, dict | list):
+            check_numbers(value, longest, path)
 
 
 def check_counts(data: Any, most: int, path: Any) -> None:

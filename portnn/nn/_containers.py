@@ -12,7 +12,7 @@ from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
 from portnn.nn._checks import check_members
-from portnn.nn._layer import Key, Layer, keys_of, pair, share
+from portnn.nn._layer import Key, Layer, check_depth, keys_of, pair, share
 from portnn.nn._linear import Linear
 
 __all__ = ["MLP", "Sequential", "as_layer"]
@@ -23,7 +23,10 @@ def as_layer(part: Any) -> Layer:
 
     Raises:
         TypeError: if it is something else, such as the class of a layer instead of a layer.
+        ValueError: if layers are nested too deep.
     """
+    if isinstance(part, Layer | list | tuple):
+        check_depth([part])  # in the container that asks
     if isinstance(part, Layer):
         return part
     if isinstance(part, list | tuple):
@@ -67,7 +70,7 @@ class Sequential(Layer):
             raise TypeError(
                 f"Sequential: expected a list of layers, got {type(layers).__name__}; write [layer, ...]"
             )
-        parts = tuple(as_layer(part) for part in layers)
+        parts = tuple([as_layer(part) for part in layers])
         if not parts:
             raise ValueError("Sequential: expected at least one layer, got an empty list")
         object.__setattr__(self, "layers", parts)

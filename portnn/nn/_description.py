@@ -10,6 +10,7 @@ from portnn.nn import _initializers as initializers
 from portnn.nn._activation import Activation, PReLU
 from portnn.nn._attention import MultiHeadAttention
 from portnn.nn._batch_norm import BatchNorm
+from portnn.nn._bounds import check_bounds
 from portnn.nn._branches import Concatenate, Parallel, Residual, Sum
 from portnn.nn._cast import Cast
 from portnn.nn._containers import Sequential
@@ -17,7 +18,7 @@ from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
 from portnn.nn._dropout import Dropout, Dropout1d, Dropout2d
 from portnn.nn._embedding import Embedding
-from portnn.nn._layer import Layer
+from portnn.nn._layer import DEEPEST, Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from portnn.nn._pooling import (
@@ -102,14 +103,41 @@ def from_description(data: Any) -> Any:
         An equal layer.
 
     Raises:
-        ValueError: if the data name something unknown, or a field is missing or unknown.
+        ValueError: if the data name something unknown, a field is missing or unknown, layers are nested too
+            deep, or numbers without a tensor let a prediction take too much time or memory.
 
     Example:
         >>> from_description(describe(Linear(3, 2))) == Linear(3, 2)
         True
     """
+    _check_levels(data)
+    part = _part_of(data)
+    if isinstance(part, Layer):
+        check_bounds(part)
+    return part
+
+
+def _check_levels(data: Any) -> None:
+    """A layer in another takes a dict and a list.
+
+    Raises:
+        ValueError: if there are more of them in each other than layers may be.
+    """
+    level = [data]
+    for _ in range(2 * DEEPEST + 10):
+        dicts = [value for value in level if isinstance(value, dict)]
+        inner = [child for value in dicts for child in value.values()]
+        inner += [child for value in level if isinstance(value, list) for child in value]
+        level = [child for child in inner if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise ValueError(f"description: layers are nested deeper than {DEEPEST}")
+
+
+def _part_of(data: Any) -> Any:
+    """A layer, or anything inside one."""
     if isinstance(data, list):
-        return tuple(from_description(child) for child in data)
+        return tuple([_part_of(child) for child in data])
     if not isinstance(data, dict):
         return data
     kind = data.get("is")
@@ -122,7 +150,7 @@ def from_description(data: Any) -> Any:
             "a file of a newer portnn needs that version"
         )
     known = {f.name for f in fields(cls)}
-    given = {name: from_description(value) for name, value in data.items() if name != "is"}
+    given = {name: _part_of(value) for name, value in data.items() if name != "is"}
     if given.keys() != known:
         odd = sorted(given.keys() ^ known)[:4]
         raise ValueError(

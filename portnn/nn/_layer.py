@@ -13,11 +13,12 @@ from portnn._typing import Array, Tree
 from portnn.random import fold_in_each
 from portnn.tracing import is_kind
 
-__all__ = ["Key", "Layer", "check_layer", "keys_of", "need_key", "pair", "share"]
+__all__ = ["DEEPEST", "Key", "Layer", "check_depth", "check_layer", "keys_of", "need_key", "pair", "share"]
 
 Key: TypeAlias = Array
 """A key of `portnn.random`. Containers fold in the place of each member that draws: ``fold_in(key, i)``."""
 
+DEEPEST = 100  # layers in each other: Python's own limit of 1000 calls serves copies, texts and files of that
 _OWN = 4  # self, params, state and x
 _ANY = 1_000_000  # more inputs than anyone hands on: a layer with *more of its own
 
@@ -173,6 +174,26 @@ def check_layer(function: str, layer: Any) -> None:
         if isinstance(getattr(layer, "layer", None), Layer):
             hint = "; a network's is its attribute layer"
         raise TypeError(f"{function}: expected a layer, got {kind:.60}{hint}")
+
+
+def check_depth(part: Any) -> None:
+    """Layers, or lists of them, are not nested so deep that Python could not copy, show or save them.
+
+    Raises:
+        ValueError: if they are nested deeper than `DEEPEST`.
+    """
+    level, depth = [part], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(
+                f"layers are nested deeper than {DEEPEST}; put layers that follow each other into one list"
+            )
+        inner: dict[int, Any] = {}  # a layer that is there several times is looked into once
+        for one in level:
+            members = one if isinstance(one, list | tuple) else getattr(one, "members", ())
+            inner.update((id(member), member) for member in members)
+        level = [*inner.values()]
 
 
 def keys_of(key: Key | None, members: Sequence[Layer]) -> list[Key | None]:

@@ -1,0 +1,166 @@
+"""Mutants: small mistakes planted in portnn one at a time, and whether the tests find them.
+
+python -m tests.mutants                            # 200 mistakes, seed 20
+python -m tests.mutants --seed 21 --count 50
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.mutants.coverage_map import CoverageMap, Project, find
+from tests.mutants.processes import fork_all
+from tests.mutants.sites import Site, Source, read
+from tests.mutants.trial import Outcome, Reach, difference, draw, select, trial, verdict
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("ops", "losses", "optim", "nn", "autodiff", "compile", "train", "serialize", "metrics")
+ABOVE = ("accuracy", "cli", "docs", "estimators", "examples", "export", "plot")
+PORTNN = Project(
+    root=ROOT,
+    package="portnn",
+    folders=[f"portnn/{part}/" for part in PARTS],
+    left_out={
+        "portnn/compile/_cupy/": "only CuPy on a GPU executes it",
+        "portnn/compile/_torch.py": "only PyTorch executes it",
+        "portnn/compile/_passthrough.py": "only JAX executes it",
+    },
+    tests=["tests", "portnn"],
+    tests_left_out={
+        **{f"tests/{part}/": "whole programs and trainings, seconds a test" for part in ABOVE},
+        **{f"portnn/{part}/": "its examples are whole programs, too" for part in ABOVE},
+        "tests/test_plot": "pictures",
+        "tests/benchmarks/": "bounds on time, which two tests at once would break",
+        "tests/browser/": "needs a browser",
+        "tests/mutants/": "tests of this program",
+    },
+    pytest=["--backend", "numpy", "tests/conftest.py"],
+    preloaded=[
+        *("numpy", "array_api_compat.numpy", "array_api_strict", "hypothesis.strategies", "mpmath", "onnx"),
+        *("hypothesis.extra.numpy", "scipy.special", "sklearn.metrics", "pandas", "matplotlib.figure"),
+    ],
+)
+CONTROLS = 4
+"""Trials without a mistake: if a test fails there, it fails by itself."""
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=20, help="of the drawing; default: 20")
+    parser.add_argument("--count", type=int, default=200, help="mistakes; default: 200")
+    parser.add_argument("--workers", type=int, default=2, help="processes at once; default: 2")
+    text = "seconds of processor time for the tests of one mistake, by the map; default: 20"
+    parser.add_argument("--budget", type=float, default=20.0, help=text)
+    parser.add_argument("--floor", type=float, default=0.87, help="share that has to be found; default: 0.87")
+    parser.add_argument("--cache", type=Path, default=ROOT / ".nox" / "mutants", help="folder for the map")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what became of each mistake")
+    return parser.parse_args(arguments)
+
+
+def run(project: Project, given: argparse.Namespace) -> int:
+    """Draw mistakes, try them, print those that survived; 1 if too many did."""
+    start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the processes end, too
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    preload(project.preloaded)
+    os.chdir(project.root)
+    every = [read(f.relative_to(project.root).as_posix(), f.read_bytes()) for f in project.sources()]
+    sources = [source for source in every if project.is_changed(source.path)]
+    sites = draw(sources, given.seed, given.count)
+    total = sum(len(source.sites) for source in sources)
+    print(f"{len(sites)} of {total} possible mistakes in {len(sources)} files, seed {given.seed}", flush=True)
+    for name, reason in project.left_out.items():
+        print(f"no mistakes in {name}: {reason}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        known = find(project, every, given.cache, Path(folder), given.workers)
+        print(f"map: {len(known.tests)} tests, {time.monotonic() - start:.0f} s", flush=True)
+        for name in known.failing:
+            print(f"left out, as it fails without a mistake: {name}", flush=True)
+        outcomes, guilty = _try_all(project, every, sites, known, given, Path(folder))
+    if given.json:
+        given.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], default=sorted, indent=1))
+    _print_survivors(every, outcomes)
+    print(f"{time.monotonic() - start:.0f} s")
+    return _sentence(outcomes, given.floor) or bool(guilty)
+
+
+def preload(names: Sequence[str]) -> None:
+    """Import what takes long, without a thread, which forks would not have."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if threading.active_count() > 1:
+        raise RuntimeError(f"expected no threads before the processes part, got {threading.enumerate()}")
+    gc.freeze()
+
+
+def _try_all(
+    project: Project,
+    every: Sequence[Source],
+    sites: Sequence[Site],
+    known: CoverageMap,
+    given: argparse.Namespace,
+    folder: Path,
+) -> tuple[list[Outcome], list[str]]:
+    """All trials, and the tests that failed in one without a mistake."""
+    by_path = {source.path: source for source in every}
+    reach = Reach(every)
+    runs = {site: select(known, reach.of(site), site.path, given.budget) for site in sites}
+    controls = [trial(project, by_path[s.path], None, runs[s]) for s in sites[:CONTROLS]]
+    jobs = [trial(project, by_path[site.path], site, runs[site]) for site in sites if runs[site]]
+    outcomes = [Outcome(site, "survived", "no test executes it", 0.0) for site in sites if not runs[site]]
+    guilty = []
+    for end in fork_all([*controls, *jobs], given.workers, folder):
+        outcome = verdict(end)
+        if end.name is not None:
+            outcomes.append(outcome)
+            if len(outcomes) % 20 == 0:
+                print(f"{len(outcomes)}: {dict(Counter(o.verdict for o in outcomes))}", flush=True)
+        elif outcome.verdict != "survived":
+            guilty.append(outcome.by)
+            print(f"control: {outcome.by} failed without a mistake", flush=True)
+    return outcomes, guilty
+
+
+def _print_survivors(every: Sequence[Source], outcomes: Sequence[Outcome]) -> None:
+    by_path = {source.path: source for source in every}
+    survivors = [outcome for outcome in outcomes if outcome.verdict == "survived"]
+    for outcome in sorted(survivors, key=lambda outcome: (outcome.site.path, outcome.site.line)):
+        site = outcome.site
+        reason = " (no test executes it)" if outcome.by.startswith("no test executes") else ""
+        print(f"\n{site.path}:{site.line}: {site.kind}{reason}")
+        print(difference(by_path[site.path], site))
+
+
+def _sentence(outcomes: Sequence[Outcome], floor: float) -> int:
+    """Print the figures, and say whether they are good enough: 0 or 1."""
+    count = Counter(outcome.verdict for outcome in outcomes)
+    unseen = sum(outcome.by.startswith("no test executes") for outcome in outcomes)
+    share = (count["killed"] + count["timeout"]) / len(outcomes)
+    print(
+        f"{count['killed']} killed by a failing test, {count['timeout']} by the time limit, "
+        f"{count['survived']} survived ({unseen} that no test executes; the others are equivalent or a gap): "
+        f"{share:.1%} killed, at least {floor:.0%} wanted"
+    )
+    return int(share < floor)
+
+
+if __name__ == "__main__":
+    sys.exit(run(PORTNN, parse()))

@@ -1,0 +1,195 @@
+"""A mistake on trial: the tests that execute its statement run until one fails."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import random
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from tests.mutants.coverage_map import CoverageMap, Project, Test, options
+from tests.mutants.importing import import_changed
+from tests.mutants.processes import End, Job
+from tests.mutants.sites import Probe, Site, Source
+
+__all__ = ["Outcome", "Reach", "difference", "draw", "select", "trial", "verdict"]
+
+FIRST = 2.0
+"""Seconds of processor time after which the cheapest and nearest tests should have found a mistake."""
+COLLECTION = 60.0
+"""Seconds of processor time for what is not a test."""
+IN_A_ROW = 8
+"""Tests of one file before the next file has its turn."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mistake."""
+
+    site: Site
+    verdict: str
+    """"killed", "timeout" or "survived"."""
+    by: str
+    """The test that failed, or why there is none."""
+    seconds: float
+
+
+def draw(sources: Sequence[Source], seed: int, count: int) -> list[Site]:
+    """Draw mistakes, each as likely as every other, that leave Python another program than before."""
+    by_path = {source.path: source for source in sources}
+    sites = [site for source in sources for site in source.sites]
+    random.Random(seed).shuffle(sites)
+    found: list[Site] = []
+    for site in sites:
+        if len(found) == count:
+            break
+        if _is_another_program(by_path[site.path], site):
+            found.append(site)
+    return found
+
+
+def _is_another_program(source: Source, site: Site) -> bool:
+    try:
+        compile(source.mutated(site), source.path, "exec", dont_inherit=True)
+    except SyntaxError:  # as "break" would be outside of a loop
+        return False
+    return ast.dump(ast.parse(source.mutated(site))) != ast.dump(ast.parse(source.text))
+
+
+def difference(source: Source, site: Site) -> str:
+    """The mistake as a unified diff."""
+    before, after = (text.decode().splitlines(keepends=True) for text in (source.text, source.mutated(site)))
+    return "".join(difflib.unified_diff(before, after, source.path, source.path, n=1))
+
+
+class Reach:
+    """The statements whose execution shows that a mistake can be seen."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.probes = {source.path: frozenset(source.probes) for source in sources}
+        self.uses: dict[str, set[Probe]] = {}
+        self.made_from: dict[str, set[str]] = {}
+        for source in sources:
+            for name, probes in source.uses.items():
+                self.uses.setdefault(name, set()).update(probes)
+            for name, names in source.made_from.items():
+                self.made_from.setdefault(name, set()).update(names)
+
+    def of(self, site: Site) -> frozenset[Probe]:
+        """The statement around it; by the import, what belongs to it and what uses the names it defines."""
+        if site.probe is not None:
+            return frozenset([site.probe])
+        probes = set(site.inside)
+        names, known = set(site.names), set(site.names)
+        for _ in range(3):  # a constant, a table of constants, a function of the table
+            probes.update(*(self.uses.get(name, ()) for name in names))
+            names = {new for name in names for new in self.made_from.get(name, ())} - known
+            known |= names
+        return frozenset(probes) or self.probes[site.path]
+
+
+def select(known: CoverageMap, reach: frozenset[Probe], path: str, budget: float) -> list[list[Test]]:
+    """The tests that can see a mistake in `path`, the nearest package first, there the fastest; two runs."""
+    mask = sum(1 << known.index[probe] for probe in reach)
+    direct = [test for test in known.tests if test.hits & mask]
+    shared = {file.path for file in known.files.values() if file.hits & mask}
+    indirect = [test for test in known.tests if not test.hits & mask and test.file in shared]
+    runs: list[list[Test]] = [[], []]
+    spent, files = 0.0, set()
+    for test in [*_ordered(direct, path), *_ordered(indirect, path)]:
+        cost = test.seconds + (0 if test.file in files else known.files[test.file].seconds)
+        if spent + cost <= budget:
+            spent += cost
+            files.add(test.file)
+            runs[spent > FIRST].append(test)
+    return [run for run in runs if run]
+
+
+def _ordered(tests: Sequence[Test], path: str) -> list[Test]:
+    turns: dict[str, int] = {}
+    keys = {}
+    for test in sorted(tests, key=lambda test: test.seconds):
+        turns[test.file] = turns.get(test.file, -1) + 1
+        keys[test] = (_distance(test.file, path), turns[test.file] // IN_A_ROW, test.seconds)
+    return sorted(tests, key=keys.__getitem__)
+
+
+def _distance(file: str, path: str) -> int:
+    """0: the tests of this module, by their names; 1: those of its package; 2: others."""
+    test, module = PurePosixPath(file), PurePosixPath(path)
+    words = set(module.stem.strip("_").split("_"))
+    if module.parts[1] not in test.parts:
+        return 2
+    return 0 if file == path or words & set(test.stem.split("_")[1:]) else 1
+
+
+def trial(project: Project, source: Source, site: Site | None, runs: Sequence[Sequence[Test]]) -> Job:
+    """The job of running tests with a mistake, or without any."""
+    work = partial(_run, project, source, site, runs)
+    return Job(site, work, 3600.0)
+
+
+def _run(
+    project: Project, source: Source, site: Site | None, runs: Sequence[Sequence[Test]], place: Path
+) -> Any:
+    if site is not None:
+        file = project.root / source.path
+        code = compile(source.mutated(site), str(file), "exec", dont_inherit=True)
+        import_changed(project.package, {file: code})
+    for run in runs:
+        _limit(COLLECTION)
+        chosen = _Chosen(run, project.patience)
+        result = pytest.main([*options(project, place), "-x", *chosen.files], plugins=[chosen])
+        if chosen.failed:
+            return chosen.failed
+        if result not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            return "the collection"
+    return ""
+
+
+class _Chosen:
+    """Runs some of the tests of some files, each within its time."""
+
+    def __init__(self, run: Sequence[Test], patience: float) -> None:
+        self.patience = patience
+        self.files = list(dict.fromkeys(test.file for test in run))
+        self.tests = {test.id: (self.files.index(test.file), i, test.seconds) for i, test in enumerate(run)}
+        self.failed = ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        chosen = [item for item in items if item.nodeid in self.tests]
+        items[:] = sorted(chosen, key=lambda item: self.tests[item.nodeid])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        _limit(self.patience + 20.0 * self.tests[item.nodeid][2])
+
+    def pytest_runtest_logfinish(self) -> None:
+        _limit(COLLECTION)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+
+def _limit(seconds: float) -> None:
+    """End this process after so much processor time, or if it has not had it in a much longer time."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 90.0 + 10.0 * seconds)
+
+
+def verdict(end: End) -> Outcome:
+    """What the end of a trial says."""
+    if end.signal in {signal.SIGPROF, signal.SIGALRM}:
+        return Outcome(end.name, "timeout", "too slow", end.seconds)
+    if end.result is None:
+        return Outcome(end.name, "killed", f"the process, which ended by signal {end.signal}", end.seconds)
+    return Outcome(end.name, "killed" if end.result else "survived", end.result or "no test", end.seconds)

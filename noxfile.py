@@ -157,6 +157,14 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Plant small mistakes and look whether a test fails; ``-- --seed 20 --count 200`` are the defaults."""
+    session.install("-e", ".", *group("test"))
+    cache = str(Path(session.create_tmp()).resolve() / "map")
+    session.run("python", "-m", "tests.mutants", "--cache", cache, *session.posargs, env=quiet_threads())
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the wheel and the sdist, look inside, and try the wheel in an environment of its own."""
     session.install(*group("build"))

@@ -56,6 +56,21 @@ def test_a_label_that_is_never_true_has_zero() -> None:
     assert metrics.average_precision(t, scores, average=None).tolist() == [1.0, 0.0]
 
 
+@pytest.mark.parametrize("labels", [1, 2, 3])
+@pytest.mark.parametrize("average", AVERAGES)
+def test_shapes(labels: int, average: Any) -> None:
+    """A column for each label, also if there is one; without an average the result has one for each."""
+    t, scores, w = TRUE[:, :labels], SCORES[:, :labels], WEIGHT
+    each = [sk.average_precision_score(t[:, k], scores[:, k], sample_weight=w) for k in range(labels)]
+    actual = metrics.average_precision(t, scores, average=average, sample_weight=w)
+    assert actual.shape == (() if average else (labels,))
+    if average in (None, "macro") or labels == 1:
+        np.testing.assert_allclose(actual, np.mean(each) if average else each, rtol=1e-5)
+    one_axis = metrics.average_precision(t[:, 0], scores[:, 0], average=average, sample_weight=w)
+    assert one_axis.shape == (), "with one axis there is one label, whatever the average"
+    np.testing.assert_allclose(one_axis, each[0], rtol=1e-5)
+
+
 rng = np.random.default_rng(0)
 TRUE = rng.integers(0, 2, (200, 3))
 SCORES = (rng.integers(-8, 8, (200, 3)) + TRUE).astype(np.float32)
@@ -83,6 +98,16 @@ def test_inside_jax_jit() -> None:
         ({"y_true": TRUE * 2}, ValueError, "y_true of shape .* holds other values"),
         ({"y_true": TRUE * 1.0}, TypeError, "y_true must hold integer labels"),
         ({"y_true": TRUE[:, 0]}, ValueError, "they must be equal"),
+        ({"y_true": TRUE[:, :, None], "y_score": SCORES[:, :, None]}, ValueError, r"got \(200, 3, 1\)"),
+        ({"y_true": TRUE[:, :0], "y_score": SCORES[:, :0]}, ValueError, r"\(n, labels\), got \(200, 0\)"),
+        (
+            {"y_true": TRUE[:0], "y_score": SCORES[:0], "sample_weight": None},
+            ValueError,
+            "empty|at least one",
+        ),
+        ({"y_true": TRUE[0, 0], "y_score": SCORES[0, 0], "sample_weight": None}, ValueError, "axis|axes|0-d"),
+        ({"sample_weight": WEIGHT[:-1]}, ValueError, "sample_weight"),
+        ({"sample_weight": WEIGHT[:, None]}, ValueError, "sample_weight"),
         ({"y_score": TRUE}, TypeError, "y_score must be floating-point"),
         ({"y_score": SCORES * np.nan}, ValueError, "y_score holds NaN"),
         ({"average": "samples"}, ValueError, "average must be one of"),

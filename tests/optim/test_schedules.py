@@ -50,6 +50,14 @@ TABLE = {
         schedules.one_cycle(0.1, 40, rise=0.0),
         lambda s, o: s.OneCycleLR(o, 0.1, total_steps=40, pct_start=0.0),
     ),
+    "one_cycle-from the top": (
+        schedules.one_cycle(0.1, 40, start_divisor=1.0, end_divisor=4.0),
+        lambda s, o: s.OneCycleLR(o, 0.1, total_steps=40, div_factor=1.0, final_div_factor=4.0),
+    ),
+    "one_cycle-there and back": (
+        schedules.one_cycle(0.1, 40, start_divisor=4.0, end_divisor=1.0),
+        lambda s, o: s.OneCycleLR(o, 0.1, total_steps=40, div_factor=4.0, final_div_factor=1.0),
+    ),
 }
 each_schedule = pytest.mark.parametrize("schedule", [row[0] for row in TABLE.values()], ids=list(TABLE))
 
@@ -78,11 +86,11 @@ CLOSED_FORMS = {
     "cosine_restarts-growing": lambda t: 0.1 * math.cos(_part_of_wave(t, 3, 2) * math.pi / 2) ** 2,
     "warmup": lambda t: 0.1 * (1 + 2 * t / 5) / 3 if t < 5 else 0.1 * 0.9 ** (t - 5),
     "warmup-number": lambda t: 0.1 * (1 + 2 * min(t / 8, 1)) / 3,
-    "one_cycle": lambda t: _cycle(t, 11.0, 0.1 / 25, 0.1 / 25e4, lambda p: (1 - math.cos(p * math.pi)) / 2),
+    "one_cycle": lambda t: _cycle(t, 11.0, 0.1 / 25, 0.1 / 25e4, _half_wave),
     "one_cycle-linear": lambda t: _cycle(t, 15.0, 0.01, 1e-4, lambda p: p),
-    "one_cycle-falling": lambda t: _cycle(
-        t, -1.0, 0.1 / 25, 0.1 / 25e4, lambda p: (1 - math.cos(p * math.pi)) / 2
-    ),
+    "one_cycle-falling": lambda t: _cycle(t, -1.0, 0.1 / 25, 0.1 / 25e4, _half_wave),
+    "one_cycle-from the top": lambda t: _cycle(t, 11.0, 0.1, 0.1 / 4, _half_wave),
+    "one_cycle-there and back": lambda t: _cycle(t, 11.0, 0.1 / 4, 0.1 / 4, _half_wave),
 }
 
 
@@ -90,6 +98,10 @@ def _part_of_wave(t, length, growth):
     while t >= length:
         t, length = t - length, length * growth
     return t / length
+
+
+def _half_wave(part):
+    return (1 - math.cos(part * math.pi)) / 2
 
 
 def _cycle(t, turn, first, last, shape):
@@ -178,6 +190,11 @@ ERRORS = {
     ),
     "anneal": (lambda: schedules.one_cycle(0.1, 5, anneal="cos"), ValueError, "anneal must be .* got 'cos'"),
     "divisor": (lambda: schedules.one_cycle(0.1, 5, end_divisor=0.5), ValueError, "end_divisor must be >= 1"),
+    "first divisor": (
+        lambda: schedules.one_cycle(0.1, 5, start_divisor=0.999),
+        ValueError,
+        "start_divisor must be >= 1, got 0.999",
+    ),
     "short": (lambda: schedules.one_cycle(0.1, 1), ValueError, "steps must be >= 2, got 1"),
     "step type": (
         lambda: schedules.constant(0.1)(True),

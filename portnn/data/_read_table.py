@@ -38,9 +38,10 @@ def read_table(file: PathLike, *, header: bool | None = None, separator: str | N
     are left out. A file whose name ends with ``.parquet`` is read by PyArrow (``pip install
     "portnn[parquet]"``).
 
-    The first row is taken as the header if none of its fields is a number and some are text. If some of its
-    fields are text above numbers while others are numbers, that is an error, unless the latter count up from
-    one to the next (0, 1, 2): then they are names too. What was decided is said by `Table.header`.
+    The first row is taken as the header if it has words above numbers and no numbers, or nothing but words
+    that no other row has in the same column. It is data if it has numbers and no words above numbers, or
+    words that all recur. Anything between is an error, but for names that count up by one (label, 0, 1, 2).
+    `Table.header` says what was decided.
 
     A column is one of numbers if each field is a number, or one of the words for a missing value: nothing, ?,
     NA, N/A, nan, null, None. A number has a decimal point, no other signs between its digits, and fits in
@@ -156,12 +157,21 @@ def _may_have_names(rows: list[list[str]], pairs: list[tuple[str, str]], source:
         if a == "missing" and (f or b in ("number", "digits"))
     ]
     if not lacking:
-        return True
+        return _do_not_recur(rows, source)
     if "?" in lacking:
         return False
     if first[0] == "" and len(lacking) == 1 and all(row[0] == str(i) for i, row in enumerate(rows[1:])):
         return True  # an index that pandas has written
     raise _undecided(source, "a field of the first row is missing")
+
+
+def _do_not_recur(rows: list[list[str]], source: str) -> bool:
+    """Whether text of the first row is names because no other row has it in the same column."""
+    first = rows[0]
+    again = [i for i, field in enumerate(first) if field and any(row[i] == field for row in rows[1:])]
+    if len(again) in (0, sum(map(bool, first))):
+        return not again
+    raise _undecided(source, f"{first[again[0]][:30]!r} of the first row stands in other rows as well")
 
 
 def _kind(field: str) -> str:

@@ -41,6 +41,7 @@ def columns_of(table):
         ("NA,Mg\n1,2\n", True), ("a\n?\n1\n", True), ("1\n", False), ("?,1.5,0\n2.0,1.7,1\n", False),
         ("?,?,a\n1,2,b\n", False), ("NA,1\n2,3\n", False), ("1,5;2,5\n3,5;4,5\n", False), ("?\n1\n", False),
         ("2020-01-01,x\n2020-01-02,y\n", False), ("3rd St,x\n5th St,y\n", False), ("$5;x\n$6;y\n", False),
+        ("p,x,s\ne,x,y\np,y,s\n", False), ("yes\nno\nyes\n", False), ("p,\ne,\np,\n", False),
         ("\x1c25,1\n26,2\n", False), ("1_000,1\n2,2\n", False), ("\u0663,1\n2,2\n", False),
     ],
 )  # fmt: skip
@@ -60,6 +61,7 @@ def test_whether_there_are_names(text, named, tmp_path):
         ("oops,1,0\n2,1,1\n", "'oops' stands above a number, but '1' is one"),
         ("0x1A,1_000\n1,2\n", "the first row has '0x1A'"),
         ("\u0663,\u0664\n1,2\n", "cannot tell"), (",bob\n1,amy\n", "a field of the first row is missing"),
+        ("bob,rome\namy,rome\n", "'rome' of the first row stands in other rows as well"),
         ("-,a\n1,b\n", "a field of the first row is missing"), ("NA,b\n1,c\n", "is missing"),
     ],
 )  # fmt: skip
@@ -68,7 +70,7 @@ def test_a_header_that_could_be_data_is_asked_for(text, why, tmp_path):
         read(tmp_path, text)
     assert why in str(caught.value)
     assert "pass header=True or header=False (--header or --no-header)" in str(caught.value)
-    assert len(read(tmp_path, text, header=False).columns[0]) == 2
+    assert read(tmp_path, text, header=False).rows == 2
     assert read(tmp_path, text, header=True).rows == 1
 
 

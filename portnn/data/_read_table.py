@@ -24,8 +24,6 @@ _RUN = 3  # whole numbers in a row, such as 0, 1, 2, that may be names
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
 _ZEROS = re.compile(r"[+-]?0[0-9]+", re.ASCII)
-_ZEROS_IN_TEXT = re.compile(rb'(?:^|[\n,;\t| "])[+-]?0[0-9]')
-_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _AROUND = " \t\r\n"  # may stand around a number
 _WIDE = 1 << 26  # bytes of text in a column, from which on long fields may not widen the others
 
@@ -239,9 +237,9 @@ def _columns(rows: Rows, begin: int) -> tuple[tuple[NDArray[Any], ...], dict[int
     pandas tells numbers from text. What it reads otherwise than said above is read again, as text.
     """
     columns: dict[int, NDArray[Any]] = {}
-    if not _CONTROL.search(rows.text):  # some of them are blanks to pandas
+    if not _has_controls(rows.text):  # some of them are blanks to pandas
         frame = _parse(rows, begin, None, na_values=list(MISSING))
-        zeros = _ZEROS_IN_TEXT.search(rows.text) is not None
+        zeros = any(dtype.kind in "iu" for dtype in frame.dtypes) and _has_zeros(rows)
         columns = {i: c for i in range(rows.width) if (c := _simple(frame[i], zeros)) is not None}
         del frame
     again = [i for i in range(rows.width) if i not in columns]
@@ -252,6 +250,22 @@ def _columns(rows: Rows, begin: int) -> tuple[tuple[NDArray[Any], ...], dict[int
             if columns[i].dtype.kind in "fiu" and any(_ZEROS.fullmatch(f.strip(_AROUND)) for f in fields):
                 texts[i] = _text(fields)
     return tuple(columns[i] for i in range(rows.width)), texts
+
+
+def _has_controls(text: bytes) -> bool:
+    """Whether there are control characters but ends of lines and tabs."""
+    data = np.frombuffer(text, np.uint8)
+    return b"\x7f" in text or not np.isin(data[data < ord(" ")], np.frombuffer(b"\n\r\t", np.uint8)).all()
+
+
+def _has_zeros(rows: Rows) -> bool:
+    """Whether some field begins with 0 and another digit."""
+    data = np.frombuffer(b"\n\n" + rows.text, np.uint8)
+    digit = data - np.uint8(ord("0")) < 10  # what is below wraps around
+    places = np.flatnonzero((data[2:-1] == ord("0")) & digit[3:] & ~digit[1:-2]) + 2
+    signs = np.isin(data[places - 1], np.frombuffer(b"+-", np.uint8))
+    bounds = np.frombuffer(f'\n\t "{rows.separator}'.encode(), np.uint8)
+    return bool(np.isin(data[places - 1 - signs], bounds).any())
 
 
 def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
@@ -267,10 +281,11 @@ def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
         return values.copy() if largest < EXACT else None  # NaN if all are missing
     if kind in "biu" or series.isna().any():
         return None
-    fields = series.tolist()
-    if not all(isinstance(field, str) for field in fields):
+    codes, found = series.factorize()  # most text is of few words
+    fields = found.tolist()
+    if set(map(type, fields)) != {str} or all(_is_number(field.strip(_AROUND)) for field in fields):
         return None
-    return _text(fields) if any(not _is_number(field.strip(_AROUND)) for field in fields) else None
+    return _text(fields, codes)
 
 
 def _column(fields: list[str]) -> NDArray[Any]:
@@ -301,11 +316,14 @@ def _integer(field: str) -> int:
     return -digits if field.startswith("-") else digits
 
 
-def _text(fields: list[str]) -> NDArray[Any]:
-    """Text, without blanks around it."""
+def _text(fields: list[str], codes: Any = None) -> NDArray[Any]:
+    """Text, without blanks around it: all fields, or each that the codes name."""
     bare = [field.strip(" \t") for field in fields]
-    wide = 4 * len(bare) * max(map(len, bare)) > max(_WIDE, 16 * sum(map(len, bare)))
-    return np.asarray(bare, dtype=np.dtypes.StringDType() if wide else np.str_)
+    lengths = np.fromiter(map(len, bare), dtype=np.int64, count=len(bare))
+    total = lengths.sum() if codes is None else lengths[codes].sum()
+    wide = 4 * (len(bare) if codes is None else len(codes)) * lengths.max() > max(_WIDE, 16 * total)
+    text = np.asarray(bare, dtype=np.dtypes.StringDType() if wide else np.str_)
+    return text if codes is None else text[codes]
 
 
 def _read_parquet(path: Any) -> Table:

@@ -21,7 +21,7 @@ BLANKS = " "  # stands for runs of spaces and tabs
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 
 _SEPARATORS = ",;\t|"
-_SAMPLE = 50  # rows, and as many fields of each, that tell the separator
+_SAMPLE = 30  # rows, and as many fields of each, that tell the separator
 _LF, _CR, _SPACE, _TAB, _QUOTE = b'\n\r \t"'
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _SEP_LINE = re.compile(rb'"?sep=([^\r\n])"?(?:\r\n|\n|\r|$)', re.IGNORECASE)
@@ -73,6 +73,13 @@ class _Text:
     ends: NDArray[np.int64]
     lines: NDArray[np.int64]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the rows follow each other without gaps, from the beginning of the text to its end."""
+        after = np.minimum(self.ends[-1] + 1, len(self.data))
+        joined = self.starts[0] == 0 and after == len(self.data)
+        return bool(joined and np.array_equal(self.starts[1:], self.ends[:-1] + 1))
+
     def outside(self, mask: Mask) -> Mask:
         """A mask of bytes, without those in quotes."""
         return mask if self.inside is None else mask & ~self.inside
@@ -120,9 +127,9 @@ def split_rows(data: bytes, name: str, separator: str | None = None) -> Rows:
         text = every.filled(b" ")  # a row of tabs is one of empty fields
     if text.inside is not None:
         _check_quotes(text, separator, name)
-    counts = _fields(text, separator)
-    width = int(counts[0])
-    if not (counts == width).all():
+    width = int(_fields(text.head(), separator)[0])
+    if not _all_have(text, separator, width):
+        counts = _fields(text, separator)
         i = int(np.argmax(counts != width))
         raise DataError(
             f"{name}, line {text.lines[i]}: the row has {counts[i]} fields, expected {width} "
@@ -158,17 +165,20 @@ def _lines(utf8: bytes, first: int) -> _Text:
         if b"\r" in utf8:
             utf8 = utf8.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         data = np.frombuffer(utf8, np.uint8)
-        feeds = breaks = data == _LF
+        breaks = ends = np.flatnonzero(data == _LF)
     else:
         data, inside = _unified(np.frombuffer(utf8, np.uint8))
-        feeds = (data == _LF) & ~inside
         # Inside quotes the ends of lines stay as they are: CR, LF or both.
-        breaks = (data == _LF) | ((data == _CR) & np.append(data[1:] != _LF, True))
-    ends = np.flatnonzero(feeds)
-    if len(data) and not feeds[-1]:
+        lone = (data == _CR) & np.append(data[1:] != _LF, True) if b"\r" in utf8 else False
+        breaks = np.flatnonzero((data == _LF) | lone)
+        ends = breaks[~inside[breaks]]
+    before = np.arange(len(ends)) if len(breaks) == len(ends) else np.searchsorted(breaks, ends)
+    if len(data) and not (len(ends) and ends[-1] == len(data) - 1):
         ends = np.append(ends, len(data))
     starts = np.append(0, ends[:-1] + 1) if len(ends) else ends
-    return _Text(data, inside, starts, ends, first + np.searchsorted(np.flatnonzero(breaks), starts))
+    # A line ends with its first break: after so many others a row begins.
+    before = np.append(0, before + 1)[: len(starts)]
+    return _Text(data, inside, starts, ends, first + before)
 
 
 def _unified(data: Bytes) -> tuple[Bytes, Mask]:
@@ -177,10 +187,8 @@ def _unified(data: Bytes) -> tuple[Bytes, Mask]:
     The first quote opens, the second closes, and so on: two in a row, which stand for one, close and open.
     """
     quotes = np.flatnonzero(data == _QUOTE)
-    steps = np.zeros(len(data) + 1, dtype=np.int8)
-    steps[quotes[::2]] = 1
-    steps[quotes[1::2]] = -1
-    inside = np.cumsum(steps[:-1], dtype=np.int8).astype(np.bool_)
+    lengths = np.diff(quotes, prepend=0, append=len(data))
+    inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     returns = (data == _CR) & ~inside
     if returns.any():
         doubled = returns & np.append(data[1:] == _LF, False)
@@ -192,11 +200,14 @@ def _unified(data: Bytes) -> tuple[Bytes, Mask]:
 def _check_quotes(text: _Text, separator: str, name: str) -> None:
     """See that quoted fields begin and end where fields do."""
     quotes = np.flatnonzero(text.data == _QUOTE)
-    bounds = np.frombuffer(f'{separator}\n"'.encode() + b"\t" * (separator == BLANKS), np.uint8)
-    padded = np.concatenate([[_LF], text.data, [_LF]])
+    bound = np.zeros(256, dtype=np.bool_)
+    bound[list(f'{separator}\n"'.encode() + b"\t" * (separator == BLANKS))] = True
+    padded = np.concatenate([np.asarray([_LF], np.uint8), text.data, np.asarray([_LF], np.uint8)])
     opens = np.arange(len(quotes)) % 2 == 0
-    stray = opens & ~np.isin(padded[quotes], bounds)
-    wrong = stray | (~opens & ~np.isin(padded[quotes + 2], bounds))
+    stray = np.zeros(len(quotes), dtype=np.bool_)
+    stray[::2] = ~bound[padded[quotes[::2]]]
+    wrong = stray.copy()
+    wrong[1::2] = ~bound[padded[quotes[1::2] + 2]]
     if not wrong.any():
         if len(quotes) % 2 == 0:
             return
@@ -221,6 +232,16 @@ def _fields(text: _Text, separator: str) -> NDArray[np.int64]:
     return _count(text, ~blank & np.append(True, blank[:-1]))
 
 
+def _all_have(text: _Text, separator: str, width: int) -> bool:
+    """Whether all rows have so many fields; without blank lines, the ends of all fields tell it at once."""
+    if separator == BLANKS or not text.is_whole:
+        return bool((_fields(text, separator) == width).all())
+    ends = np.flatnonzero(text.outside((text.data == ord(separator)) | (text.data == _LF)))
+    if text.ends[-1] == len(text.data):
+        ends = np.append(ends, len(text.data))
+    return np.array_equal(ends[width - 1 :: width], text.ends) and len(ends) == width * len(text.ends)
+
+
 def _count(text: _Text, mask: Mask) -> NDArray[np.int64]:
     """How many bytes of each row are in a mask."""
     bounds = np.stack([text.starts, text.ends], axis=1).ravel()
@@ -235,6 +256,8 @@ def _separator(text: _Text, name: str) -> str:
     """
     counts = {s: _fields(text, s) for s in (*_SEPARATORS, BLANKS)}
     alike = [s for s in counts if counts[s][0] > 1 and (counts[s] == counts[s][0]).all()]
+    if len(alike) == 1 and alike[0] != BLANKS:
+        return alike[0]
     shares = {s: _numeric_share(text, s) for s in alike}
     others = {s: share for s, share in shares.items() if s != BLANKS}
     blanks = shares.get(BLANKS, 0.0)
@@ -283,9 +306,9 @@ def _sampled(text: _Text, separator: str) -> list[list[str]]:
 
 def _without_gaps(text: _Text) -> tuple[bytes, NDArray[np.int64]]:
     """The rows end to end, without blank lines, and where each begins."""
-    after = np.minimum(text.ends + 1, len(text.data))
-    if text.starts[0] == 0 and (text.starts[1:] == after[:-1]).all() and after[-1] == len(text.data):
+    if text.is_whole:
         return text.data.tobytes(), text.starts
+    after = np.minimum(text.ends + 1, len(text.data))
     steps = np.zeros(len(text.data) + 1, dtype=np.int8)
     np.add.at(steps, text.starts, 1)
     np.add.at(steps, after, -1)

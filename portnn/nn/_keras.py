@@ -1,13 +1,21 @@
-"""Parameters from Keras and for it: lists of weights in the order of `get_weights` and `set_weights`."""
+"""Parameters from Keras and for it: lists of weights in the order of `get_weights` and `set_weights`.
+
+What Keras lists for a layer stands in its documentation of that layer: kernels with their own axes first and
+channels last (Conv2D, Conv2DTranspose); the gates of LSTM in the order input, forget, cell, output with one
+bias; those of GRU in the order update, reset, new, with one row of biases for each product (`reset_after`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
+from typing import Any, TypeAlias, final
 
 from portnn import ops, tree
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import get_backend
+from portnn.nn._activation import PReLU
 from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
@@ -17,23 +25,147 @@ from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, LayerNorm
 from portnn.nn._outline import outline
-from portnn.nn._reshaping import Flatten
+from portnn.nn._pooling import GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d
+from portnn.nn._recurrent import Recurrent
+from portnn.nn._recurrent_layers import GRU, LSTM, RNN
+from portnn.nn._reshaping import Flatten, Reshape
 from portnn.tracing import is_kind
 
 __all__ = ["from_keras", "to_keras"]
 
-# What Keras lists for a layer, in its order: the name here, and how the axes lie there. Keras has the axes
-# of the kernel first and the channels last (its pages of Conv2D and Conv2DTranspose).
-_ORDERS: dict[type[Layer], tuple[tuple[str, tuple[int, ...] | None], ...]] = {
-    Linear: (("weight", None), ("bias", None)),
-    Conv1d: (("weight", (2, 1, 0)), ("bias", None)),
-    Conv2d: (("weight", (2, 3, 1, 0)), ("bias", None)),
-    ConvTranspose1d: (("weight", (2, 1, 0)), ("bias", None)),
-    ConvTranspose2d: (("weight", (2, 3, 1, 0)), ("bias", None)),
-    Embedding: (("weight", None),),
-    LayerNorm: (("weight", None), ("bias", None)),
-    GroupNorm: (("weight", None), ("bias", None)),
-    BatchNorm: (("weight", None), ("bias", None), ("mean", None), ("var", None)),
+Weights: TypeAlias = dict[tuple[str, str], Array]  # by "params" or "state", and a name within it
+
+
+@final
+@dataclass(frozen=True)
+class _Entry:
+    """What Keras lists for a kind of layer, and back.
+
+    Attributes:
+        write: from a layer, its parameters, its state and where it stands to Keras's arrays in their order.
+        read: from a layer and these arrays to its parameters and state.
+    """
+
+    write: Callable[[Any, Tree, Tree, _Place], Weights]
+    read: Callable[[Any, Weights], tuple[Tree, Tree]]
+
+
+@final
+@dataclass(frozen=True)
+class _Place:
+    """Where a layer stands.
+
+    Attributes:
+        axes: how many axes of positions what it is given has beside the channels; None in sequences, whose
+            axis 1 is time here.
+        rows: the shape of the images that were flattened before it, or None.
+    """
+
+    axes: int | None = 0
+    rows: tuple[int, ...] | None = None
+
+    def after(self, layer: Layer, flattened: tuple[int, ...] | None) -> _Place:
+        """Where the next layer stands."""
+        if isinstance(layer, Flatten):
+            return _Place(0, flattened)
+        if isinstance(layer, Linear):
+            return _Place(self.axes)
+        if isinstance(layer, Embedding | Recurrent):
+            return _Place(0 if getattr(layer, "returns", "") == "last" else None)
+        if isinstance(layer, GlobalAvgPool1d | GlobalAvgPool2d | GlobalMaxPool1d | GlobalMaxPool2d):
+            return _Place()
+        if isinstance(layer, Conv1d | ConvTranspose1d):
+            return _Place(1)
+        if isinstance(layer, Conv2d | ConvTranspose2d):
+            return _Place(2)
+        return _Place(len(layer.shape) - 1) if isinstance(layer, Reshape) else self
+
+
+def _moved(*columns: tuple[str, tuple[int, ...] | None]) -> _Entry:
+    """The entry of a layer whose arrays differ in their axes alone.
+
+    Args:
+        columns: for each array its name here, and how its axes lie in Keras; None as here.
+    """
+
+    def write(layer: Layer, p: Tree, s: Tree, place: _Place) -> Weights:
+        trees = [("params", p), ("state", s)]
+        return {
+            (kind, name): t[name] if axes is None else ops.permute_dims(t[name], axes)
+            for name, axes in columns
+            for kind, t in trees
+            if name in t
+        }
+
+    def read(layer: Layer, found: Weights) -> tuple[Tree, Tree]:
+        places = dict(columns)
+        made: dict[str, Tree] = {"params": {}, "state": {}}
+        for (kind, name), a in found.items():
+            axes = places[name]
+            back = None if axes is None else tuple(axes.index(i) for i in range(len(axes)))
+            made[kind][name] = a if back is None else ops.permute_dims(a, back)
+        return made["params"], {**layer.init_state(), **made["state"]}  # with a counter, which Keras lacks
+
+    return _Entry(write, read)
+
+
+def _write_recurrent(layer: Recurrent, params: Tree, s: Tree, place: _Place) -> Weights:
+    """Kernel, recurrent kernel and bias of each layer and direction, which stand in the same order there."""
+    weights: Weights = {}
+    for i, p in enumerate(params):
+        turned = {name: _turn_gates(layer, a) for name, a in p.items()}
+        for name in ("input", "hidden"):
+            weights["params", f"{i}.{name}"] = turned[name]
+        if layer.bias:
+            both = turned["bias"], turned["hidden_bias"]
+            bias = ops.stack(both) if isinstance(layer, GRU) else ops.add(*both)
+            weights["params", f"{i}.bias"] = bias
+    return weights
+
+
+def _read_recurrent(layer: Recurrent, found: Weights) -> tuple[Tree, Tree]:
+    params = []
+    for i in range(layer.num_layers * layer.directions):
+        p = {name: _turn_gates(layer, found["params", f"{i}.{name}"]) for name in ("input", "hidden")}
+        if layer.bias:
+            bias = found["params", f"{i}.bias"]
+            both = (bias[0, :], bias[1, :]) if isinstance(layer, GRU) else (bias, ops.zeros_like(bias))
+            p |= dict(zip(("bias", "hidden_bias"), [_turn_gates(layer, b) for b in both], strict=True))
+        params.append(p)
+    return tuple(params), {}
+
+
+def _turn_gates(layer: Recurrent, a: Array) -> Array:
+    """Exchange the gates that reset and update, which stand the other way around in Keras's GRU."""
+    if not isinstance(layer, GRU):
+        return a
+    n = layer.hidden_features
+    return ops.concat([a[..., n : 2 * n], a[..., :n], a[..., 2 * n :]], axis=-1)
+
+
+def _write_slopes(layer: PReLU, p: Tree, s: Tree, place: _Place) -> Weights:
+    if place.axes is None and layer.features > 1:
+        raise TypeError(
+            "PReLU: behind sequences its slopes are those of axis 1, the time, and those of Keras with "
+            "shared_axes=[1] are those of features; PReLU() has one slope for all"
+        )
+    before = 1 if place.axes is None else place.axes
+    return {("params", "alpha"): ops.reshape(p["alpha"], (*[1] * before, layer.features))}
+
+
+_KERNEL = (("weight", (2, 1, 0)), ("bias", None)), (("weight", (2, 3, 1, 0)), ("bias", None))
+_AFFINE = ("weight", None), ("bias", None)
+_ENTRIES: dict[type[Layer], _Entry] = {
+    **dict.fromkeys((Linear, LayerNorm, GroupNorm), _moved(*_AFFINE)),
+    **dict.fromkeys((Conv1d, ConvTranspose1d), _moved(*_KERNEL[0])),
+    **dict.fromkeys((Conv2d, ConvTranspose2d), _moved(*_KERNEL[1])),
+    **dict.fromkeys((GRU, LSTM, RNN), _Entry(_write_recurrent, _read_recurrent)),
+    BatchNorm: _moved(*_AFFINE, ("mean", None), ("var", None)),
+    Embedding: _moved(("weight", None)),
+    PReLU: _Entry(
+        _write_slopes,
+        lambda layer, found: ({"alpha": ops.reshape(found["params", "alpha"], (layer.features,))}, {}),
+    ),
 }
 
 
@@ -43,8 +175,11 @@ def from_keras(
     """Parameters and running state from a list of weights of Keras.
 
     The model is the one that a Keras user would write for `layer`: a `Sequential`, in it `Dense`, `Conv1D`,
-    `Conv2D`, their transposes, `Embedding`, and the normalisations. Keras takes images with channels last, so
-    predictions agree on images with their axes moved. Its epsilon for batch norm is 0.001.
+    `Conv2D`, their transposes, `Embedding`, the normalizations, `PReLU`, and `SimpleRNN`, `LSTM` and `GRU`
+    (with ``reset_after=True``, its default), in `Bidirectional` or not, one after the other for
+    ``num_layers``. Keras takes images with channels last, so predictions agree on images with their axes
+    moved. Its epsilon for batch norm is 0.001. The slopes of `PReLU` are those of channels:
+    ``PReLU(shared_axes=[1, 2])`` behind images.
 
     Args:
         layer: the description.
@@ -66,24 +201,23 @@ def from_keras(
         >>> params["weight"].shape
         (3, 2)
     """
-    params, state = outline(layer)
-    places = list(_places(layer, params, state, flattened))
-    if len(weights) != len(places):
-        raise ValueError(f"from_keras: expected {len(places)} weights, got {len(weights)}")
-    to_numpy = get_backend("numpy").to_numpy
-    found = {}
-    for i, (weight, (path, like, axes, rows)) in enumerate(zip(weights, places, strict=True)):
-        a = to_numpy(weight)
-        shape = tuple(like.shape) if axes is None else tuple(like.shape[k] for k in axes)
-        if tuple(a.shape) != shape:
-            raise ValueError(f"from_keras: weight {i}, {path}: expected shape {shape}, got {tuple(a.shape)}")
-        if not is_kind(a, "real floating"):
-            raise TypeError(f"from_keras: weight {i}, {path}: expected real numbers, got dtype {a.dtype}")
-        found[path] = _copy(_from_there(a, axes, rows))
-    count = ops.zeros((), dtype="int32", like=get_backend("numpy"))
-    template = {"params": params, "state": state}
-    filled = tree.unflatten(template, [found.get(name, count) for name, _ in tree.items(template)])
-    return filled["params"], filled["state"]
+    parts = [
+        (path, part, (p, s), place, _written(part, p, s, place))
+        for path, part, p, s, place in _parts(layer, *outline(layer), flattened)
+    ]
+    count = sum(len(expected) for *_, expected in parts)
+    if len(weights) != count:
+        raise ValueError(f"from_keras: expected {count} weights, got {len(weights)}")
+    numbered = iter(enumerate(weights))
+    made = {}
+    for path, part, empty, place, expected in parts:
+        found = {}
+        for (kind, name), like in expected.items():
+            i, weight = next(numbered)
+            label = f"weight {i}, {kind}{''.join(f'.{k}' for k in path)}.{name}"
+            found[kind, name] = _from_there(_checked(label, weight, like, part), _rows_of(part, name, place))
+        made[path] = tree.map(_copy, _ENTRIES[type(part)].read(part, found)) if found else empty
+    return _gathered(layer, made, (), 0), _gathered(layer, made, (), 1)
 
 
 def to_keras(
@@ -102,7 +236,7 @@ def to_keras(
         ``model.set_weights(to_keras(net.layer, net.params, net.state))``.
 
     Raises:
-        TypeError: if Keras has no such layer.
+        TypeError: if Keras has no such layer, or has other slopes for a `PReLU`.
         ValueError: if the parameters or the state are of another structure.
 
     Example:
@@ -117,71 +251,99 @@ def to_keras(
             f"to_keras: expected params and state as {type(layer).__name__} makes them, of that structure"
         )
     params, state = tree.map(get_backend("numpy").to_numpy, (params, state))
-    places = _places(layer, params, state, flattened)
-    return [_copy(_to_there(a, axes, rows)) for _, a, axes, rows in places]
+    return [
+        _copy(_to_there(a, _rows_of(part, name, place)))
+        for _, part, p, s, place in _parts(layer, params, state, flattened)
+        for (_, name), a in _written(part, p, s, place).items()
+    ]
 
 
-def _places(
+def _parts(
     layer: Layer, params: Tree, state: Tree, flattened: tuple[int, ...] | None
-) -> Iterator[tuple[str, Array, tuple[int, ...] | None, tuple[int, ...] | None]]:
-    """What Keras lists, in its order: the path here, the array, how its axes lie there, and whether its rows
-    are those of a flattened image of some shape.
-    """
-    rows = None
-    for path, part, p, s in _parts(layer, params, state, ""):
+) -> Iterator[tuple[tuple[int, ...], Layer, Tree, Tree, _Place]]:
+    """The layers that are not containers, in order: path, layer, parameters, state and place."""
+    place = _Place()
+
+    def walk(part: Layer, p: Tree, s: Tree, path: tuple[int, ...]) -> Iterator[Any]:
+        if isinstance(part, Sequential):
+            for i, members in enumerate(zip(part.layers, p, s, strict=True)):
+                yield from walk(*members, (*path, i))
+        else:
+            yield path, part, p, s
+
+    for path, part, p, s in walk(layer, params, state, ()):
         if isinstance(part, Flatten):
-            rows = flattened
-        for name, axes in _order(part, p, s):
-            tree_name, a = ("state", s[name]) if name in s else ("params", p[name])
-            turned = rows if name == "weight" or not isinstance(part, Linear) else None
-            if turned is not None and prod(turned) != a.shape[0]:
-                raise ValueError(f"flattened={rows} is {prod(turned)} numbers, but there are {a.shape[0]}")
-            yield f"{tree_name}{path}.{name}", a, axes, turned
-        rows = None if isinstance(part, Linear) else rows
+            place = place.after(part, flattened)
+        yield path, part, p, s, place
+        place = place.after(part, flattened)
 
 
-def _parts(layer: Layer, params: Tree, state: Tree, path: str) -> Iterator[tuple[str, Layer, Tree, Tree]]:
-    """The layers that are no containers, one after the other."""
-    if isinstance(layer, Sequential):
-        for i, (member, p, s) in enumerate(zip(layer.layers, params, state, strict=True)):
-            yield from _parts(member, p, s, f"{path}.{i}")
-    else:
-        yield path, layer, params, state
-
-
-def _order(layer: Layer, params: Tree, state: Tree) -> Iterator[tuple[str, tuple[int, ...] | None]]:
+def _written(part: Layer, p: Tree, s: Tree, place: _Place) -> Weights:
     """What Keras lists for a layer.
 
     Raises:
         TypeError: if Keras has no such layer.
     """
-    order = _ORDERS.get(type(layer))
-    grouped = isinstance(layer, ConvTranspose1d | ConvTranspose2d) and layer.groups != 1
-    if grouped or (order is None and tree.leaves((params, state))):
-        raise TypeError(
-            f"{type(layer).__name__}: Keras has no such layer, or lists its weights in other ways"
-        )
-    for name, axes in order or ():
-        if name in params or name in state:
-            yield name, axes
+    entry = _ENTRIES.get(type(part))
+    grouped = isinstance(part, ConvTranspose1d | ConvTranspose2d) and part.groups != 1
+    if grouped or (entry is None and tree.leaves((p, s))):
+        raise TypeError(f"{type(part).__name__}: Keras has no such layer, or lists its weights in other ways")
+    return {} if entry is None else entry.write(part, p, s, place)
 
 
-def _to_there(a: Array, axes: tuple[int, ...] | None, rows: tuple[int, ...] | None) -> Array:
-    """An array as Keras has it."""
-    if rows is not None:
-        image = ops.reshape(a, (*rows, *a.shape[1:]))
-        return ops.reshape(ops.moveaxis(image, 0, len(rows) - 1), a.shape)
-    return a if axes is None else ops.permute_dims(a, axes)
+def _gathered(layer: Layer, made: dict[tuple[int, ...], tuple[Tree, Tree]], path: Any, kind: int) -> Tree:
+    """The parameters (0) or the state (1) of all parts as those of the whole."""
+    if isinstance(layer, Sequential):
+        return tuple(_gathered(member, made, (*path, i), kind) for i, member in enumerate(layer.layers))
+    return made[path][kind]
 
 
-def _from_there(a: Array, axes: tuple[int, ...] | None, rows: tuple[int, ...] | None) -> Array:
-    """An array of Keras as it is here."""
-    if rows is not None:
-        image = ops.reshape(a, (*rows[1:], rows[0], *a.shape[1:]))
-        return ops.reshape(ops.moveaxis(image, len(rows) - 1, 0), a.shape)
-    if axes is None:
+def _checked(label: str, weight: ArrayLike, like: Array, part: Layer) -> Array:
+    """A weight of Keras as an array of NumPy, of the right shape and kind."""
+    a = get_backend("numpy").to_numpy(weight)
+    shape, found = tuple(like.shape), tuple(a.shape)
+    if isinstance(part, PReLU) and found[-1:] == shape[-1:] and prod(found) == prod(shape):
+        a = ops.reshape(a, shape)  # axes of length 1 before the channels, as many as there are
+    elif found != shape:
+        hint = ""
+        if isinstance(part, PReLU):
+            hint = "; Keras's PReLU needs shared_axes, all but the channels"
+        if isinstance(part, GRU) and len(found) == 1:
+            hint = "; Keras's GRU needs reset_after=True"
+        raise ValueError(f"from_keras: {label}: expected shape {shape}, got {found}{hint}")
+    if not is_kind(a, "real floating"):
+        raise TypeError(f"from_keras: {label}: expected real numbers, got dtype {a.dtype}")
+    return a
+
+
+def _rows_of(part: Layer, name: str, place: _Place) -> tuple[int, ...] | None:
+    """The shape of the images whose flattened axis is the first of this array, or None."""
+    if isinstance(part, PReLU) and part.features == 1:
+        return None
+    return place.rows if name == "weight" or not isinstance(part, Linear) else None
+
+
+def _to_there(a: Array, rows: tuple[int, ...] | None) -> Array:
+    """An array whose first axis is a flattened image, with channels last."""
+    if rows is None:
         return a
-    return ops.permute_dims(a, tuple(axes.index(i) for i in range(len(axes))))
+    _check_rows(a, rows)
+    image = ops.reshape(a, (*rows, *a.shape[1:]))
+    return ops.reshape(ops.moveaxis(image, 0, len(rows) - 1), a.shape)
+
+
+def _from_there(a: Array, rows: tuple[int, ...] | None) -> Array:
+    """Such an array with channels first."""
+    if rows is None:
+        return a
+    _check_rows(a, rows)
+    image = ops.reshape(a, (*rows[1:], rows[0], *a.shape[1:]))
+    return ops.reshape(ops.moveaxis(image, len(rows) - 1, 0), a.shape)
+
+
+def _check_rows(a: Array, rows: tuple[int, ...]) -> None:
+    if prod(rows) != a.shape[0]:
+        raise ValueError(f"flattened={rows} is {prod(rows)} numbers, but there are {a.shape[0]}")
 
 
 def _copy(a: Array) -> Array:

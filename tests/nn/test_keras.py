@@ -36,6 +36,117 @@ def spread(x, kernel, bias):
     return y + bias
 
 
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def lstm(x, kernel, recurrent, bias):
+    """Keras's LSTM: all outputs (n, time, units)."""
+    n, units = len(x), len(recurrent)
+    h, c, outputs = np.zeros((n, units)), np.zeros((n, units)), []
+    for t in range(x.shape[1]):
+        i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent + bias, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+def gru(x, kernel, recurrent, bias):
+    """Keras's GRU with reset_after=True: all outputs (n, time, units)."""
+    h, outputs = np.zeros((len(x), len(recurrent))), []
+    for t in range(x.shape[1]):
+        xz, xr, xh = np.split(x[:, t] @ kernel + bias[0], 3, axis=1)
+        rz, rr, rh = np.split(h @ recurrent + bias[1], 3, axis=1)
+        z, r = sigmoid(xz + rz), sigmoid(xr + rr)
+        h = z * h + (1.0 - z) * np.tanh(xh + r * rh)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+def simple_rnn(x, kernel, recurrent, bias):
+    """Keras's SimpleRNN: all outputs (n, time, units)."""
+    h, outputs = np.zeros((len(x), len(recurrent))), []
+    for t in range(x.shape[1]):
+        h = np.tanh(x[:, t] @ kernel + h @ recurrent + bias)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+def prelu(x, alpha):
+    """Keras's PReLU: channels are the last axis."""
+    return np.maximum(x, 0) - alpha * np.maximum(-x, 0)
+
+
+RECURRENT = {"LSTM": (nn.LSTM, lstm, 4), "GRU": (nn.GRU, gru, 3), "SimpleRNN": (nn.RNN, simple_rnn, 1)}
+
+
+def recurrent_weights(name, inputs, units):
+    gates = RECURRENT[name][2] * units
+    return [normal(inputs, gates), normal(units, gates), normal(2, gates) if name == "GRU" else normal(gates)]
+
+
+def both_ways(unit, x, forwards, backwards):
+    """Keras's Bidirectional with return_sequences=True."""
+    return np.concatenate([unit(x, *forwards), unit(x[:, ::-1], *backwards)[:, ::-1]], axis=2)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_networks_of_keras(name):
+    kind, unit, _ = RECURRENT[name]
+    x = normal(2, 5, 3)
+    first, second = recurrent_weights(name, 3, 4), recurrent_weights(name, 4, 4)
+    alpha, w, b = normal(4), normal(4, 2), normal(2)
+    expected = prelu(unit(unit(x, *first), *second)[:, -1], alpha) @ w + b
+    weights = [*first, *second, alpha, w, b]
+    for layers in (
+        [kind(3, 4), kind(4, 4, returns="last"), nn.PReLU(4), nn.Linear(4, 2)],
+        [kind(3, 4, num_layers=2, returns="last"), [nn.PReLU(4), nn.Linear(4, 2)]],
+    ):
+        net = Network(layers)
+        net.load_params(*from_keras(net.layer, weights))
+        found = net.layer.apply(net.params, x, state=net.state)[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        for mine, theirs in zip(to_keras(net.layer, net.params, net.state), weights, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_bidirectional_networks_of_keras(name):
+    kind, unit, _ = RECURRENT[name]
+    x = normal(2, 5, 3)
+    ways = [recurrent_weights(name, 3, 4), recurrent_weights(name, 3, 4)]
+    expected = both_ways(unit, x, *ways)
+    layer = kind(3, 4, bidirectional=True)
+    params, _ = from_keras(layer, ways[0] + ways[1])
+    np.testing.assert_allclose(layer.apply(params, x), expected, rtol=1e-4, atol=1e-5)
+    last = kind(3, 4, bidirectional=True, returns="last").apply(params, x)
+    ends = np.concatenate([expected[:, -1, :4], expected[:, 0, 4:]], axis=1)
+    np.testing.assert_allclose(last, ends, rtol=1e-4, atol=1e-5)
+
+
+def test_slopes_of_keras_behind_images():
+    kernel, bias, alpha, one, w, b = (
+        normal(3, 3, 2, 4),
+        normal(4),
+        normal(1, 1, 4),
+        normal(1),
+        normal(64, 3),
+        normal(3),
+    )
+    x, flat = normal(2, 6, 6, 2), normal(64)
+    y = prelu(prelu(convolved(x, kernel, bias), alpha), one).reshape(2, -1)
+    expected = prelu(y, flat) @ w + b
+    layers = [nn.Conv2d(2, 4, 3), nn.PReLU(4), nn.PReLU(), nn.Flatten(), nn.PReLU(64), nn.Linear(64, 3)]
+    layer = nn.Sequential(layers)
+    weights = [kernel, bias, alpha, one.reshape(1, 1, 1), flat, w, b]
+    params, state = from_keras(layer, weights, flattened=(4, 4, 4))
+    found = layer.apply(params, np.moveaxis(x, 3, 1), state=state)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    for mine, theirs in zip(to_keras(layer, params, flattened=(4, 4, 4)), weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs, strict=True)
+
+
 def test_a_convolutional_network_of_keras():
     k1, b1, k2, b2 = normal(3, 2, 2, 4), normal(4), normal(2, 2, 3, 4), normal(3)
     gamma, beta, mean, var = normal(3), normal(3), normal(3), np.abs(normal(3)) + 0.5
@@ -67,6 +178,14 @@ LAYERS = {
     "groups": (nn.Conv2d(4, 6, 3, groups=2), [(3, 3, 2, 6), (6,)]),
     "words": ([nn.Embedding(9, 4), nn.LayerNorm(4)], [(9, 4), (4,), (4,)]),
     "norms": ([nn.GroupNorm(2, 4), nn.BatchNorm(4, affine=False), nn.LayerNorm(4, bias=False)], [(4,)] * 5),
+    "recurrent": (
+        [nn.LSTM(3, 2, num_layers=2), nn.GRU(2, 4, bias=False, bidirectional=True), nn.PReLU(), nn.RNN(8, 2)],
+        [(3, 8), (2, 8), (8,), (2, 8), (2, 8), (8,), *[(2, 12), (4, 12)] * 2, (1, 1), (8, 2), (2, 2), (2,)],
+    ),
+    "slopes": (
+        [nn.Conv1d(3, 4, 2), nn.PReLU(4), nn.GlobalAvgPool1d(), nn.PReLU(4)],
+        [(2, 3, 4), (4,), (1, 4), (4,)],
+    ),
     "nothing": ([nn.relu, nn.Dropout(0.1)], []),
     "flat norm": ([nn.Flatten(), nn.BatchNorm(12), nn.Linear(12, 2)], [(12,)] * 4 + [(12, 2), (2,)]),
 }
@@ -93,7 +212,36 @@ def test_rows_behind_an_image_change_places():
 def test_what_is_refused():
     good = [np.ones((3, 2)), np.ones(2)]
     cases = [
-        (nn.LSTM(3, 2), [], TypeError, "LSTM: Keras has no such layer, or lists its weights in other ways"),
+        (
+            nn.MultiHeadAttention(4, 2),
+            [],
+            TypeError,
+            "MultiHeadAttention: Keras has no such layer, or lists its weights in other ways",
+        ),
+        (
+            nn.Sequential([nn.relu, nn.GRU(3, 2)]),
+            [np.ones((3, 6)), np.ones((2, 6)), np.ones(6)],
+            ValueError,
+            r"weight 2, params.1.0.bias: expected shape \(2, 6\), got \(6,\); .* needs reset_after=True",
+        ),
+        (
+            nn.LSTM(3, 2),
+            [np.ones((3, 8)), np.ones((2, 6)), np.ones(8)],
+            ValueError,
+            r"weight 1, params.0.hidden: expected shape \(2, 8\), got \(2, 6\)",
+        ),
+        (
+            nn.Sequential([nn.Conv2d(1, 4, 3), nn.PReLU(4)]),
+            [np.ones((3, 3, 1, 4)), np.ones(4), np.ones((6, 6, 4))],
+            ValueError,
+            r"expected shape \(1, 1, 4\), got \(6, 6, 4\); Keras's PReLU needs shared_axes",
+        ),
+        (
+            nn.Sequential([nn.LSTM(3, 2), nn.PReLU(2)]),
+            [],
+            TypeError,
+            "PReLU: behind sequences its slopes are those of axis 1",
+        ),
         (nn.ConvTranspose2d(2, 2, 3, groups=2), [], TypeError, "ConvTranspose2d: Keras has no such"),
         (nn.Linear(3, 2), good[:1], ValueError, "expected 2 weights, got 1"),
         (

@@ -203,7 +203,7 @@ ROWS = {
     # Derivatives
     "grad: integers": (lambda _: pn.grad(pn.ops.sum)(Y), TypeError, "argument 0: .* got dtype int64"),
     "grad: no scalar": (lambda _: pn.grad(pn.ops.exp)(X), ValueError, r"scalar \(shape \(\)\), got shape \(8, 4\)"),
-    "grad: a number": (lambda _: pn.grad(float)(X[0, 0]), TypeError, r"numbers made by float\(x\) .* constants"),
+    "grad: a number": (lambda _: pn.grad(float)(X[0, 0]), TypeError, r"float\(x\), .* would drop the derivative"),
     "grad: a method": (
         lambda _: pn.grad(lambda x: x.sum())(X), AttributeError, r"attribute 'sum'; .* portnn.ops.sum\(x\)"),
     "grad: values only": (

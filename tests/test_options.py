@@ -81,6 +81,7 @@ OPTIONS = {
     "rfftfreq d": (lambda v: ops.fft.rfftfreq(4, d=v, like=HOST), [*NUMBER, (0.0, ValueError)]),
     "arange step": (lambda v: ops.arange(0, 4, v, dtype="float64", like=HOST), [("a", TypeError), (0, ValueError), (NAN, ValueError)]),
     "arange start": (lambda v: ops.arange(v, 4, dtype="float64", like=HOST), [("a", TypeError), (NAN, ValueError)]),
+    "linspace start": (lambda v: ops.linspace(v, 4.0, 3, dtype="float64", like=HOST), [("a", TypeError), (NAN, ValueError)]),
     "linspace num": (lambda v: ops.linspace(0.0, 1.0, v, dtype="float64", like=HOST), [*WHOLE, (-1, ValueError)]),
     "linspace endpoint": (
         lambda v: ops.linspace(0.0, 1.0, 3, dtype="float64", like=HOST, endpoint=v), FLAG,

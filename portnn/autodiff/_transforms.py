@@ -166,8 +166,7 @@ def _scalar(loss: Any) -> None:
     if not hasattr(loss, "shape") or not hasattr(loss, "dtype"):
         raise TypeError(
             f"grad: the function must return an array, got {type(loss).__name__}; "
-            "return (loss, extras) only with has_aux=True, and compute with portnn.ops: numbers made by "
-            "float(x) or math.sin(x) are constants"
+            "return (loss, extras) only with has_aux=True, and compute with portnn.ops"
         )
     if tuple(loss.shape) != ():
         raise ValueError(
@@ -205,8 +204,9 @@ def value_and_grad(
     """A function that computes `f` and its gradient in one forward and one backward pass.
 
     Inside `f` the arguments are arrays that carry derivatives: compute with operators and functions of
-    `portnn.ops`. They may be looked at to decide what to compute, but what ``float(x)``, ``int(x)`` or a
-    function of the module `math` makes of them is a constant, through which no gradient flows.
+    `portnn.ops`. ``if x > 0:`` may look at them. What would make a constant of one, such as ``float(x)``, a
+    function of the module `math` or ``numpy.asarray(x)``, is a TypeError; for the value alone write
+    ``float(stop_gradient(x))``.
 
     Args:
         f: a function of trees of arrays that returns a scalar array, or ``(scalar, extras)`` with

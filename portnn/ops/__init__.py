@@ -1,6 +1,6 @@
 """The functions of the Array API standard, differentiable, and a few that networks add.
 
-Names and signatures are the standard's (2024.12); each function has its derivative rule beside it.
+Names and signatures are the standard's (2025.12); each function has its derivative rule beside it.
 They take plain arrays of any library, and traced ones, mixed. Some shadow built-ins (`sum`, `abs`,
 `max`), so import the module and write ``ops.sum``.
 """

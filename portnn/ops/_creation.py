@@ -172,6 +172,8 @@ def linspace(
         >>> linspace(0.0, 1.0, 3, dtype="float32", like=np.ones(1)).tolist()
         [0.0, 0.5, 1.0]
     """
+    for name, value in (("start", start), ("stop", stop)):
+        check_number("linspace", name, value)
     num = check_whole("linspace", "num", num, 0)
     check_flag("linspace", "endpoint", endpoint)
     xp, options = _place(like, dtype, device)

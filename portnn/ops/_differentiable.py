@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache, wraps
+from inspect import Parameter, signature
 from types import SimpleNamespace
 from typing import Any, final
 
@@ -61,9 +63,54 @@ def _creator(create: Callable[..., Array]) -> Callable[..., Any]:
     return function
 
 
-def _values_only(f: Callable[..., Any]) -> Callable[..., Any]:
+def _values_only(found: Any) -> Any:
     """A function that portnn has no rule for: it works as values, and says so when differentiated."""
-    return Primitive(f)
+    return found if isinstance(found, type) or not callable(found) else Primitive(found)
+
+
+def _root(xp: Namespace) -> Namespace:
+    """The library itself, below what array-api-compat wraps around it."""
+    return sys.modules.get(xp.__name__.removeprefix("array_api_compat."), xp)
+
+
+def _parameters(f: Any) -> dict[str, Any]:
+    """The kind of each parameter of a function by name; nothing for one written in C, which need not tell."""
+    try:
+        return {name: parameter.kind for name, parameter in signature(f).parameters.items()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def _by_position(f: Callable[..., Any], theirs: Any, *, numpy: bool) -> Callable[..., Any]:
+    """`f`, taking by position what the library's own function of that name does, as in NumPy's `sum(x, 0)`.
+
+    The standard has options by keyword alone. Where a function of NumPy does not tell its parameters
+    (`concat`, before NumPy 2.4), they are those of the standard, in its order.
+    """
+    mine, others = _parameters(f), _parameters(theirs)
+    options = [name for name, kind in mine.items() if kind is Parameter.KEYWORD_ONLY]
+    places = [name for name, kind in mine.items() if kind in _POSITIONAL]
+    names = [name for name, kind in others.items() if kind in _POSITIONAL]
+    if numpy and not others:
+        names = [*mine]
+    more = names[len(places) :]
+    if not set(options).intersection(more):
+        return f
+
+    @wraps(f)
+    def function(*args: Any, **given: Any) -> Any:
+        for name, value in zip(more, args[len(places) :], strict=False):
+            if name in given:
+                raise TypeError(f"{f.__name__}: {name} is given by position and by name")
+            if name in options:
+                given[name] = value
+            elif value is not None:
+                raise TypeError(f"{f.__name__}: {name} is not an option here; leave it out or pass None")
+        if len(args) > len(places) + len(more):
+            raise TypeError(f"{f.__name__}: at most {len(places) + len(more)} arguments, got {len(args)}")
+        return f(*args[: len(places)], **given)
+
+    return function
 
 
 _MODULES = (
@@ -74,6 +121,36 @@ _MODULES = (
 _CREATORS = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 _EXTENSIONS = {"linalg": linalg, "fft": fft}
 _FFT_CREATORS = ("fftfreq", "rfftfreq")
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@final
+class _Extension(SimpleNamespace):
+    """The functions of an extension; those without a rule are the library's."""
+
+    def __init__(self, library: Any, functions: dict[str, Callable[..., Any]]) -> None:
+        super().__init__(**functions)
+        self._library = library
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"no attribute {name}")
+        return _values_only(getattr(self._library, name))
+
+
+@final
+class _Info:
+    """What `__array_namespace_info__` returns: the library's answers, devices as a tuple (2025.12)."""
+
+    def __init__(self, info: Any) -> None:
+        self._info = info
+
+    def devices(self) -> tuple[Device, ...]:
+        """The devices of the library."""
+        return tuple(self._info.devices())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._info, name)
 
 
 @final
@@ -81,19 +158,29 @@ class _Namespace:
     """The functions of `portnn.ops` under the standard's names, for one library.
 
     Functions with an array argument are those of `portnn.ops`; creators make constants of the library;
-    dtypes, numbers and inspection are the library's own.
+    dtypes, numbers and inspection are the library's own. What the library's own function takes by
+    position may be given by position, and its other names for a function of the standard work too.
     """
 
     def __init__(self, xp: Namespace) -> None:
         self._xp = xp
         self.__name__ = f"differentiable({xp.__name__.removeprefix('array_api_compat.')})"
-        self.__array_api_version__ = "2024.12"
-        for functions in _MODULES:
-            for name in functions.__all__:
-                if name not in ("asarray", "from_dlpack", "getitem"):
-                    setattr(self, name, getattr(functions, name))
-        for name in _CREATORS:
-            setattr(self, name, _creator(getattr(xp, name)))
+        self.__array_api_version__ = "2025.12"
+        root = self._root = _root(xp)
+        functions = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+        functions |= {name: _creator(getattr(xp, name)) for name in _CREATORS}
+        functions["asarray"] = self.asarray
+        for name in functions.keys() - {"from_dlpack", "getitem"}:
+            setattr(self, name, self._like_theirs(functions[name], getattr(root, name, None)))
+        # Other names that the library has for the same functions, such as `concatenate` and `absolute`.
+        names = {id(getattr(root, name)): name for name in functions if hasattr(root, name)}
+        self._aliases = {alias: names[id(found)] for alias, found in vars(root).items() if id(found) in names}
+
+    def _like_theirs(self, f: Callable[..., Any], theirs: Any) -> Callable[..., Any]:
+        return _by_position(f, theirs, numpy=array_api_compat.is_numpy_namespace(self._xp))
+
+    def __array_namespace_info__(self) -> _Info:
+        return _Info(self._xp.__array_namespace_info__())
 
     def asarray(
         self,
@@ -138,18 +225,20 @@ class _Namespace:
     def _extension(self, name: str) -> Any:
         """`linalg` or `fft`; an AttributeError where the library has it not, or not at the moment."""
         library, functions = getattr(self._xp, name), vars(_EXTENSIONS[name])
+        theirs = getattr(self._root, name, library)
         found = {f: functions[f] for f in functions["__all__"]}
         found |= {f: _creator(getattr(library, f)) for f in _FFT_CREATORS if f in found}
-        return SimpleNamespace(**found)
+        found = {f: self._like_theirs(function, getattr(theirs, f, None)) for f, function in found.items()}
+        return _Extension(library, found)
 
     def __getattr__(self, name: str) -> Any:
         if name in _EXTENSIONS:
             return self._extension(name)
-        if name.startswith("__") and name != "__array_namespace_info__":
+        if name.startswith("__") or name == "_aliases":
             raise AttributeError(f"{self.__name__} has no attribute {name}")
-        found = getattr(self._xp, name)
-        plain = isinstance(found, type) or not callable(found) or name == "__array_namespace_info__"
-        return found if plain else _values_only(found)
+        if name in self._aliases:
+            return getattr(self, self._aliases[name])
+        return _values_only(getattr(self._xp, name))
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"
@@ -170,7 +259,7 @@ def differentiable(xp: Namespace, /) -> Namespace:
         xp: a library that follows the standard: ``numpy``, ``array_api_strict``, ``torch``, ...
 
     Returns:
-        An object with the functions, constants and dtypes of the standard (2024.12) and its extensions
+        An object with the functions, constants and dtypes of the standard (2025.12) and its extensions
         `linalg` and `fft` where `xp` has them.
 
     Raises:

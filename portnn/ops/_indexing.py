@@ -7,14 +7,18 @@ atomic additions, the usual way on GPUs, are not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
+from numbers import Integral
 from typing import Any
+
+import array_api_compat
 
 from portnn._typing import Array
 from portnn.autodiff import DifferentiationError
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
-from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad
+from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad, permute_dims
 from portnn.tracing import TracedArray, is_kind, namespace, primitive
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis"]
@@ -179,6 +183,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     return _take(x, xp.repeat(indices_at(x, n), repeats), axis=axis)
 
 
+_BASIC = (int, slice, type(Ellipsis), type(None))
 _ARRAY = object()  # stands for an array in an index whose arrays travel as arguments
 
 
@@ -191,7 +196,10 @@ def _getitem(x: Array, /, *arrays: Array, index: tuple[Any, ...]) -> Array:
 
 def _getitem_rule(g: Array, y: Array, x: Array, *arrays: Array, index: tuple[Any, ...]) -> list[Array | None]:
     """Put the gradient back where the elements were taken from, zeros elsewhere."""
-    if True in [isinstance(entry, bool) for entry in index]:
+    flags = [e for e in index if isinstance(e, bool)] + [
+        a for a in arrays if is_kind(a, "bool") and not a.shape
+    ]
+    if flags:
         raise DifferentiationError("x[True] has no derivative rule; use x[None, ...]")
     back = _unpick(g, x, arrays, index) if arrays else _unslice(g, x, index)
     return [back, *[None] * len(arrays)]
@@ -201,28 +209,73 @@ _getitem.vjp_joint(_getitem_rule)
 
 
 def _unpick(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...]) -> Array:
-    """The rule for integers and integer arrays over the leading axes, which count as one long axis."""
-    xp = plain_namespace(*arrays)
-    for entry in index:
-        if entry is not _ARRAY and not isinstance(entry, int):
-            raise DifferentiationError(
-                "x[...]: an index that mixes arrays with slices has no derivative rule; "
-                "use ops.take or ops.take_along_axis"
-            )
-    if any(not xp.isdtype(a.dtype, "integral") for a in arrays):
-        raise DifferentiationError("x[mask] has no derivative rule; use ops.where(mask, x, 0.0)")
-    rest = iter(arrays)
+    """The rule for arrays, perhaps mixed with integers, slices, `...` and None, as NumPy defines it.
+
+    Integers and arrays pick together, from axes that count as one long axis here. Where they stand side
+    by side, their axes take that place in the result, otherwise they go to the front.
+    """
+    # PyTorch lets integers pick first, and sees no more than axes between two arrays.
+    between = not array_api_compat.is_torch_namespace(plain_namespace(x))
+    entries, shape = _explicit(index, arrays, tuple(x.shape), apart=between)
+    numbers = [i for i, entry in enumerate(entries) if isinstance(entry, int)]
+    picked = [i for i, e in enumerate(entries) if not isinstance(e, slice) and (between or i not in numbers)]
+    kept = [i for i in range(len(entries)) if i not in picked]
+    ranges = [_range(entry, n) for entry, n in zip(entries, shape, strict=True)]
     places: Any = 0
-    lengths = x.shape[: len(index)]
-    for entry, n in zip(index, lengths, strict=True):
-        at = from_first(next(rest), n) if entry is _ARRAY else entry % n
-        places = places * n + at
-    flat = scatter_add(
-        reshape(g, (prod(places.shape), *x.shape[len(index) :])),
-        xp.reshape(places, (-1,)),
+    for i in picked:
+        at = ranges[i][0] if i in numbers else from_first(entries[i], shape[i])
+        places = places * shape[i] + at
+    ndim = len(places.shape)
+    split = [i for i in kept if picked[0] < i < picked[-1] and (between or i not in numbers)]
+    first = 0 if split else picked[0]
+    rest = [len(ranges[i]) for i in kept]
+    g = reshape(g, (*rest[:first], *places.shape, *rest[first:]))
+    g = permute_dims(g, (*range(first, first + ndim), *range(first), *range(first + ndim, ndim + len(rest))))
+    lengths = [shape[i] for i in picked]
+    rows = scatter_add(
+        reshape(g, (prod(places.shape), *rest)),
+        plain_namespace(places).reshape(places, (-1,)),
         length=prod(lengths),
     )
-    return reshape(flat, tuple(x.shape))
+    back = reshape(rows, (*lengths, *rest))
+    order = [*picked, *kept]
+    back = permute_dims(back, tuple([order.index(i) for i in range(len(order))]))
+    for i in kept:
+        back = _spread_axis(back, i, ranges[i], shape[i])
+    return reshape(back, tuple(x.shape))
+
+
+def _range(entry: Any, n: int) -> range:
+    """The positions that an entry takes from an axis of length n; all of them for an array."""
+    if isinstance(entry, int):
+        return range(entry % n, entry % n + 1)
+    return range(n)[entry] if isinstance(entry, slice) else range(n)
+
+
+def _explicit(
+    index: tuple[Any, ...], arrays: tuple[Array, ...], shape: tuple[int, ...], *, apart: bool
+) -> tuple[list[Any], tuple[int, ...]]:
+    """An entry of an index for each axis of an array of `shape`, in which None has an axis of length one.
+
+    A mask stands for the positions where it holds.
+    """
+    rest = iter(arrays)
+    entries: list[Any] = []
+    for entry in index:
+        if entry is not _ARRAY:
+            entries.append(entry)
+            continue
+        array = next(rest)
+        entries += plain_namespace(array).nonzero(plain(array)) if is_kind(array, "bool") else [array]
+    named = len([e for e in entries if e is not None and e is not Ellipsis])
+    at = next((i for i, e in enumerate(entries) if e is Ellipsis), len(entries))
+    others: list[Any] = [slice(None)] * (len(shape) - named)
+    if apart and not others:
+        others = [None]  # an ellipsis for nothing keeps its neighbors apart
+    entries = [*entries[:at], *others, *entries[at + 1 :]]
+    lengths = iter(shape)
+    shape = tuple([1 if e is None else next(lengths) for e in entries])
+    return [slice(None) if e is None else e for e in entries], shape
 
 
 def _unslice(g: Array, x: Array, index: tuple[Any, ...]) -> Array:
@@ -233,10 +286,7 @@ def _unslice(g: Array, x: Array, index: tuple[Any, ...]) -> Array:
         index = (*index[:at], *[slice(None)] * (len(x.shape) - named), *index[at + 1 :])
     entries = [e for e in index if e is not None]
     entries += [slice(None)] * (len(x.shape) - len(entries))
-    ranges = [
-        range(n)[e] if isinstance(e, slice) else range(e % n, e % n + 1)
-        for e, n in zip(entries, x.shape, strict=True)
-    ]
+    ranges = [_range(entry, n) for entry, n in zip(entries, x.shape, strict=True)]
     g = reshape(g, tuple([len(r) for r in ranges]))
     for axis, (r, n) in enumerate(zip(ranges, x.shape, strict=True)):
         g = _spread_axis(g, axis, r, n)
@@ -260,19 +310,21 @@ def _spread_axis(g: Array, axis: int, places: range, length: int) -> Array:
 
 
 def getitem(x: Array, index: Any, /) -> Array:
-    """``x[index]`` by integers, slices, ``...``, None, and arrays of integers.
+    """``x[index]`` by integers, slices, ``...``, None, arrays of integers, masks, and any mix of them.
 
-    Boolean masks work as values but have no derivative; `where` has.
+    Lists, tuples and ranges inside the index count as arrays of integers or booleans, as in NumPy. Not
+    every library has every mix; one that it refuses for plain arrays it refuses here.
 
     Args:
         x: an array, traced or plain.
-        index: an index as the standard defines them, or a tuple of such.
+        index: an index, or a tuple of such.
 
     Returns:
         The chosen elements.
 
     Raises:
-        DifferentiationError: in the backward pass, for a mask or for arrays mixed with slices.
+        TypeError: for a list in which there is something other than integers or booleans.
+        DifferentiationError: in the backward pass, for ``x[True]``.
 
     Example:
         >>> import numpy as np
@@ -283,10 +335,13 @@ def getitem(x: Array, index: Any, /) -> Array:
     arrays: list[Array] = []
     template: list[Any] = []
     for entry in entries:
-        if _is_position(entry):
+        if type(entry) in _BASIC:
+            template.append(entry)
+        elif _is_position(entry):
             template.append(int(entry))
-        elif isinstance(entry, list):
-            raise TypeError("x[[...]]: a list is no index in the standard; make it an array, or use ops.take")
+        elif isinstance(entry, list | tuple | range):
+            template.append(_ARRAY)
+            arrays.append(_listed(x, entry))
         elif hasattr(entry, "dtype") and hasattr(entry, "shape"):
             template.append(_ARRAY)
             arrays.append(entry)
@@ -295,6 +350,22 @@ def getitem(x: Array, index: Any, /) -> Array:
     return _getitem(x, *arrays, index=tuple(template))
 
 
+def _listed(x: Array, entry: Sequence[Any]) -> Array:
+    """A list, tuple or range in an index as an array beside `x`."""
+    xp = plain_namespace(x)
+    try:
+        made = xp.asarray(entry if len(entry) else [], device=array_api_compat.device(plain(x)))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"x[[...]]: expected integers or booleans in the list; {error!s:.150}") from None
+    if not len(entry):
+        made = xp.astype(made, indices_at(x, 0).dtype)
+    if not xp.isdtype(made.dtype, ("bool", "integral")):
+        raise TypeError(f"x[[...]]: expected integers or booleans in the list, got dtype {made.dtype!s:.40}")
+    return made
+
+
 def _is_position(entry: Any) -> bool:
-    """Whether an entry of an index is a traced integer without axes, which counts as an int."""
-    return type(entry) is TracedArray and not entry.shape and is_kind(entry.plain, "integral")
+    """Whether an entry of an index is an integer without axes, traced or of NumPy, which counts as an int."""
+    if type(entry) is TracedArray:
+        return not entry.shape and is_kind(entry.plain, "integral")
+    return not isinstance(entry, int) and isinstance(entry, Integral)

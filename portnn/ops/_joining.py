@@ -132,7 +132,7 @@ def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     return reshape(filled, tuple([c * n for c, n in zip(copies, shape, strict=True)]))
 
 
-def broadcast_arrays(*arrays: Array) -> list[Array]:
+def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
     """Broadcast arrays against one another.
 
     Args:
@@ -147,10 +147,10 @@ def broadcast_arrays(*arrays: Array) -> list[Array]:
         [(2, 3), (2, 3)]
     """
     shape = tuple(plain_namespace(*arrays).broadcast_arrays(*[plain(a) for a in arrays])[0].shape)
-    return [broadcast_to(a, shape) for a in arrays]
+    return tuple([broadcast_to(a, shape) for a in arrays])
 
 
-def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
+def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinate arrays from one-dimensional coordinates.
 
     Args:

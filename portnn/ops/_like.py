@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from portnn._typing import Array, Device, DType
+from portnn.ops._broadcasting import astype, broadcast_to
 from portnn.ops._helpers import dtype_named
 from portnn.ops._options import check_whole
-from portnn.tracing import constant, namespace, primitive
+from portnn.tracing import RecordedArray, TracedArray, constant, namespace, primitive
 
 __all__ = ["empty_like", "full_like", "ones_like", "tril", "triu", "zeros_like"]
 
@@ -57,15 +58,19 @@ def empty_like(x: Array, /, *, dtype: DType | str | None = None, device: Device 
     return xp.empty_like(x, dtype=dtype_named(xp, dtype), device=device)
 
 
-@constant
 def full_like(
-    x: Array, /, fill_value: complex, *, dtype: DType | str | None = None, device: Device | None = None
+    x: Array,
+    /,
+    fill_value: complex | Array,
+    *,
+    dtype: DType | str | None = None,
+    device: Device | None = None,
 ) -> Array:
     """One value in the shape, dtype, library and device of an array.
 
     Args:
         x: the array.
-        fill_value: a Python number.
+        fill_value: a Python number, or an array without axes, whose derivative is kept.
         dtype: another dtype.
         device: another device.
 
@@ -77,8 +82,21 @@ def full_like(
         >>> full_like(np.asarray([3.0, 2.0]), 7.0).tolist()
         [7.0, 7.0]
     """
+    if isinstance(fill_value, TracedArray | RecordedArray):
+        number = astype(fill_value, x.dtype if dtype is None else dtype, copy=False, device=device)
+        return broadcast_to(number, tuple(x.shape))
+    return _full_like(x, fill_value=fill_value, dtype=dtype, device=device)
+
+
+@constant
+def _full_like(
+    x: Array, /, *, fill_value: complex, dtype: DType | str | None, device: Device | None
+) -> Array:
     xp = namespace(x)
     return xp.full_like(x, fill_value, dtype=dtype_named(xp, dtype), device=device)
+
+
+_full_like.name = "full_like"
 
 
 @primitive

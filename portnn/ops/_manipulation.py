@@ -43,21 +43,31 @@ def _expand_dims(x: Array, /, *, axis: int) -> Array:
 _expand_dims.vjp(lambda g, y, x, axis: reshape(g, tuple(x.shape)))
 
 
-def expand_dims(x: Array, /, axis: int) -> Array:
-    """Insert an axis of length one.
+def expand_dims(x: Array, /, axis: int | tuple[int, ...]) -> Array:
+    """Insert an axis of length one, or several.
 
     Args:
         x: an array.
-        axis: where the new axis stands in the result.
+        axis: where the new axis stands in the result; a tuple for several axes.
 
     Returns:
-        An array with one axis more; it may share memory with `x`.
+        An array with as many axes more; it may share memory with `x`.
+
+    Raises:
+        ValueError: if an axis is out of range, or two are the same.
 
     Example:
         >>> import numpy as np
         >>> expand_dims(np.asarray([1, 2]), axis=1).shape
         (2, 1)
     """
+    if isinstance(axis, tuple | list):
+        ndim = len(x.shape) + len(axis)
+        new = normalize_axes(axis, ndim)
+        if len(set(new)) < len(new):
+            raise ValueError(f"expand_dims: axis={tuple(axis)!s:.60} names an axis twice; name each once")
+        lengths = iter(x.shape)
+        return reshape(x, tuple([1 if i in new else next(lengths) for i in range(ndim)]))
     return _expand_dims(x, axis=axis)
 
 

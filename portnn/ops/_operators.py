@@ -31,7 +31,8 @@ from portnn.ops._logical import (
 from portnn.ops._manipulation import permute_dims
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs
-from portnn.tracing import CONSTANT, TracedArray, namespace, strip
+from portnn.ops._ufuncs import divide_whole
+from portnn.tracing import CONSTANT, TracedArray, as_operand, strip
 
 __all__: list[str] = []
 
@@ -53,32 +54,24 @@ _COMPARISONS = {
 _UNARY = {"neg": negative, "pos": positive, "abs": abs, "invert": bitwise_invert}
 
 
-def _is_operand(x: Any) -> bool:
-    """Whether an operator takes `x`; if not, Python asks the other operand, and raises if that declines."""
-    if isinstance(x, TracedArray | bool | int | float | complex):
-        return True
-    try:
-        namespace(x)
-    except TypeError:
-        return False
-    return True
+def _operator(f: Callable[..., Array], *, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    def operator(self: TracedArray, other: Any) -> Any:
+        operand = as_operand(other, self)
+        if operand is NotImplemented:
+            return operand
+        return f(operand, self) if reflected else f(self, operand)
 
-
-def _forward(f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: f(self, other) if _is_operand(other) else NotImplemented
-
-
-def _reflected(f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: f(other, self) if _is_operand(other) else NotImplemented
+    return operator
 
 
 def _in_place(sign: str, f: Callable[..., Array]) -> Callable[[Any, Any], Any]:
     """``x += y`` binds the name to a new array, of the same shape and dtype as the standard demands."""
+    forward = _operator(f)
 
     def operator(self: TracedArray, other: Any) -> Any:
-        if not _is_operand(other):
-            return NotImplemented
-        y = f(self, other)
+        y = forward(self, other)
+        if y is NotImplemented:
+            return y
         if y.shape != self.shape or y.dtype != self.dtype:
             raise TypeError(
                 f"x {sign}= y must keep shape {tuple(self.shape)} and dtype {self.dtype}, "
@@ -119,11 +112,13 @@ def _setitem(x: TracedArray, index: Any, value: Any) -> None:
 
 def _attach() -> None:
     for name, (sign, f) in _BINARY.items():
-        setattr(TracedArray, f"__{name}__", _forward(f))
-        setattr(TracedArray, f"__r{name}__", _reflected(f))
+        setattr(TracedArray, f"__{name}__", _operator(f))
+        setattr(TracedArray, f"__r{name}__", _operator(f, reflected=True))
         setattr(TracedArray, f"__i{name}__", _in_place(sign, f))
+    TracedArray.__divmod__ = _operator(divide_whole)
+    TracedArray.__rdivmod__ = _operator(divide_whole, reflected=True)
     for name, f in _COMPARISONS.items():
-        setattr(TracedArray, f"__{name}__", _forward(f))
+        setattr(TracedArray, f"__{name}__", _operator(f))
     for name, function in _UNARY.items():
         setattr(TracedArray, f"__{name}__", lambda self, f=function: f(self))
     members = {"__getitem__": getitem, "__setitem__": _setitem}

@@ -6,6 +6,7 @@ well. No library is imported for that: the function comes with its name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from portnn._typing import Array
@@ -20,7 +21,7 @@ from portnn.ops import (
     _rounding,
     _trigonometric,
 )
-from portnn.tracing import TracedArray, standard_name
+from portnn.tracing import TracedArray, as_operand, standard_name
 
 __all__: list[str] = []
 
@@ -28,7 +29,15 @@ _MODULES = (
     _arithmetic, _comparison, _exponential, _hyperbolic, _linear_algebra, _logical, _power, _rounding,
     _trigonometric,
 )  # fmt: skip
-_FUNCTIONS = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
+
+
+def divide_whole(x1: Array, x2: Array, /) -> tuple[Array, Array]:
+    """The quotient rounded towards minus infinity and the remainder, as `divmod` gives them."""
+    return _arithmetic.floor_divide(x1, x2), _arithmetic.remainder(x1, x2)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"divmod": divide_whole}
+_FUNCTIONS |= {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 
 
 def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Array:
@@ -41,7 +50,8 @@ def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: 
             f"numpy.{called}{' with options' if options else ''} does not work on a traced array; use the "
             "functions of portnn.ops, such as ops.sum(x), and write x = x + y for x += y"
         )
-    return function(*inputs)
+    operands = [as_operand(x, self) for x in inputs]
+    return NotImplemented if any(x is NotImplemented for x in operands) else function(*operands)
 
 
 TracedArray.__array_ufunc__ = _ufunc

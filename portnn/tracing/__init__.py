@@ -3,7 +3,7 @@
 from portnn.tracing import _recorded_operators  # noqa: F401  # recorded arrays need their operators
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.tracing._names import standard_name
-from portnn.tracing._namespace import check_floating, is_kind, namespace
+from portnn.tracing._namespace import as_operand, check_floating, is_kind, namespace
 from portnn.tracing._primitive import Primitive, constant, primitive
 from portnn.tracing._recorded import RecordedArray, is_array
 from portnn.tracing._recording import recorded
@@ -20,6 +20,6 @@ from portnn.tracing._tape import (
 
 __all__ = [
     "CONSTANT", "Call", "ControlFlowError", "Primitive", "RecordedArray", "Tape", "Trace", "TracedArray",
-    "Unit", "Value", "check_floating", "constant", "is_array", "is_kind", "is_recording", "lift",
-    "map_nested", "namespace", "primitive", "recorded", "standard_name", "strip", "values_in",
+    "Unit", "Value", "as_operand", "check_floating", "constant", "is_array", "is_kind", "is_recording",
+    "lift", "map_nested", "namespace", "primitive", "recorded", "standard_name", "strip", "values_in",
 ]  # fmt: skip

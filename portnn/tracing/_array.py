@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy, deepcopy
 from itertools import count
+from math import trunc
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import array_api_compat
 
-from portnn._typing import Array, Device, Namespace
+from portnn._typing import Array, Device, DType, Namespace
 from portnn.tracing._wrapped import WrappedArray
 
 __all__ = ["CONSTANT", "Trace", "TracedArray", "lift", "strip"]
@@ -71,6 +74,7 @@ class TracedArray(WrappedArray):
     # and in-place assignment.
     __array_ufunc__: ClassVar[Callable[..., Any]]
     _namespace: ClassVar[Callable[[Namespace], Namespace]]
+    __getitem__: ClassVar[Callable[..., Any]]
 
     def __init__(self, value: Array, trace: Trace, node: Any) -> None:
         self.value = value
@@ -94,17 +98,63 @@ class TracedArray(WrappedArray):
         return bool(self.value)
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._number("int(x)"))
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._number("float(x), or a function of the module math,"))
 
     def __complex__(self) -> complex:
-        return complex(self.value)
+        return complex(self._number("complex(x), or a function of the module cmath,"))
 
     def __index__(self) -> int:
-        value = self.value
-        return int(value.__index__())
+        return index(self._number("an index, a range() or a shape"))
+
+    def __round__(self, ndigits: int | None = None) -> float:
+        return round(float(self._number("round(x)")), ndigits)
+
+    def __trunc__(self) -> int:
+        return trunc(float(self._number("math.trunc(x)")))
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        return format(self._number("formatting as a number"), spec)
+
+    def item(self) -> Any:
+        """The element of a constant as a number of Python; an array with a derivative refuses."""
+        return self._number("x.item()").item()
+
+    def tolist(self) -> Any:
+        """A constant as nested lists of numbers; an array with a derivative refuses."""
+        return self._number("x.tolist()").tolist()
+
+    def _number(self, what: str) -> Array:
+        """The value, from which Python makes a number: integers and booleans carry no derivative."""
+        if self.trace is not CONSTANT and _has_derivative(self.dtype):
+            self._refuse_if_recorded(what)
+        return self.value
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without axes; write x.shape")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over an array without axes; write x[None]")
+        return iter([self[i, ...] for i in range(self.shape[0])])
+
+    def __copy__(self) -> TracedArray:
+        return TracedArray(self.value, self.trace, self.node)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TracedArray:
+        if self.trace is CONSTANT:
+            return TracedArray(deepcopy(self.value, memo), CONSTANT, None)
+        return copy(self)  # the record is part of the array, and a second one would not be walked
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self._refuse_if_recorded("pickling")
+        return lift, (self.value,)
 
     def to_device(self, device: Device, /, *, stream: Any = None) -> TracedArray:
         """A copy on another device, without a derivative."""
@@ -132,8 +182,8 @@ class TracedArray(WrappedArray):
     def _refuse_if_recorded(self, what: str) -> None:
         if self.trace is not CONSTANT:
             raise TypeError(
-                f"{what} would drop the derivative of a traced array; write portnn.stop_gradient(x) first, "
-                "or use the functions of portnn.ops"
+                f"{what} would drop the derivative of a traced array; use the functions of portnn.ops, or, "
+                "for its value alone, write portnn.stop_gradient(x) first"
             )
 
     if not TYPE_CHECKING:  # for mypy an array has the attributes that it has
@@ -149,6 +199,11 @@ class TracedArray(WrappedArray):
     def __repr__(self) -> str:
         kind = "constant" if self.trace is CONSTANT else f"level {self.trace.level}"
         return f"TracedArray({self.value!r}, {kind})"
+
+
+def _has_derivative(dtype: DType) -> bool:
+    """Whether arrays of a dtype can carry a derivative: those of real and complex floating-point numbers."""
+    return not any(kind in str(dtype) for kind in ("int", "bool"))
 
 
 def lift(value: Any) -> Any:

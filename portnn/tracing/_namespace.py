@@ -9,9 +9,10 @@ import array_api_compat
 from portnn._typing import Array, DType, Namespace
 from portnn.tracing._array import TracedArray
 
-__all__ = ["check_floating", "is_kind", "namespace"]
+__all__ = ["as_operand", "check_floating", "is_kind", "namespace"]
 
-_SCALARS = (bool, int, float, complex, type(None))
+_NUMBERS = (bool, int, float, complex)
+_SCALARS = (*_NUMBERS, type(None))
 
 _kinds: dict[tuple[type, DType, str], bool] = {}
 
@@ -78,6 +79,49 @@ def _find(a: Any) -> Any:
 
 def _label(xp: Namespace) -> str:
     return str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")
+
+
+def as_operand(x: Any, beside: Array) -> Any:
+    """What an operator takes in place of `x` beside a plain array: an array of that library, or a number.
+
+    NumPy's operators take lists, so they do on arrays that stand for NumPy's; the scalars of NumPy are
+    numbers for every other library.
+
+    Args:
+        x: the other operand.
+        beside: the array of the underlying library, or a recorded one.
+
+    Returns:
+        `x` itself or what stands for it; NotImplemented where Python shall ask the other operand, and
+        raise if that declines.
+    """
+    kind = type(x)
+    if kind is TracedArray or kind in _NUMBERS:
+        return x
+    if isinstance(x, list | tuple):
+        xp = namespace(_plain(beside))
+        if not _is_numpy(xp):
+            return NotImplemented
+        made = xp.asarray(x)
+        return made if xp.isdtype(made.dtype, ("bool", "numeric")) else NotImplemented
+    if array_api_compat.is_numpy_array(x) and not hasattr(kind, "__setitem__"):
+        return x if _is_numpy(namespace(_plain(beside))) else x.item()
+    if isinstance(x, _NUMBERS):
+        return x
+    try:
+        namespace(x)
+    except TypeError:
+        return NotImplemented
+    return x
+
+
+def _plain(x: Array) -> Array:
+    return x.plain if type(x) is TracedArray else x
+
+
+def _is_numpy(xp: Namespace) -> bool:
+    """Whether a namespace is NumPy's, or records it."""
+    return bool(array_api_compat.is_numpy_namespace(getattr(xp, "recorded", xp)))
 
 
 def is_kind(x: Array, kind: str) -> bool:

@@ -113,9 +113,19 @@ class Primitive(Generic[P, R]):
         else:
             out, saved = self._carry_out(self.saving, tuple(inner), options)
             options = {**options, "saved": saved}
-        if top is CONSTANT or self.constant:
+        if top is CONSTANT:
             return lift(out)
-        return top.record(self, nodes, inner, options, strip(out))
+        self._refuse_hidden(out, top)
+        return lift(out) if self.constant else top.record(self, nodes, inner, options, strip(out))
+
+    def _refuse_hidden(self, out: Any, top: Trace) -> None:
+        """An error if a result has a derivative by something that is not among the arguments."""
+        for part in out if type(out) is tuple else (out,):
+            if type(part) is TracedArray and part.trace.level >= top.level:
+                raise TypeError(
+                    f"{self.name}: an option, or an array that the function closes over, carries a "
+                    "derivative, which would be lost; pass such arrays as positional arguments"
+                )
 
     def __reduce__(self) -> str:
         name: str = vars(self)["__qualname__"]

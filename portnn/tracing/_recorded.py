@@ -88,6 +88,18 @@ class RecordedArray(WrappedArray):
         )
         return int(self._known("an index, a range() or a shape", instead))
 
+    def __copy__(self) -> RecordedArray:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RecordedArray:
+        return self  # a copy of the tape would take the calls that follow
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise ControlFlowError(
+            "pickling needs values of an array, which are not known while a program is written: "
+            "return the array, and do this with the result"
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         instead = (
             "use the functions of portnn.ops, such as portnn.ops.sum(x), or those of x.__array_namespace__()"
@@ -196,8 +208,8 @@ def record_call(
     options: dict[str, Nested],
 ) -> Nested:
     """Carry out a call on the values, write it down, and return what it gave as recorded arrays."""
-    # What depends on the shape alone is the same in every run.
-    tape = None if name in _BY_SHAPE else find_tape((args, options))
+    # What depends on the shape of the first argument alone is the same in every run.
+    tape = find_tape((args[1:] if name in _BY_SHAPE else args, options))
     if tape is not None and name in _SHAPED_BY_VALUES:
         _refuse_unknown_shape(xp, name, args, options)
     result = function(*_plain(args), **_plain(options))

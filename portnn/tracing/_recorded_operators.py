@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from portnn.tracing._array import TracedArray
-from portnn.tracing._recorded import RecordedArray, is_array, record_call
+from portnn.tracing._namespace import as_operand
+from portnn.tracing._recorded import RecordedArray, record_call
 
 __all__: list[str] = []
 
@@ -27,9 +28,10 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
     def method(self: RecordedArray, other: Any) -> Any:
         if type(other) is TracedArray:  # which lies above: it knows what to do with arrays below it
             return NotImplemented
-        if not isinstance(other, bool | int | float | complex) and not is_array(other):
-            return NotImplemented
-        args = (other, self) if reflected else (self, other)
+        operand = as_operand(other, self)
+        if operand is NotImplemented:
+            return operand
+        args = (operand, self) if reflected else (self, operand)
         return record_call(self.__array_namespace__(), standard, function, args, {})
 
     return method
@@ -62,6 +64,8 @@ def _attach() -> None:
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             setattr(RecordedArray, f"__r{name}__", _operator(name, reflected=True))
             setattr(RecordedArray, f"__i{name}__", _in_place(name))
+    RecordedArray.__divmod__ = lambda self, other: (self // other, self % other)
+    RecordedArray.__rdivmod__ = lambda self, other: (other // self, other % self)
     for name in ("neg", "pos", "abs", "invert"):
         setattr(RecordedArray, f"__{name}__", _unary(name))
 

@@ -11,6 +11,7 @@ import array_api_compat
 from portnn._typing import Namespace
 from portnn.tracing._array import TracedArray
 from portnn.tracing._names import standard_name
+from portnn.tracing._namespace import as_operand
 from portnn.tracing._recorded import RecordedArray, record_call
 
 __all__ = ["RecordingNamespace", "recorded"]
@@ -75,7 +76,10 @@ def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options
         )
     if any(type(x) is TracedArray for x in inputs):
         return NotImplemented  # a traced array lies above, and knows what to do with arrays below it
-    return record_call(self._namespace, standard_name(ufunc), ufunc, inputs, options)
+    operands = tuple([as_operand(x, self) for x in inputs])
+    if any(x is NotImplemented for x in operands):
+        return NotImplemented
+    return record_call(self._namespace, standard_name(ufunc), ufunc, operands, options)
 
 
 @cache

@@ -146,7 +146,7 @@ def test_python_sees_the_values_of_traced_arrays():
     def f(x):
         assert x.shape == (3,)
         assert (x.ndim, x.size, len(x.shape), x.dtype) == (1, 3, 1, np.float64)
-        return ops.sum(x) if float(x[0]) > 0 and bool(x[1] < 0) and int(x[2]) == 2 else ops.sum(x * 0.0)
+        return ops.sum(x) if x[0] > 0 and bool(x[1] < 0) and x[2] == 2.0 else ops.sum(x * 0.0)
 
     assert grad(f)(np.asarray(POINT)).tolist() == [1.0, 1.0, 1.0]
 

@@ -30,6 +30,7 @@ MANIPULATION = [
     row("broadcast_arrays", lambda x, y: list(ops.broadcast_arrays(x, y)), (normal(2, 1), normal(3)),
         lambda x, y: [x + 0.0 * y, 0.0 * x + y]),
     row("expand_dims", lambda x: ops.expand_dims(x, axis=1), (X,), lambda x: x.reshape(2, 1, 3)),
+    row("expand_dims", lambda x: ops.expand_dims(x, axis=(-1, 0)), (X,), lambda x: x.reshape(1, 2, 3, 1), case="two"),
     row("squeeze", lambda x: ops.squeeze(x, axis=(0, 2)), (normal(1, 3, 1),), lambda x: x.ravel()),
     row("squeeze", lambda x: ops.squeeze(x, -1), (normal(3, 1),), lambda x: x.ravel(), case="negative"),
     row("permute_dims", lambda x: ops.permute_dims(x, (2, 0, 1)), (normal(2, 3, 2),),

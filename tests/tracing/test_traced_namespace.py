@@ -186,3 +186,108 @@ def test_sums_and_products_are_of_the_dtype_that_is_asked_for(name, backend):
     y = getattr(xp, name)(x, dtype=xp.int16)
     z = getattr(xp, name)(x, dtype=xp.int8)
     assert (y.dtype, z.dtype) == (xp.int16, xp.int8)
+
+
+M = np.arange(1.0, 13.0).reshape(3, 4) ** 1.5
+# As programs for NumPy write them: options by position, and NumPy's own names.
+BY_POSITION = {
+    "diff": lambda xp, x: xp.diff(x, 2),
+    "diff along": lambda xp, x: xp.diff(x, 1, 0),
+    "sum": lambda xp, x: xp.sum(x, 0),
+    "sum, all of it": lambda xp, x: xp.sum(x, 0, None, None, True),
+    "prod": lambda xp, x: xp.prod(x, 1),
+    "mean": lambda xp, x: xp.mean(x, (0, 1)),
+    "max": lambda xp, x: xp.max(x, 0),
+    "min": lambda xp, x: xp.min(x, -1),
+    "std": lambda xp, x: xp.std(x, 0),
+    "var": lambda xp, x: xp.var(x, 1),
+    "clip": lambda xp, x: xp.clip(x, 2.0, 9.0),
+    "sort": lambda xp, x: xp.sort(x, 0),
+    "take": lambda xp, x: xp.take(x, xp.asarray([0, 2]), 1),
+    "repeat": lambda xp, x: xp.repeat(x, 2, 0),
+    "roll": lambda xp, x: xp.roll(x, 1, 1),
+    "flip": lambda xp, x: xp.flip(x, 1),
+    "tril": lambda xp, x: xp.tril(x, 1),
+    "triu": lambda xp, x: xp.triu(x, -1),
+    "tensordot": lambda xp, x: xp.tensordot(x, x, 2),
+    "stack": lambda xp, x: xp.stack([x, x], 1),
+    "concat": lambda xp, x: xp.concat([x, x], 1),
+    "concatenate": lambda xp, x: xp.concatenate([x, x], 1),
+    "transpose": lambda xp, x: xp.transpose(x, (1, 0)),
+    "absolute": lambda xp, x: xp.absolute(-x),
+    "power": lambda xp, x: xp.power(x, 2.0),
+    "arctan": lambda xp, x: xp.arctan(x),
+    "true_divide": lambda xp, x: xp.true_divide(1.0, x),
+    "expand_dims": lambda xp, x: xp.expand_dims(x, (0, 2)),
+    "full_like": lambda xp, x: x * xp.full_like(x, 2.0, np.float64),
+    "linalg.trace": lambda xp, x: xp.linalg.trace(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_POSITION)
+def test_options_by_position_as_in_numpy(name):
+    program, xp = BY_POSITION[name], pn.differentiable(np)
+    expected = program(np, M)
+    found = program(xp, xp.asarray(M))
+    np.testing.assert_allclose(found.plain, expected, rtol=1e-14)
+    weights = np.cos(np.arange(expected.size).reshape(expected.shape))
+    gradient = pn.grad(lambda x: xp.sum(program(xp, x) * weights))(M)
+    np.testing.assert_allclose(
+        gradient, slopes(lambda x: (program(np, x) * weights).sum(), M), rtol=1e-7, atol=1e-9
+    )
+
+
+def test_values_by_position_as_in_numpy():
+    xp = pn.differentiable(np)
+    for f in (
+        lambda xp: xp.zeros(3, np.float32),
+        lambda xp: xp.eye(2, 3, 1),
+        lambda xp: xp.linspace(0.0, 1.0, 4, False),
+        lambda xp: xp.asarray([1, 2], np.float32),
+        lambda xp: xp.argsort(xp.asarray(M), 0),
+        lambda xp: xp.argmax(xp.asarray(M), 1),
+        lambda xp: xp.all(xp.asarray(M), 0),
+        lambda xp: xp.searchsorted(xp.asarray(M[0]), xp.asarray(M[0]), "right"),
+        lambda xp: xp.linalg.svd(xp.asarray(M), False)[1],
+    ):
+        found, expected = f(xp).plain, f(np)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+
+
+def test_positions_that_mean_nothing_here_are_refused():
+    xp = pn.differentiable(np)
+    with pytest.raises(TypeError, match="sum: axis is given by position and by name"):
+        xp.sum(M, 0, axis=1)
+    with pytest.raises(TypeError, match="sum: out is not an option here"):
+        xp.sum(M, 0, None, np.zeros(4))
+    with pytest.raises(TypeError, match="diff: at most 5 arguments, got 6"):
+        xp.diff(M, 1, 0, None, None, 3)
+    with pytest.raises(TypeError, match="positional"):  # the standard alone
+        pn.differentiable(pytest.importorskip("array_api_strict")).sum(M, 0)
+
+
+def test_the_namespace_is_of_2025_12(backend):
+    xp = pn.differentiable(backend.xp)
+    assert xp.__array_api_version__ == "2025.12"
+    devices = xp.__array_namespace_info__().devices()
+    assert isinstance(devices, tuple)
+    assert devices == tuple(backend.xp.__array_namespace_info__().devices())
+    assert (
+        xp.__array_namespace_info__().capabilities() == backend.xp.__array_namespace_info__().capabilities()
+    )
+    x = xp.asarray(backend.asarray([1.0, 2.0], "float32"))
+    assert isinstance(xp.meshgrid(x, x), tuple)
+    assert isinstance(xp.broadcast_arrays(x, x), tuple)
+    assert xp.expand_dims(x, axis=(0, -1)).shape == (1, 2, 1)
+    with pytest.raises(ValueError, match="names an axis twice"):
+        xp.expand_dims(x, axis=(0, 0))
+
+
+def test_functions_without_a_rule_are_values():
+    xp = pn.differentiable(np)
+    assert xp.linalg.eigvals(xp.ones((1, 1))).tolist() == [1.0]
+    with pytest.raises(pn.DifferentiationError, match="eigvals has no derivative rule"):
+        pn.grad(lambda x: xp.sum(xp.real(xp.linalg.eigvals(x))))(M[:3, :3])
+    with pytest.raises(AttributeError, match="bogus"):
+        xp.linalg.bogus  # noqa: B018  # asking for it is what is tested

@@ -115,13 +115,16 @@ def _attach() -> None:
         setattr(TracedArray, f"__{name}__", _operator(f))
         setattr(TracedArray, f"__r{name}__", _operator(f, reflected=True))
         setattr(TracedArray, f"__i{name}__", _in_place(sign, f))
-    TracedArray.__divmod__ = _operator(divide_whole)
-    TracedArray.__rdivmod__ = _operator(divide_whole, reflected=True)
     for name, f in _COMPARISONS.items():
         setattr(TracedArray, f"__{name}__", _operator(f))
     for name, function in _UNARY.items():
         setattr(TracedArray, f"__{name}__", lambda self, f=function: f(self))
-    members = {"__getitem__": getitem, "__setitem__": _setitem}
+    members: dict[str, Callable[..., Any]] = {
+        "__getitem__": getitem,
+        "__setitem__": _setitem,
+        "__divmod__": _operator(divide_whole),
+        "__rdivmod__": _operator(divide_whole, reflected=True),
+    }
     for name, method in members.items():
         setattr(TracedArray, name, lambda self, *args, method=method: method(self, *args))
     for name, transpose in {"T": _transpose, "mT": _transpose_matrices}.items():

@@ -64,8 +64,12 @@ def _attach() -> None:
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             setattr(RecordedArray, f"__r{name}__", _operator(name, reflected=True))
             setattr(RecordedArray, f"__i{name}__", _in_place(name))
-    RecordedArray.__divmod__ = lambda self, other: (self // other, self % other)
-    RecordedArray.__rdivmod__ = lambda self, other: (other // self, other % self)
+    divmods = {
+        "__divmod__": lambda self, other: (self // other, self % other),
+        "__rdivmod__": lambda self, other: (other // self, other % self),
+    }
+    for name, method in divmods.items():
+        setattr(RecordedArray, name, method)
     for name in ("neg", "pos", "abs", "invert"):
         setattr(RecordedArray, f"__{name}__", _unary(name))
 

@@ -71,7 +71,7 @@ REFUSED = {
     "Backend.to_numpy": lambda x: pn.get_backend("numpy").to_numpy(x),
     "to_device": lambda x: x.to_device(x.device),
 }
-WITH_THE_LIBRARYS_WORDS = {"range", "array.array", "ctypes", "ops.full"}
+WITH_THE_LIBRARYS_WORDS = {"range", "array.array", "ctypes", "ops.full", "ops.linspace"}
 
 KEPT = {
     "copy": copy.copy,

@@ -30,7 +30,7 @@ FLAG = [("a", TypeError), (1, TypeError), ([True], TypeError), (np.asarray([True
 OPTIONS = {
     "layer_norm eps": (lambda v: ops.layer_norm(X, eps=v), POSITIVE),
     "layer_norm shape": (lambda v: ops.layer_norm(X, shape=v), [("a", TypeError), (4, TypeError), ((5,), ValueError)]),
-    "rms_norm eps": (lambda v: ops.rms_norm(X, eps=v), POSITIVE),
+    "rms_norm eps": (lambda v: ops.rms_norm(X, eps=v), [NUMBER[0], *NUMBER[2:], *NEGATIVE]),
     "group_norm eps": (lambda v: ops.group_norm(X, groups=3, eps=v), POSITIVE),
     "group_norm groups": (lambda v: ops.group_norm(X, groups=v), [*COUNT, (2, ValueError), (True, TypeError)]),
     "batch_norm eps": (lambda v: ops.batch_norm(X, eps=v), POSITIVE),

@@ -11,6 +11,7 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Tree
 from portnn.backend import Backend, get_backend
+from portnn.optim import Optimizer
 from portnn.train import Dataset, History, Moment, Part, Plan, Snapshot, count_steps
 
 __all__ = ["FORMAT", "KIND", "Recorder", "described", "host", "settings_of"]
@@ -29,6 +30,7 @@ class Recorder:
         accumulate: in how many parts a batch is worked through.
         callbacks: what watches over it.
         columns: the names of the values of an epoch.
+        optimizer: what steps are taken by, as the callbacks need it.
 
     Attributes:
         history: what was; a training that goes on from another begins with that one's.
@@ -43,12 +45,14 @@ class Recorder:
         accumulate: int,
         callbacks: Sequence[Any],
         columns: Sequence[str],
+        optimizer: Optimizer,
     ) -> None:
         self.model = model
         self.data = data
         self.accumulate = accumulate
         self.callbacks = callbacks
         self.columns = columns
+        self.optimizer = optimizer
         self._keepers = [c for c in callbacks if hasattr(c, "keep")]
         self.rememberers = [c for c in callbacks if hasattr(c, "remember")]
         every = [getattr(c, "every_steps", None) for c in self._keepers]
@@ -102,6 +106,7 @@ def _content_of(
         "kind": KIND,
         "format": FORMAT,
         "layers": described(recorder.model.layer),
+        "optimizer": recorder.optimizer.name,
         "seed": plan.seed,
         "epochs": plan.first_epoch,
         "steps": plan.first_step,

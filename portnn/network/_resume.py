@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import NoneType
@@ -94,6 +95,7 @@ def read_training(recorder: Recorder, source: PathLike, moments: Tree) -> Resume
     def check(header: Header) -> None:
         data = header.description
         _check(recorder, data, path)
+        _check_optimizer(recorder, header, moments, path)
         starts = [f"callbacks.{i}." for i in range(len(recorder.rememberers))]
         kept = [best if any(name.startswith(s) for name in header.tensors) else {} for s in starts]
         like.append({**template, "callbacks": kept})
@@ -135,13 +137,15 @@ def _check(recorder: Recorder, data: dict[str, Any], path: Path) -> None:
         raise CheckpointError(f"{path}: the file holds a {kind[:40]!r}, expected a {KIND!r} to resume")
     if (version := read_field(data, "format", int, path)) != FORMAT:
         raise CheckpointError(f"{path}: the file has format {version}, this portnn reads {FORMAT}; update")
-    if odd := sorted(data.keys() ^ _FIELDS):
+    if odd := sorted((data.keys() ^ _FIELDS) - {"optimizer"}):  # which checkpoints of before lack
         raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
     for name in _COUNTS:
         read_field(data, name, int, path)
     for name, inner in (("columns", str), ("callbacks", dict)):
         if not all(isinstance(value, inner) for value in read_field(data, name, list, path)):
             raise CheckpointError(f"{path}: the description lacks a valid {name!r}")
+    if "optimizer" in data:
+        read_field(data, "optimizer", str, path)
     right = read_field(data, "right", (int, float, NoneType), path)
     if right is not None and not 0 <= right < 2**53:
         raise CheckpointError(f"{path}: the description has right={right}; expected a count of samples")
@@ -177,6 +181,28 @@ def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> Non
             f"{path}: {data['done']} epochs and {data['step']} of {steps} steps are done; "
             f"expected at most {recorder.plan.epochs} epochs; epochs= counts those before too"
         )
+
+
+def _check_optimizer(recorder: Recorder, header: Header, moments: Tree, path: Path) -> None:
+    """The state is that of the optimizer that shall continue; its numbers, such as the rate, may be others.
+
+    Raises:
+        CheckpointError: if the recipes or the names of the state's arrays differ; it names both optimizers.
+    """
+    found, expected = header.description.get("optimizer", ""), recorder.optimizer.name
+    stored = {name for name in header.tensors if name.partition(".")[0] == "moments"}
+    other = "" not in (found, expected) and _recipes(found) != _recipes(expected)
+    if other or stored != tree.named({"moments": moments}).keys():
+        raise CheckpointError(
+            f"{path} is of a training with optimizer={found or 'one without a name':.90}; "
+            f"expected {expected or 'the present one, without a name':.90}, so that it can go on in the "
+            "same way"
+        )
+
+
+def _recipes(name: str) -> list[str]:
+    """The recipes that an optimizer was made by, without their numbers."""
+    return re.findall(r"\w+(?=\()", name)
 
 
 def _file_of(source: PathLike) -> Path:

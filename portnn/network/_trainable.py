@@ -120,7 +120,7 @@ class Trainable(Model):
         start = Snapshot(self.params, self.state, optimizer.init(self.params))
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
-        recorder = Recorder(self, data, plan, index(accumulate), told, columns)
+        recorder = Recorder(self, data, plan, index(accumulate), told, columns, optimizer)
         manner = (penalty, progress, compile, threads, precision)
         training = Training(self, recorder, optimizer, held_out, *manner)
         return training.run(start, resume)
@@ -155,7 +155,7 @@ class Trainable(Model):
         data = self._dataset(x, y, sample_weight)
         optimizer, start = going_on(self, optimizer)
         plan = Plan(1, None, False, self.seed, self.epochs, self.steps)
-        recorder = Recorder(self, data, plan, 1, (), ())
+        recorder = Recorder(self, data, plan, 1, (), (), optimizer)
         Training(self, recorder, optimizer).step_once(start)
         return self
 

@@ -7,12 +7,13 @@ from portnn._typing import Tree
 from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, whole
 from portnn.optim._named import choose
-from portnn.optim._optimizer import Optimizer, round_like
+from portnn.optim._optimizer import Optimizer, recipe, round_like
 from portnn.optim._steps import count, start_count, zeros
 
 __all__ = ["accumulate"]
 
 
+@recipe
 def accumulate(optimizer: Optimizer, steps: int) -> Optimizer:
     """An optimiser that takes a step on the mean of so many gradients, and none in between.
 

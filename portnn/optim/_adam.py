@@ -10,12 +10,13 @@ from portnn import ops, tree
 from portnn._typing import Array, DType, Tree
 from portnn.optim._adaptive import average, average_squares
 from portnn.optim._checks import fractions, positive
-from portnn.optim._optimizer import Optimizer, in_float32
+from portnn.optim._optimizer import Optimizer, in_float32, recipe
 from portnn.optim._steps import count, like, one_minus_power, per_dtype, real_step, start_count, tame, zeros
 
 __all__ = ["scale_by_adam", "scale_by_adamax", "scale_by_lion"]
 
 
+@recipe
 def scale_by_adam(
     betas: tuple[float, float] = (0.9, 0.999),
     *,
@@ -87,6 +88,7 @@ def _adam_coefficients(b1: float, b2: float, eps: float, t: Array, dtype: DType)
     return like(ops.divide(c, one_minus_power(b1, t)), dtype), like(c * eps, dtype)
 
 
+@recipe
 def scale_by_adamax(betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1e-8) -> Optimizer:
     """Adam with the largest gradient, exponentially forgotten, in the place of the root mean square.
 
@@ -125,6 +127,7 @@ def scale_by_adamax(betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1
     return in_float32(start, advance)
 
 
+@recipe
 def scale_by_lion(betas: tuple[float, float] = (0.9, 0.99)) -> Optimizer:
     """The sign of an average of the gradient and its running mean.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from portnn.optim._adam import scale_by_adam, scale_by_adamax, scale_by_lion
 from portnn.optim._checks import Schedule
 from portnn.optim._corrected import scale_by_nadam, scale_by_radam
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, recipe
 from portnn.optim._transforms import assemble
 
 __all__ = ["adam", "adamax", "adamw", "lion", "nadam", "radam"]
 
 
+@recipe
 def adam(
     learning_rate: float | Schedule = 1e-3,
     *,
@@ -45,6 +46,7 @@ def adam(
     return assemble(learning_rate, scale_by_adam(betas, eps=eps, amsgrad=amsgrad), penalty=weight_decay)
 
 
+@recipe
 def adamw(
     learning_rate: float | Schedule = 1e-3,
     *,
@@ -77,6 +79,7 @@ def adamw(
     return assemble(learning_rate, scale_by_adam(betas, eps=eps, amsgrad=amsgrad), decay=weight_decay)
 
 
+@recipe
 def nadam(
     learning_rate: float | Schedule = 2e-3,
     *,
@@ -110,6 +113,7 @@ def nadam(
     return assemble(learning_rate, method, penalty=weight_decay)
 
 
+@recipe
 def radam(
     learning_rate: float | Schedule = 1e-3,
     *,
@@ -140,6 +144,7 @@ def radam(
     return assemble(learning_rate, scale_by_radam(betas, eps=eps), penalty=weight_decay)
 
 
+@recipe
 def adamax(
     learning_rate: float | Schedule = 2e-3,
     *,
@@ -170,6 +175,7 @@ def adamax(
     return assemble(learning_rate, scale_by_adamax(betas, eps=eps), penalty=weight_decay)
 
 
+@recipe
 def lion(
     learning_rate: float | Schedule = 1e-4,
     *,

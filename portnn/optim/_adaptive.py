@@ -8,7 +8,7 @@ from __future__ import annotations
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.optim._checks import fraction, not_negative, positive
-from portnn.optim._optimizer import Optimizer, in_float32
+from portnn.optim._optimizer import Optimizer, in_float32, recipe
 from portnn.optim._steps import tame, zeros
 
 __all__ = ["average", "average_squares", "scale_by_adadelta", "scale_by_adagrad", "scale_by_rms"]
@@ -26,6 +26,7 @@ def average_squares(rate: float, old: Tree, new: Tree) -> Tree:
     return tree.map(lambda a, g: ops.add(a * rate, ops.square(g) * share), old, new)
 
 
+@recipe
 def scale_by_rms(alpha: float = 0.99, *, eps: float = 1e-8, centered: bool = False) -> Optimizer:
     """Divide by the root of the running mean of squares: RMSprop without its learning rate.
 
@@ -72,6 +73,7 @@ def _variance(v: Array, a: Array) -> Array:
     return ops.maximum(ops.subtract(v, ops.square(a)), 0.0)
 
 
+@recipe
 def scale_by_adagrad(*, initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> Optimizer:
     """Divide by the root of the sum of squares so far: Adagrad without its learning rate.
 
@@ -107,6 +109,7 @@ def scale_by_adagrad(*, initial_accumulator_value: float = 0.0, eps: float = 1e-
     return in_float32(start, advance)
 
 
+@recipe
 def scale_by_adadelta(rho: float = 0.9, *, eps: float = 1e-6) -> Optimizer:
     """Divide by the running root mean square of gradients, multiply by that of updates.
 

@@ -7,7 +7,7 @@ from portnn._typing import Tree
 from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, positive
 from portnn.optim._named import find, replace
-from portnn.optim._optimizer import Optimizer, round_like
+from portnn.optim._optimizer import Optimizer, recipe, round_like
 from portnn.optim._steps import like, per_dtype, start_product
 
 __all__ = ["adjustable", "scale_learning_rate"]
@@ -15,6 +15,7 @@ __all__ = ["adjustable", "scale_learning_rate"]
 _FACTOR = "learning rate factor"
 
 
+@recipe
 def adjustable(optimizer: Optimizer) -> Optimizer:
     """An optimiser whose learning rate can be scaled while it is used, by `scale_learning_rate`.
 

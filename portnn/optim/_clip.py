@@ -10,7 +10,7 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.ops._half import widened
 from portnn.optim._checks import positive
-from portnn.optim._optimizer import Optimizer, in_float32
+from portnn.optim._optimizer import Optimizer, in_float32, recipe
 from portnn.optim._steps import like, per_dtype
 
 __all__ = ["NonFiniteGradientError", "clip_by_global_norm", "clip_by_value", "global_norm"]
@@ -38,6 +38,7 @@ class NonFiniteGradientError(ValueError):
         return type(self), (self.path,)
 
 
+@recipe
 def clip_by_value(limit: float) -> Optimizer:
     """Bring every element of the gradients into ``[-limit, limit]``.
 
@@ -108,6 +109,7 @@ def global_norm(grads: Tree) -> Array:
     return like(norm, dtype)
 
 
+@recipe
 def clip_by_global_norm(max_norm: float) -> Optimizer:
     """Scale all gradients by one factor so that their norm is at most `max_norm`.
 

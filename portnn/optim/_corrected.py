@@ -8,7 +8,7 @@ from portnn import ops, tree
 from portnn._typing import Array, DType, Tree
 from portnn.optim._adaptive import average, average_squares
 from portnn.optim._checks import fractions, not_negative, positive
-from portnn.optim._optimizer import Optimizer, in_float32
+from portnn.optim._optimizer import Optimizer, in_float32, recipe
 from portnn.optim._steps import (
     count,
     like,
@@ -24,6 +24,7 @@ from portnn.optim._steps import (
 __all__ = ["scale_by_nadam", "scale_by_radam"]
 
 
+@recipe
 def scale_by_nadam(
     betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1e-8, momentum_decay: float = 4e-3
 ) -> Optimizer:
@@ -91,6 +92,7 @@ def _nadam_numbers(
     return step, product, (past, present, ops.sqrt(one_minus_power(b2, t)))
 
 
+@recipe
 def scale_by_radam(betas: tuple[float, float] = (0.9, 0.999), *, eps: float = 1e-8) -> Optimizer:
     """Adam whose second moment counts only once enough gradients have been seen.
 

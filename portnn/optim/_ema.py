@@ -7,7 +7,7 @@ from portnn._typing import Array, Tree
 from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, fraction
 from portnn.optim._named import find
-from portnn.optim._optimizer import Optimizer, has_half, round_like
+from portnn.optim._optimizer import Optimizer, has_half, recipe, round_like
 from portnn.optim._steps import count, like, one_minus_power, per_dtype, real_step, start_count
 
 __all__ = ["ema", "ema_params"]
@@ -15,6 +15,7 @@ __all__ = ["ema", "ema_params"]
 _AVERAGE = "parameter average"
 
 
+@recipe
 def ema(optimizer: Optimizer, decay: float = 0.999) -> Optimizer:
     """An optimiser that keeps an exponential moving average of the parameters beside its own state.
 

@@ -10,7 +10,7 @@ from portnn._typing import Array, Tree
 from portnn.ops._half import widened
 from portnn.optim._checks import check_wrapped, positive, whole
 from portnn.optim._named import choose, find
-from portnn.optim._optimizer import Optimizer, round_like
+from portnn.optim._optimizer import Optimizer, recipe, round_like
 from portnn.optim._steps import count, like, per_dtype, start_count, start_product, zeros
 
 __all__ = ["dynamic_loss_scale", "loss_scale"]
@@ -19,6 +19,7 @@ _SCALE = "loss scale"
 _LARGEST = 2.0**24
 
 
+@recipe
 def dynamic_loss_scale(optimizer: Optimizer, *, initial: float = 2.0**15, interval: int = 2000) -> Optimizer:
     """An optimiser for gradients of a loss that was multiplied by `loss_scale`, for float16.
 

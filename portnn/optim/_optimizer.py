@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Any, ParamSpec, final
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.ops._half import is_half, widened
 from portnn.optim._checks import check_gradients, check_params
 
-__all__ = ["Optimizer", "apply_updates", "chain"]
+__all__ = ["Optimizer", "apply_updates", "chain", "recipe"]
 
 
 @final
@@ -26,6 +27,7 @@ class Optimizer:
     Args:
         start: ``start(params) -> state``, a tree of arrays like the parameters or 0-d.
         advance: ``advance(grads, state, params) -> (updates, state)``.
+        name: how it was made, such as "sgd(0.1, momentum=0.9)", for messages and checkpoints; recipes set it.
 
     Example:
         >>> import numpy as np
@@ -40,6 +42,7 @@ class Optimizer:
 
     start: Callable[[Tree], Tree]
     advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
+    name: str = field(default="", compare=False)
 
     def init(self, params: Tree) -> Tree:
         """The state before the first step.
@@ -76,6 +79,31 @@ class Optimizer:
         return self.advance(grads, state, params)
 
 
+P = ParamSpec("P")
+_LONGEST = 200  # characters of a name
+
+
+def recipe(make: Callable[P, Optimizer]) -> Callable[P, Optimizer]:
+    """A function that makes an optimiser, which is then named after the call."""
+
+    @wraps(make)
+    def made(*args: P.args, **options: P.kwargs) -> Optimizer:
+        found = make(*args, **options)
+        shown = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in options.items())]
+        return replace(found, name=f"{make.__name__}({', '.join(shown)})"[:_LONGEST])
+
+    return made
+
+
+def _shown(value: Any) -> str:
+    """An argument of a recipe, in short."""
+    if isinstance(value, Optimizer):
+        return value.name or "Optimizer"
+    if callable(value):  # a schedule: a function that another one made
+        return str(getattr(value, "__qualname__", type(value).__name__)).partition(".")[0]
+    return repr(value)[:40]
+
+
 def in_float32(
     start: Callable[[Tree], Tree], advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
 ) -> Optimizer:
@@ -108,6 +136,7 @@ def round_like(updates: Tree, grads: Tree) -> Tree:
     return tree.map(lambda u, g: ops.astype(u, g.dtype, copy=False), updates, grads)
 
 
+@recipe
 def chain(*transforms: Optimizer) -> Optimizer:
     """Several transforms one after the other, each given the updates of the one before.
 

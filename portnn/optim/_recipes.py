@@ -5,12 +5,13 @@ from __future__ import annotations
 from portnn._typing import Array
 from portnn.optim._adaptive import scale_by_adadelta, scale_by_adagrad, scale_by_rms
 from portnn.optim._checks import Schedule, check_rate, not_negative
-from portnn.optim._optimizer import Optimizer
+from portnn.optim._optimizer import Optimizer, recipe
 from portnn.optim._transforms import assemble, trace
 
 __all__ = ["adadelta", "adagrad", "rmsprop", "sgd"]
 
 
+@recipe
 def sgd(
     learning_rate: float | Schedule,
     *,
@@ -50,6 +51,7 @@ def sgd(
     return assemble(learning_rate, *([method] if momentum else []), penalty=weight_decay)
 
 
+@recipe
 def rmsprop(
     learning_rate: float | Schedule = 1e-2,
     *,
@@ -86,6 +88,7 @@ def rmsprop(
     return assemble(learning_rate, method, *([trace(momentum)] if momentum else []), penalty=weight_decay)
 
 
+@recipe
 def adagrad(
     learning_rate: float | Schedule = 1e-2,
     *,
@@ -124,6 +127,7 @@ def adagrad(
     return assemble(decayed if decay else rate, method, penalty=weight_decay)
 
 
+@recipe
 def adadelta(
     learning_rate: float | Schedule = 1.0, *, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0
 ) -> Optimizer:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.optim._checks import Schedule, check_rate, finite, fraction, not_negative
-from portnn.optim._optimizer import Optimizer, chain, in_float32
+from portnn.optim._optimizer import Optimizer, chain, in_float32, recipe
 from portnn.optim._steps import count, like, per_dtype, real_step, start_count, zeros
 
 __all__ = ["add_decayed_weights", "assemble", "scale", "scale_by_learning_rate", "trace"]
 
 
+@recipe
 def scale(factor: float) -> Optimizer:
     """Multiply every gradient by one number.
 
@@ -35,6 +36,7 @@ def scale(factor: float) -> Optimizer:
     return in_float32(lambda params: (), advance)
 
 
+@recipe
 def scale_by_learning_rate(learning_rate: float | Schedule) -> Optimizer:
     """Multiply by minus the learning rate, the last transform of every recipe.
 
@@ -69,6 +71,7 @@ def scale_by_learning_rate(learning_rate: float | Schedule) -> Optimizer:
     return in_float32(start, advance)
 
 
+@recipe
 def trace(momentum: float, *, dampening: float = 0.0, nesterov: bool = False) -> Optimizer:
     """Momentum: a running sum of gradients that forgets at a fixed rate.
 
@@ -122,6 +125,7 @@ def _first_or(t: Array, value: float, dtype: object) -> Array | float:
     return like(ops.where(ops.equal(t, 0.0), t + 1.0, value), dtype)
 
 
+@recipe
 def add_decayed_weights(weight_decay: float) -> Optimizer:
     """Add a multiple of the parameters to the gradients.
 

@@ -203,3 +203,23 @@ def test_clip_by_global_norm(backend):
     untouched, _ = optim.clip_by_global_norm(5.0).update(grads, (), grads)
     assert backend.to_numpy(untouched["a"]).tolist() == [3.0, 0.0]
     assert float(backend.to_numpy(optim.global_norm(grads))) == pytest.approx(5.0, rel=1e-6)
+
+
+def test_optimizers_are_named_after_the_calls_that_made_them():
+    schedule = optim.schedules.cosine(0.1, 10)
+    names = {
+        "adam()": optim.adam(),
+        "sgd(0.1, momentum=0.9)": optim.sgd(0.1, momentum=0.9),
+        "ema(chain(clip_by_global_norm(1.0), adamw(cosine)), 0.9)": optim.ema(
+            optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(schedule)), 0.9
+        ),
+        "adjustable(Optimizer)": optim.adjustable(optim.Optimizer(lambda p: (), lambda g, s, p: (g, s))),
+    }
+    for name, optimizer in names.items():
+        assert optimizer.name == name
+        assert copy.deepcopy(optimizer).name == name
+    makers = [getattr(optim, name) for name in optim.__all__]
+    makers = [f for f in makers if getattr(f, "__annotations__", {}).get("return") == "Optimizer"]
+    assert len(makers) > 20
+    assert all(hasattr(f, "__wrapped__") for f in makers), "each is named"
+    assert len(optim.chain(*[optim.sgd(0.1)] * 99).name) == 200

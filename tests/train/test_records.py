@@ -58,6 +58,21 @@ def test_the_log_holds_the_history(tmp_path):
     assert len(path.read_text().splitlines()) == 2
 
 
+def test_each_line_of_the_log_can_be_read_at_once(tmp_path):
+    """Someone watches the training by it."""
+    path, seen = tmp_path / "log.csv", []
+
+    def watch(epoch):
+        with path.open(newline="") as file:
+            seen.append(
+                [(row["epoch"], float(row["loss"]) == epoch.logs["loss"]) for row in csv.DictReader(file)]
+            )
+
+    network().fit(X, Y, epochs=3, callbacks=[CSVLogger(path), watch])
+    assert [rows[-1] for rows in seen] == [("1", True), ("2", True), ("3", True)]
+    assert [len(rows) for rows in seen] == [1, 2, 3]
+
+
 def test_tensorboard(monkeypatch):
     written = []
 

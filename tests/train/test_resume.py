@@ -7,7 +7,7 @@ import pytest
 
 from portnn import CheckpointError, Network, losses, optim, tree
 from portnn.nn import Linear
-from portnn.serialize import checkpoints, latest
+from portnn.serialize import checkpoints, latest, load_tensors, save_tensors
 from portnn.train.callbacks import Checkpoint, CSVLogger, ModelCheckpoint, ReduceLROnPlateau
 from tests.train.resuming import CASES, EPOCHS, LAYERS, X, Y, same, train
 
@@ -152,6 +152,51 @@ def test_retention(tmp_path):
     ]  # fmt: skip
     with pytest.raises(FileExistsError, match="has 3 checkpoints of another training; go on from them"):
         Network(LAYERS).fit(X, Y, callbacks=[keeper])
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "written"),
+    [
+        ({"every_epochs": 2}, 5, [2, 4, 5]),
+        ({"every_epochs": 2}, 4, [2, 4]),
+        ({"every_epochs": 3}, 2, [2]),
+        ({"every_epochs": 1}, 3, [1, 2, 3]),
+        ({"every_epochs": None}, 3, [3]),
+    ],
+)
+def test_after_how_many_epochs_a_checkpoint_is_written(options, epochs, written, tmp_path):
+    keeper = Checkpoint(tmp_path, keep=None, **options)
+    whole, later = Network(LAYERS, seed=3), Network(LAYERS, seed=3)
+    whole.fit(X, Y, epochs=epochs + 1, batch_size=30)
+    Network(LAYERS, seed=3).fit(X, Y, epochs=epochs, batch_size=30, callbacks=[keeper])
+    assert [int(path.name[11:20]) for path in keeper.saved] == [3 * epoch for epoch in written]
+    assert checkpoints(tmp_path) == keeper.saved[::-1]
+    later.fit(X, Y, epochs=epochs + 1, batch_size=30, resume=keeper.saved[0])
+    assert same(later, whole)
+
+
+def test_every_epochs_are_counted_from_the_beginning_after_resuming(tmp_path):
+    def fit(epochs, **more):
+        keeper = Checkpoint(tmp_path, every_epochs=2, keep=None)
+        Network(LAYERS).fit(X, Y, epochs=epochs, batch_size=30, callbacks=[keeper], **more)
+        return [int(path.name[11:20]) // 3 for path in keeper.saved]
+
+    assert fit(3) == [2, 3]
+    assert fit(7, resume=tmp_path) == [4, 6, 7]
+
+
+def test_a_training_without_the_name_of_its_optimizer_goes_on(tmp_path):
+    """As checkpoints were written before they had it; and another learning rate is no other optimizer."""
+    Network(LAYERS, seed=3).fit(X, Y, epochs=1, callbacks=[Checkpoint(tmp_path)], optimizer=optim.adam(0.01))
+    [path] = checkpoints(tmp_path)
+    arrays, data = load_tensors(path)
+    assert data.pop("optimizer") == "adam(0.01)"
+    save_tensors(path, arrays, data)
+    net = Network(LAYERS, seed=3)
+    net.fit(X, Y, epochs=2, resume=path, optimizer=optim.adam(learning_rate=0.02))
+    assert net.epochs == 2
+    with pytest.raises(CheckpointError, match=r"optimizer=one without a name; expected sgd\(0.1\), so that"):
+        net.fit(X, Y, epochs=2, resume=path, optimizer=optim.sgd(0.1))
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path):

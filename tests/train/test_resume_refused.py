@@ -1,5 +1,7 @@
 """Checkpoints that no training goes on from: damaged ones, and those of another."""
 
+# one row a line, so that it reads as a table
+
 from __future__ import annotations
 
 import json
@@ -45,7 +47,22 @@ OTHERS = {
     "order": ({"shuffle": False}, "with shuffle=True; expected False"),
     "parts": ({"accumulate": 2}, "with accumulate=1; expected 2"),
     "callbacks": ({"watch": list}, r"with callbacks=\['ReduceLROnPlateau', 'EarlyStopping'\]; expected \[\]"),
-    "optimiser": ({"optimizer": adam}, "tensor 'moments"),
+    "optimiser": (
+        {"optimizer": adam},
+        r"with optimizer=adjustable\(sgd\(0.5, momentum=0.9\)\); expected adjustable\(adam\(cosine\)\)",
+    ),
+    "optimiser of the same state": (
+        {"optimizer": lambda: optim.chain(optim.sgd(0.5, momentum=0.9))},
+        r"with optimizer=adjustable\(sgd\(0.5, momentum=0.9\)\); expected adjustable\(chain\(sgd\(0.5, mom",
+    ),
+    "other options": (
+        {"optimizer": lambda: optim.sgd(0.5)},
+        r"with optimizer=.*sgd\(0.5, momentum=0.9\)\); expected .*sgd\(0.5\)\),",
+    ),
+    "optimiser of one's own": (
+        {"optimizer": lambda: optim.Optimizer(lambda p: (), lambda g, s, p: (g, s))},
+        r"with optimizer=adjustable\(sgd\(0.5, momentum=0.9\)\); expected adjustable\(Optimizer\), so",
+    ),
     "loss": ({"loss": losses.focal}, "with loss={'name': 'softmax_cross_entropy', .*; expected {'name': 'fo"),
     "columns": ({"validation_data": None, "watch": without}, r"with columns=.*; expected \['loss', 'acc"),
 }
@@ -63,6 +80,11 @@ DAMAGES = {
     "kind": ({"kind": "network"}, "holds a 'network', expected a 'training' to resume"),
     "format": ({"format": 9}, "format 9, this portnn reads 1"),
     "unknown": ({"zzz": 1}, "the field 'zzz' is missing or unknown"),
+    "optimizer": ({"optimizer": 3}, "lacks a valid 'optimizer'"),
+    "another optimizer": (
+        {"optimizer": "adjustable(lion(0.5))"},
+        r"with optimizer=adjustable\(lion\(0.5\)\); expected adj",
+    ),
     "missing": ({"right": ...}, "the field 'right' is missing or unknown"),
     "right": ({"right": "x"}, "lacks a valid 'right'"),
     "much right": ({"right": 1e300}, r"right=1e\+300; expected a count of samples"),

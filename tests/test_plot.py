@@ -284,6 +284,21 @@ def test_predictions_are_drawn_against_the_truth(backend: Any) -> None:
     assert png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot.predictions([1.0, 2.0], [1.0, 2.0 + 1j]),
+        lambda: plot.images(IMAGES * 1j),
+        lambda: plot.confusion_matrix(np.eye(3) * 1j),
+        lambda: plot.image_grids({"a": IMAGES[None] * 1j}),
+        lambda: plot.confusion_matrix([["1", "2"], ["3", "4"]]),
+    ],
+)
+def test_only_real_numbers_are_drawn(draw: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match="must be an array of real numbers"):
+        draw()
+
+
 ODD = "$x_{^ \\frac$ 5\x1b\x00"
 SHOWN = "$x_{^ \\frac$ 5\\x1b\\x00"
 NETWORK = pn.Network([pn.nn.Flatten(), pn.nn.Linear(784, 3), pn.nn.relu, pn.nn.Linear(3, 3)])

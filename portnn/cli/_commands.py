@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from portnn._version import __version__
-from portnn.cli._options import ANY, FILE, backend, network, option, shape, table_options, train_options
+from portnn.cli._options import (
+    ANY,
+    FILE,
+    backend,
+    network,
+    option,
+    separator,
+    shape,
+    table_options,
+    train_options,
+)
 
 __all__ = ["make_group"]
 
@@ -115,7 +125,7 @@ def _predict() -> click.Command:
         click.Argument(["inputs"], type=ANY, nargs=-1, required=True, metavar="INPUTS..."),
         option("--label", metavar="COLUMN", help="Column of a table to leave out, as for train."),
         option("--header/--no-header", default=None, show_default=False, help="As for train."),
-        option("--separator", metavar="SIGN", help="As for train."),
+        separator("As for train."),
         option("--shape", metavar="LENGTHS", help="Shape of a picture, such as 28,28, if unknown."),
         option("--invert", is_flag=True, help="Exchange dark and light of pictures."),
         option("--proba", is_flag=True, help="The probability of each class as well."),

@@ -9,7 +9,17 @@ import click
 
 from portnn.cli._names import ACTIVATIONS, BACKENDS, LOSSES, OPTIMIZERS, SCHEDULES, TASKS
 
-__all__ = ["ANY", "FILE", "backend", "network", "option", "shape", "table_options", "train_options"]
+__all__ = [
+    "ANY",
+    "FILE",
+    "backend",
+    "network",
+    "option",
+    "separator",
+    "shape",
+    "table_options",
+    "train_options",
+]
 
 FILE = click.Path(dir_okay=False)
 ANY = click.Path()
@@ -42,18 +52,27 @@ def shape() -> click.Option:
     return option("--shape", metavar="LENGTHS", help=text)
 
 
+def separator(text: str) -> click.Option:
+    r"""What stands between fields: a tab can be written as \t, which a shell leaves as it is."""
+
+    def read(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
+        return "\t" if given == r"\t" else given
+
+    return option("--separator", metavar="SIGN", callback=read, help=text)
+
+
 def table_options() -> list[click.Parameter]:
     """How a table is read."""
     label = "Column of the labels, by name or number; several by commas.  [default: the first column]"
     labels = "File of labels (.npy) for inputs that have none."
     header = "Whether the first row of a CSV file has names.  [default: yes if it is text without numbers]"
-    separator = "Between fields of a CSV file, ' ' for blanks.  [default: what all rows have equally often]"
+    text = "Between fields of a CSV file, ' ' for blanks.  [default: what all rows have equally often]"
     return [
         option("--label", metavar="COLUMN", help=label),
         option("--labels", "labels_file", type=FILE, help=labels),
         option("--drop", metavar="COLUMNS", help="Columns to leave out."),
         option("--header/--no-header", default=None, help=header, show_default=False),
-        option("--separator", metavar="SIGN", help=separator),
+        separator(text),
     ]
 
 

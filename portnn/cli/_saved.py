@@ -14,14 +14,13 @@ from portnn.cli._names import lengths_of
 from portnn.cli._source import (
     TABLES,
     as_table,
-    column_of,
+    columns_named,
     is_picture,
     is_table,
     is_text,
     only_array,
     read_samples,
     real,
-    split_names,
     whole,
 )
 from portnn.cli._terminal import count
@@ -119,7 +118,7 @@ def _columns_of(
     table: Table, notes: dict[str, Any], shape: tuple[int, ...], options: dict[str, Any]
 ) -> Array:
     """Inputs from a table: the columns that the network knows by name, else all but the label's."""
-    left_out = {column_of(table, name) for name in split_names(options.get("label"))}
+    left_out = set(columns_named(table, options, "label"))
     known = notes.get("features")
     names = [name for name in table.names if name not in left_out]
     if table.named and known:
@@ -171,7 +170,7 @@ def labelled(path: str, net: Network, notes: dict[str, Any], options: dict[str, 
     """Samples with labels, for `portnn evaluate`; columns are found by the names that the network knows."""
     known = notes.get("targets")
     if not options.get("label") and known and is_table(path):
-        options = {**options, "label": ",".join(known)}
+        options = {**options, "label": known}
     samples = read_samples(path, options, "test")
     features = notes.get("features")
     if samples.features is not None and features and samples.features != features:

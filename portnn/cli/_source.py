@@ -9,6 +9,8 @@ from re import compile as pattern
 from shlex import quote
 from typing import Any, final
 
+from click import UsageError
+
 from portnn import ops
 from portnn._typing import Array
 from portnn.data import DataError, Table, load_mnist, read_arrays, read_table
@@ -16,7 +18,7 @@ from portnn.data import DataError, Table, load_mnist, read_arrays, read_table
 __all__ = [
     "Samples",
     "as_table",
-    "column_of",
+    "columns_named",
     "is_picture",
     "is_table",
     "is_text",
@@ -81,8 +83,9 @@ def is_picture(path: str) -> bool:
 
 
 def is_table(path: str) -> bool:
-    """Whether a file is a table, by its name; what comes through a pipe without one is."""
-    return Path(path).suffix.lower() in TABLES or (not Path(path).suffix and Path(path).is_fifo())
+    """Whether a file is a table, by its name; what a shell hands over without one is."""
+    nameless = not Path(path).suffix and (Path(path).is_fifo() or path.startswith("/dev/"))
+    return Path(path).suffix.lower() in TABLES or nameless
 
 
 def is_text(column: Array) -> bool:
@@ -122,15 +125,13 @@ def read_samples(path: str, options: dict[str, Any], split: str = "train") -> Sa
 
 def from_table(table: Table, options: dict[str, Any]) -> Samples:
     """Columns of labels, and the others as inputs."""
-    named = split_names(options.get("label"))
-    dropped = {column_of(table, name) for name in split_names(options.get("drop"))}
+    named = columns_named(table, options, "label")
+    dropped = set(columns_named(table, options, "drop"))
     guessed = not named and not options.get("labels_file")
     if options.get("labels_file"):
         targets, labels = [], _read_labels(options["labels_file"], table.rows)
     else:
-        targets = [column_of(table, name) for name in named] or [n for n in table.names if n not in dropped][
-            :1
-        ]
+        targets = named or [n for n in table.names if n not in dropped][:1]
         labels = tuple(table.column(name) for name in targets)
     if both := dropped.intersection(targets):
         raise DataError(f"{table.source}: column {min(both)[:60]!r} cannot be the label and be dropped")
@@ -177,6 +178,22 @@ def _given(table: Table, name: str) -> str:
     if not name or "," in name or len(name) > 60:
         return str(table.names.index(name) + 1)
     return quote(name)
+
+
+def columns_named(table: Table, options: dict[str, Any], option: str) -> list[str]:
+    """The columns that an option names, if it is given; each once. A list has their names as they are."""
+    given = options.get(option)
+    if isinstance(given, list):
+        for name in given:
+            table.column(name)  # which says what there is
+        return given
+    names = [column_of(table, name) for name in split_names(given)]
+    if given is not None and not names:
+        raise UsageError(f"--{option}: expected names or numbers of columns, got {given[:40]!r}.")
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise UsageError(f"--{option}: column {twice[:60]!r} is named twice.")
+    return names
 
 
 def column_of(table: Table, name: str) -> str:

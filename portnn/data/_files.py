@@ -50,12 +50,12 @@ def shown(path: Path) -> str:
 
 
 @contextmanager
-def open_packed(path: Path) -> Iterator[IO[bytes]]:
+def open_packed(path: Path, harmless: int = _HARMLESS) -> Iterator[IO[bytes]]:
     """Open a plain, gzipped or zipped file for reading its unpacked bytes.
 
     The packing is found from the first bytes and not from the name, because browsers unpack ``.gz`` files
-    and keep the name. Damage that shows only while reading is reported as a DataError too, and so is a small
-    file that unpacks to a huge one.
+    and keep the name. Damage that shows only while reading is reported as a DataError too, and so is a file
+    that unpacks to a multiple of its size and to more than `harmless` bytes.
     """
     import gzip
     import zipfile
@@ -71,9 +71,10 @@ def open_packed(path: Path) -> Iterator[IO[bytes]]:
         try:
             if magic[:2] == _GZIP_MAGIC:
                 packed = cast(IO[bytes], stack.enter_context(gzip.open(stream)))
-                stream = _limited(packed, size, name)
+                stream = _limited(packed, max(harmless, _MOST_SHRUNK * size), name)
             elif magic in _ZIP_MAGICS:
-                stream = _limited(_open_zip(stack, stream, name), size, name)
+                member = _open_zip(stack, stream, name)
+                stream = _limited(member, max(harmless, _MOST_SHRUNK * size), name)
             yield stream
         except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
             kind = "gzip" if magic[:2] == _GZIP_MAGIC else "zip"
@@ -154,9 +155,9 @@ class _Limited(RawIOBase):
         return len(piece)
 
 
-def _limited(stream: IO[bytes], packed: int, name: str) -> IO[bytes]:
-    """Unpacked bytes that may not be out of proportion to the packed ones."""
-    return BufferedReader(_Limited(stream, max(_HARMLESS, _MOST_SHRUNK * packed), name), _PIECE)
+def _limited(stream: IO[bytes], limit: int, name: str) -> IO[bytes]:
+    """Unpacked bytes, up to a number of them, with all that readers of a file ask for."""
+    return BufferedReader(_Limited(stream, limit, name), _PIECE)
 
 
 def _open_zip(stack: ExitStack, stream: IO[bytes], name: str) -> IO[bytes]:

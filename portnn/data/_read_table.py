@@ -25,6 +25,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
 _ZEROS = re.compile(r"[+-]?0[0-9]+", re.ASCII)
 _AROUND = " \t\r\n"  # may stand around a number
+_PACKED = 1 << 24  # bytes that any packed file may unpack to: a table needs several times its text
 _WIDE = 1 << 26  # bytes of text in a column, from which on long fields may not widen the others
 
 
@@ -82,7 +83,7 @@ def read_table(file: PathLike, *, header: bool | None = None, separator: str | N
         return _read_parquet(path)
     _import_pandas()
     name = shown(path)
-    with open_packed(path) as stream:
+    with open_packed(path, _PACKED) as stream:
         rows = split_rows(stream.read(), name, separator)
     first = _strings(rows, 0, min(len(rows.starts), _LOOK), range(rows.width))
     looked = [[field.strip(" \t") for field in row] for row in zip(*first, strict=True)]

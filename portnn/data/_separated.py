@@ -21,6 +21,7 @@ BLANKS = " "  # stands for runs of spaces and tabs
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 
 _SEPARATORS = ",;\t|"
+_MOST_FIELDS = 1 << 18  # pandas needs kilobytes for a column
 _SAMPLE = 30  # rows, and as many fields of each, that tell the separator
 _LF, _CR, _SPACE, _TAB, _QUOTE = b'\n\r \t"'
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+,[0-9]+")
@@ -128,6 +129,11 @@ def split_rows(data: bytes, name: str, separator: str | None = None) -> Rows:
     if text.inside is not None:
         _check_quotes(text, separator, name)
     width = int(_fields(text.head(), separator)[0])
+    if width > _MOST_FIELDS:
+        raise DataError(
+            f"{name}, line {text.lines[0]}: the row has {width:,} fields, at most {_MOST_FIELDS:,} are read; "
+            "save the numbers as an array (.npy)"
+        )
     if not _all_have(text, separator, width):
         counts = _fields(text, separator)
         i = int(np.argmax(counts != width))

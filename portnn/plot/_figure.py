@@ -37,9 +37,12 @@ def new_figure(width: float, height: float) -> Figure:
 def to_host(x: ArrayLike, name: str) -> Array:
     """An array of any library as a NumPy array."""
     try:
-        return get_backend("cpu").to_numpy(x)
+        found = get_backend("cpu").to_numpy(x)
     except TypeError as error:
         raise TypeError(f"{name} must be an array of real numbers: {error}"[:299]) from error
+    if found.dtype.kind in "cSUMm":
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {found.dtype}")
+    return found
 
 
 def plain(text: object) -> str:

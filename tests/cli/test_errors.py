@@ -81,6 +81,11 @@ TABLE = [
     ("train flowers.csv --label " + "1" * 5000, 1, f"there is no column {'1' * 60!r}; the columns are kind,"),
     ("train flowers.csv --drop " + "9" * 5000, 1, f"there is no column {'9' * 60!r}"),
     ("train flowers.csv --label 0", 1, "there is no column '0'"),
+    ("train flowers.csv --label=", 2, "--label: expected names or numbers of columns, got ''"),
+    ("train flowers.csv --drop ,", 2, "--drop: expected names or numbers of columns, got ','"),
+    ("train flowers.csv --label 2,petal", 2, "--label: column 'petal' is named twice"),
+    ("predict net.safetensors flowers.csv --label ,", 2, "--label: expected names or numbers of columns"),
+    ("train /dev/null", 1, "/dev/null: is a terminal, a device or a socket, expected a file or a pipe"),
     (
         "train flowers.csv --layers " + "9" * 5000,
         2,

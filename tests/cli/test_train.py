@@ -226,6 +226,19 @@ def test_classes_are_what_the_file_says(tmp_path, monkeypatch, portnn):
     assert pn.Network.load("network.safetensors").notes["classes"] == [str(2**60), str(2**60 + 1)]
 
 
+def test_separators_and_names_with_separators(tmp_path, monkeypatch, portnn):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text('"kind, of flower"\tx,y\tz\n' + "a\t1\t2,5\nb\t2\t3,5\n" * 4)
+    options = ("--drop", 3, "--separator", r"\t", "--epochs", 1, "-q")
+    code, _, err = portnn("train", "a.csv", *options)
+    assert (code, err) == (0, "")
+    net = pn.Network.load("network.safetensors")
+    assert (net.notes["targets"], net.notes["features"]) == (["kind, of flower"], ["x,y"])
+    for command in (("evaluate", "--drop", 3), ("predict",)):
+        code, _, err = portnn(command[0], "network.safetensors", "a.csv", "--separator", r"\t", *command[1:])
+        assert (code, err) == (0, "")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are files on POSIX")
 def test_a_table_through_a_pipe(trained, flowers, portnn):
     def through_pipe(*command):

@@ -227,7 +227,7 @@ def test_memory_follows_the_file(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(
-            DataError, match=r"bomb\.csv: unpacks to over 64 MiB, 100 times its size or more; unpack"
+            DataError, match=r"bomb\.csv: unpacks to over 20 MiB, 100 times its size or more; unpack"
         ):
             read_table(tmp_path / "bomb.csv")
         # One long field does not make the others of its column as long.
@@ -238,6 +238,15 @@ def test_memory_follows_the_file(tmp_path):
     assert table.column("a")[[0, -1]].tolist() == ["x", "y" * 100_000]
     with pytest.raises(DataError, match="column 'a' holds text, 'x' in row 1"):
         table.numbers(["a"])
+
+
+def test_columns_are_bounded(tmp_path):
+    table = read(tmp_path, ",".join(["1.5"] * 3000) + "\n")
+    assert table.numbers(table.names).shape == (1, 3000)
+    with pytest.raises(
+        DataError, match=r"line 1: the row has 262,145 fields, at most 262,144 are read; save the"
+    ):
+        read(tmp_path, "," * 2**18)
 
 
 def test_without_pandas_the_error_says_what_to_install(tmp_path, monkeypatch):

@@ -257,6 +257,16 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz readers of files and the command line, ``-- 60`` seconds each, with atheris if it installs."""
+    session.install("-e", ".[cli,onnx]", *group("fuzz"))
+    # atheris has no wheel for some systems and Pythons; the summary says which engine ran.
+    session.install(*group("atheris"), success_codes=[0, 1, 2])
+    findings = Path(session.create_tmp()).resolve() / "findings"
+    session.run("python", "-m", "tests.fuzz", "--findings", str(findings), *session.posargs)
+
+
+@nox.session
 def conformance(session: nox.Session) -> None:
     """Hold portnn to array-api-tests: ARRAY_API_TESTS_DIR names the suite's folder, else it is cloned."""
     session.install("-e", ".", *group("conformance"))

@@ -94,7 +94,7 @@ def child(options: argparse.Namespace) -> int:
 
     target = TARGETS[options.targets[0]]
     more = {"seconds": options.seconds, "seed": options.seed, "patience": PATIENCE}
-    count, finding = fuzz(target.run, target.make_seeds(), target.words, **more)
+    count, finding = fuzz(target.run, target.make_seeds(), target.words, target.change, **more)
     if finding is None:
         print(f"Done {count} inputs")
         return 0
@@ -123,7 +123,13 @@ def fuzz_with_atheris(options: argparse.Namespace) -> int:
         f"-dict={words}", f"-artifact_prefix={options.findings}/{target.name}-", "-max_len=65536",
         "-rss_limit_mb=3000",
     ]  # fmt: skip
-    atheris.Setup([sys.argv[0], *flags, str(corpus)], target.run)
+    change = None
+    if target.change is not None:
+
+        def change(data: bytes, room: int, seed: int) -> bytes:
+            return target.change(data, seed) if seed % 2 else atheris.Mutate(data, room)
+
+    atheris.Setup([sys.argv[0], *flags, str(corpus)], target.run, custom_mutator=change)
     atheris.Fuzz()
     return 0
 

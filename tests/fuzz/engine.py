@@ -11,6 +11,7 @@ from dataclasses import dataclass
 NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"2147483648", b"18446744073709551616", b"1e308", b"nan")
 BYTES = (b"\x00", b"\xff", b"\x7f", b"\x80", b"[", b"{", b'"', b"(", b"'", b",", b"\n")
 LONGEST = 1 << 16
+Change = Callable[[bytes, int], bytes]
 
 
 class HangError(Exception):
@@ -57,18 +58,27 @@ def mutate(data: bytes, others: Sequence[bytes], words: Sequence[bytes], rng: ra
     return data
 
 
-def inputs(seeds: Sequence[bytes], words: Sequence[bytes], seed: int) -> Iterator[bytes]:
+def inputs(
+    seeds: Sequence[bytes], words: Sequence[bytes], seed: int, change: Change | None = None
+) -> Iterator[bytes]:
     """Yield the seeds, then changed ones without end; the same ones for the same `seed`."""
     yield from seeds
     rng = random.Random(seed)
     while True:
-        yield mutate(rng.choice(seeds), seeds, words, rng)
+        data = rng.choice(seeds)
+        if change is None or rng.random() < 0.5:
+            yield mutate(data, seeds, words, rng)
+        else:
+            for _ in range(rng.choice((1, 1, 2, 3))):
+                data = change(data, rng.getrandbits(32))
+            yield data
 
 
 def fuzz(
     run: Callable[[bytes], None],
     seeds: Sequence[bytes],
     words: Sequence[bytes] = (),
+    change: Change | None = None,
     *,
     seconds: float,
     seed: int = 0,
@@ -80,6 +90,7 @@ def fuzz(
         run: takes an input and raises if it finds a fault.
         seeds: valid inputs.
         words: pieces that inputs are made of.
+        change: changes an input by a seed, half of the time; None for changes of bytes alone.
         seconds: how long.
         seed: decides the inputs.
         patience: seconds that one input may take.
@@ -95,7 +106,7 @@ def fuzz(
     before = signal.signal(signal.SIGALRM, stop)
     count = 0
     try:
-        for data in inputs(seeds, words, seed):
+        for data in inputs(seeds, words, seed, change):
             signal.alarm(patience)
             try:
                 run(data)

@@ -25,6 +25,7 @@ from portnn.data import DataError, read_arrays, read_table
 from portnn.nn import BatchNorm, Conv2d, Dropout, Embedding, Flatten, Linear, Repeat, Reshape, relu
 from portnn.serialize import checkpoints, load_npz, load_tensors, save_tensors, verify
 from portnn.train.callbacks import Checkpoint, EarlyStopping, ReduceLROnPlateau
+from tests.serialize.forging import forged
 
 LONGEST_ERROR = 300  # characters, without the path
 WHOLE = re.compile(rb'"portnn\.sha256":"[0-9a-f]{64}"')
@@ -42,12 +43,14 @@ class Target:
         make_seeds: returns valid inputs; it is called once, in an empty folder.
         run: takes an input and raises if portnn is at fault.
         words: pieces of text that inputs of this kind are made of.
+        change: returns a changed input of the same kind, by a seed; None if changed bytes are all there is.
     """
 
     name: str
     make_seeds: Callable[[], list[bytes]]
     run: Callable[[bytes], None]
     words: Sequence[bytes] = ()
+    change: Callable[[bytes, int], bytes] | None = None
 
 
 def check_error(error: Exception, path: Path) -> None:
@@ -85,6 +88,13 @@ class Signed:
         pairs = [split(path.read_bytes()) for path in self.write()]
         self.bodies = [body for _, body in pairs]
         return [bytes([i]) + header for i, (header, _) in enumerate(pairs)]
+
+    def change(self, data: bytes, seed: int) -> bytes:
+        """Change one value of the header, which stays JSON; the input itself if it is not JSON any more."""
+        try:
+            return data[:1] + split(forged(sign(data[1:]), np.random.default_rng(seed)))[0]
+        except (ValueError, KeyError, TypeError, IndexError):
+            return data
 
     def run(self, data: bytes) -> None:
         body = self.bodies[data[0] % len(self.bodies)] if data else b""

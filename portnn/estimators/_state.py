@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,15 @@ from portnn.estimators import _losses as own
 from portnn.estimators._labels import Labels
 from portnn.network import Network
 from portnn.network._files import describe_loss, loss_from
-from portnn.network._fitted import Fitted
+from portnn.network._fitted import Fitted, TrainState
+from portnn.network._loading import Expected
 from portnn.nn import Layer, describe, from_description
 
 __all__ = ["from_plain", "to_plain"]
 
 _KIND = "__portnn__"  # the key that tells what a dict stands for
 _HOST = get_backend("cpu")
+_RECORDS: dict[str, Any] = {cls.__name__: cls for cls in (Expected, Fitted, TrainState)}  # parts of a network
 _OWN = {id(getattr(own, name)): name for name in own.__all__}  # losses of this package, which a file lacks
 
 
@@ -82,15 +84,20 @@ class _Walk:
         return type(value)(map(self.of, value)) if type(value) in (list, tuple) else value
 
 
+def _fields(cls: Any) -> tuple[str, ...]:
+    """The names of what a named tuple or a dataclass is made of."""
+    return cls._fields if hasattr(cls, "_fields") else tuple(f.name for f in fields(cls))
+
+
 def _plain(value: Any, walk: _Walk) -> Any:
     """What stands for one value."""
     if isinstance(value, Network):
         return {_KIND: "network", "state": walk.of(value.__getstate__())}
-    if isinstance(value, Fitted):
-        return {_KIND: "fitted", "parts": walk.of(tuple(value))}
+    if type(value) in _RECORDS.values():
+        parts = tuple(getattr(value, name) for name in _fields(type(value)))
+        return {_KIND: "record", "name": type(value).__name__, "parts": walk.of(parts)}
     if isinstance(value, Labels):
-        kind, classes, dtype = astuple(value)
-        return {_KIND: "labels", "kind": kind, "classes": classes, "dtype": dtype.str}
+        return {_KIND: "labels", "kind": value.kind, "classes": value.classes, "dtype": value.dtype.str}
     if isinstance(value, Backend):
         return {_KIND: "backend", "name": value.name}
     if isinstance(value, Layer) or (callable(value) and not isinstance(value, type)):
@@ -129,8 +136,8 @@ def _restored(value: Any, walk: _Walk) -> Any:
         net = Network.__new__(Network)
         vars(net).update(walk.of(value["state"]))
         return net
-    if kind == "fitted":
-        return Fitted(*walk.of(value["parts"]))
+    if kind == "record":
+        return _RECORDS[value["name"]](*walk.of(value["parts"]))
     if kind == "partial":
         function, args, keywords = walk.of(value["parts"])
         return partial(function, *args, **keywords)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portnn import ops, value_and_grad
+from portnn import differentiable, ops, value_and_grad
 from portnn.backend import get_backend
 
 NAN, INF = float("nan"), float("inf")
@@ -133,3 +133,65 @@ def test_a_row_of_padding_may_be_counted_from_the_last():
 def test_an_option_has_no_gradient():
     with pytest.raises(TypeError, match="layer_norm: eps must be a number, got TracedArray"):
         value_and_grad(lambda eps: ops.sum(ops.layer_norm(X, eps=eps)))(np.asarray(0.1))
+
+
+# Arguments that do not fit each other. The text is what a reader looks for: what was expected, and what was passed.
+SQUARE, WIDE, TALL = np.ones((3, 3)), np.ones((2, 3)), np.ones((3, 2))
+UNFIT = {
+    "linear, bias": (lambda: ops.linear(TALL, WIDE, np.ones(2)), ValueError, r"bias \(2,\); expected"),
+    "linear, weight": (lambda: ops.linear(TALL, TALL), ValueError, r"x \(3, 2\), weight \(3, 2\); expected"),
+    "linear, a number": (lambda: ops.linear(np.asarray(1.0), WIDE), ValueError, r"x \(\), weight \(2, 3\)"),
+    "linear, a weight of one axis": (lambda: ops.linear(TALL, np.ones(2)), ValueError, r"weight \(2,\)"),
+    "astype": (lambda: ops.astype(X, "float99"), (TypeError, ValueError), "float99"),
+    "cumulative_sum": (lambda: ops.cumulative_sum(WIDE), ValueError, "cumulative_sum: axis is needed for an array with 2"),
+    "cumulative_prod": (lambda: ops.cumulative_prod(WIDE), ValueError, "cumulative_prod: axis is needed for an array with 2"),
+    "diff": (lambda: ops.diff(WIDE, n=-1), ValueError, "diff: n must be at least 0, got -1"),
+    "take": (lambda: ops.take(WIDE, LABELS), ValueError, "take: axis is needed for an array with 2 axes"),
+    "concat": (lambda: ops.concat([]), ValueError, "concat: expected at least one array"),
+    "stack, none": (lambda: ops.stack([]), ValueError, "stack: expected arrays of one shape"),
+    "stack": (lambda: ops.stack([WIDE, WIDE, TALL]), ValueError, r"stack: .*\(2, 3\), \(2, 3\), \(3, 2\)"),
+    "meshgrid, indexing": (lambda: ops.meshgrid(LABELS, indexing="ji"), ValueError, "'xy' or 'ij', got 'ji'"),
+    "meshgrid": (lambda: ops.meshgrid(LABELS, WIDE), ValueError, r"at most one axis, got \[1, 2\]"),
+    "tensordot": (lambda: ops.tensordot(WIDE, WIDE, axes=1), ValueError, r"differ in length: \[3\] of x1 and \[2\] of x2"),
+    "tensordot, named": (lambda: ops.tensordot(WIDE, TALL, axes=((0,), (0,))), ValueError, r"\[2\] of x1 and \[3\]"),
+    "moveaxis, twice": (lambda: ops.moveaxis(X, (0, 0), (1, 2)), ValueError, r"moveaxis: source=\(0, 0\)"),
+    "moveaxis, twice to": (lambda: ops.moveaxis(X, (0, 1), (2, -1)), ValueError, r"destination=\(2, -1\)"),
+    "moveaxis, numbers": (lambda: ops.moveaxis(X, (0, 1), 2), ValueError, "equally many distinct axes"),
+    "matrix_norm": (lambda: ops.linalg.matrix_norm(WIDE, ord=3), ValueError, "matrix_norm: ord must be .* got 3"),
+    "matrix_power": (lambda: ops.linalg.matrix_power(WIDE, 2), ValueError, r"square matrices .* got shape \(2, 3\)"),
+    "matrix_power, a vector": (lambda: ops.linalg.matrix_power(LABELS, 2), ValueError, r"got shape \(3,\)"),
+    "lstm_step": (
+        lambda: ops.lstm_step(np.zeros((1, 4)), SQUARE[:1, :1], SQUARE[:1, :2], np.zeros((1, 4))),
+        ValueError, r"lstm_step: expected a cell of shape \(1, 1\), got \(1, 2\)",
+    ),
+    "softmax_cross_entropy, targets": (
+        lambda: ops.softmax_cross_entropy(ROWS, LABELS[:2]), ValueError, r"targets of shape \(2,\) do not fit logits of shape \(3, 4\)",
+    ),
+    "softmax_cross_entropy, no samples": (
+        lambda: ops.softmax_cross_entropy(ROWS[:0], LABELS[:0], mean=True), ValueError, "the mean of no samples",
+    ),
+    "differentiable": (lambda: differentiable(3), TypeError, "expected an array library such as numpy, got int"),
+    "differentiable, an attribute": (lambda: differentiable(np).__nothing__, AttributeError, "has no attribute __nothing__"),
+    "isdtype": (lambda: ops.isdtype("float32", "real floating"), TypeError, "expected an array or a dtype .* got str"),
+    "T": (lambda: value_and_grad(lambda x: ops.sum(x.T))(X), ValueError, "x.T is for two axes, got 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), UNFIT.values(), ids=UNFIT)
+def test_what_does_not_fit_is_named(call, kind, text):
+    with pytest.raises(kind, match=text) as caught:
+        call()
+    assert len(str(caught.value)) < 300
+
+
+def test_what_fits_though_it_is_rare():
+    """What the checks of these arguments let through."""
+    np.testing.assert_array_equal(ops.moveaxis(X, (0, 1), (2, 0)), np.moveaxis(X, (0, 1), (2, 0)))
+    np.testing.assert_array_equal(ops.linalg.matrix_power(WIDE @ TALL, 0), np.eye(2))
+    np.testing.assert_array_equal(ops.cumulative_sum(LABELS), np.cumsum(LABELS))
+    assert [a.shape for a in ops.meshgrid(LABELS, np.asarray(1))] == [(1, 3), (1, 3)]
+    assert differentiable(differentiable(np)) is differentiable(np)
+    there = differentiable(np).from_dlpack(X, copy=True)
+    np.testing.assert_array_equal(there, X)
+    assert not np.shares_memory(there, X)
+    assert np.shares_memory(differentiable(np).from_dlpack(X, copy=False), X)

@@ -85,3 +85,69 @@ def test_parameters_of_another_layer_are_refused():
         nn.to_torch(layer, {})
     with pytest.raises(ValueError, match="to_torch: expected state as Sequential makes them"):
         nn.to_torch(layer, layer.init(stream(0)), {})
+
+
+def _theirs(shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """A state_dict of PyTorch with other numbers in each place."""
+    count = 0
+    theirs = {}
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        theirs[name] = np.arange(count, count + size, dtype=np.float32).reshape(shape)
+        count += size
+    return theirs
+
+
+# Names and shapes as the documentation of torch.nn has them, and where each tensor lies in portnn.
+RECURRENT = {
+    f"{name}_l{layer}{end}": shape
+    for layer, width in ((0, 3), (1, 4))
+    for end in ("", "_reverse")
+    for name, shape in (
+        ("weight_ih", (8, width)),
+        ("weight_hh", (8, 2)),
+        ("bias_ih", (8,)),
+        ("bias_hh", (8,)),
+    )
+}
+JOINED = {
+    "in_proj_weight": (12, 4), "in_proj_bias": (12,), "out_proj.weight": (4, 4), "out_proj.bias": (4,),
+}  # fmt: skip
+APART = {
+    "q_proj_weight": (4, 4), "k_proj_weight": (4, 3), "v_proj_weight": (4, 3), "in_proj_bias": (12,),
+    "out_proj.weight": (4, 4), "out_proj.bias": (4,),
+}  # fmt: skip
+
+
+def test_recurrent_layers_and_directions():
+    layer = nn.LSTM(3, 2, num_layers=2, bidirectional=True)
+    theirs = _theirs(RECURRENT)
+    params, state = from_torch(layer, theirs)
+    for i, end in enumerate(("_l0", "_l0_reverse", "_l1", "_l1_reverse")):
+        np.testing.assert_array_equal(params[i]["input"], theirs[f"weight_ih{end}"].T)
+        np.testing.assert_array_equal(params[i]["hidden"], theirs[f"weight_hh{end}"].T)
+        np.testing.assert_array_equal(params[i]["bias"], theirs[f"bias_ih{end}"])
+        np.testing.assert_array_equal(params[i]["hidden_bias"], theirs[f"bias_hh{end}"])
+    back = to_torch(layer, params, state)
+    assert {name: a.shape for name, a in back.items()} == RECURRENT
+    assert all(np.array_equal(back[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("memory", [None, 4, 3])
+@pytest.mark.parametrize("bias", [True, False])
+def test_attention_has_its_projections_in_one_tensor_or_in_three(memory, bias):
+    layer = nn.MultiHeadAttention(4, 2, memory_features=memory, bias=bias)
+    shapes = APART if memory == 3 else JOINED
+    theirs = _theirs({name: shape for name, shape in shapes.items() if bias or "bias" not in name})
+    params, _ = from_torch(layer, theirs)
+    for i, name in enumerate(("query", "key", "value")):
+        rows = slice(4 * i, 4 * i + 4)
+        weight = theirs[f"{name[0]}_proj_weight"] if memory == 3 else theirs["in_proj_weight"][rows]
+        np.testing.assert_array_equal(params[name]["weight"], weight.T)
+        if bias:
+            np.testing.assert_array_equal(params[name]["bias"], theirs["in_proj_bias"][rows])
+    np.testing.assert_array_equal(params["output"]["weight"], theirs["out_proj.weight"].T)
+    assert ("bias" in params["output"]) is bias
+    back = to_torch(layer, params, layer.init_state())
+    assert back.keys() == theirs.keys()
+    assert all(np.array_equal(back[name], theirs[name]) for name in theirs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from portnn import ops
 from portnn._typing import Array
+from portnn.ops._broadcasting import show_nan
 from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["hard_sigmoid", "hard_swish", "hard_tanh", "identity", "leaky_relu", "prelu", "relu"]
@@ -54,8 +55,8 @@ def relu(x: Array, /) -> Array:
     return namespace(x).maximum(x, 0.0)
 
 
-# dy/dx = [y > 0]
-relu.vjp(lambda g, y, x: ops.where(ops.greater(y, 0.0), g, 0.0))
+# dy/dx = [y ≠ 0], which lets the gradient through NaN, as in PyTorch: a zero would hide it.
+relu.vjp(lambda g, y, x: ops.where(ops.not_equal(y, 0.0), g, 0.0))
 
 
 @primitive
@@ -165,7 +166,7 @@ def hard_sigmoid(x: Array, /) -> Array:
 
 
 # dy/dx = 1/6 if |x| < 3 else 0
-hard_sigmoid.vjp(lambda g, y, x: ops.where(ops.less(ops.abs(x), 3.0), g / 6.0, 0.0))
+hard_sigmoid.vjp(lambda g, y, x: show_nan(ops.where(ops.less(ops.abs(x), 3.0), g / 6.0, 0.0), y))
 
 
 @primitive
@@ -193,7 +194,7 @@ def hard_tanh(x: Array, /) -> Array:
 
 
 # dy/dx = 1 if |x| < 1 else 0
-hard_tanh.vjp(lambda g, y, x: ops.where(ops.less(ops.abs(x), 1.0), g, 0.0))
+hard_tanh.vjp(lambda g, y, x: show_nan(ops.where(ops.less(ops.abs(x), 1.0), g, 0.0), y))
 
 
 @primitive
@@ -225,7 +226,7 @@ def hard_swish(x: Array, /) -> Array:
 def _hard_swish_rule(g: Array, y: Array, x: Array) -> Array:
     """dy/dx = 0 if x <= -3, 1 if x >= 3, x/3 + 1/2 between."""
     inside = ops.less(ops.abs(x), 3.0)
-    outside = ops.where(ops.greater(x, 0.0), g, 0.0)
+    outside = show_nan(ops.where(ops.greater(x, 0.0), g, 0.0), y)
     return ops.where(inside, ops.multiply(g, ops.clip(x, -3.0, 3.0) / 3.0 + 0.5), outside)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array, ArrayLike
-from portnn.ops._broadcasting import astype, match
+from portnn.ops._broadcasting import astype, match, show_nan
 from portnn.ops._comparison import greater, greater_equal
 from portnn.tracing import constant, namespace, primitive
 
@@ -134,15 +134,16 @@ divide.vjp(
 )
 
 
-def _share_of_larger(x1: ArrayLike, x2: ArrayLike, g: Array) -> Array:
-    """1 where x1 > x2, 1/2 at a tie, 0 elsewhere, in the dtype of g."""
+def _of_larger(g: Array, y: Array, x1: ArrayLike, x2: ArrayLike) -> Array:
+    """The gradient by x1: all of it where x1 > x2, half at a tie, nothing elsewhere; NaN where `y` is."""
     larger = astype(greater(x1, x2), g.dtype)
-    return multiply(add(larger, astype(greater_equal(x1, x2), g.dtype)), 0.5)
+    share = multiply(add(larger, astype(greater_equal(x1, x2), g.dtype)), 0.5)
+    return show_nan(multiply(g, share), y)
 
 
 @primitive
 def maximum(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """Elementwise larger value; at a tie the gradient is shared equally.
+    """Elementwise larger value; at a tie the gradient is shared equally, and at NaN it is NaN.
 
     Args:
         x1: real array, or a Python scalar if `x2` is an array.
@@ -160,14 +161,14 @@ def maximum(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 maximum.vjp(
-    lambda g, y, x1, x2: match(multiply(g, _share_of_larger(x1, x2, g)), x1),
-    lambda g, y, x1, x2: match(multiply(g, _share_of_larger(x2, x1, g)), x2),
+    lambda g, y, x1, x2: match(_of_larger(g, y, x1, x2), x1),
+    lambda g, y, x1, x2: match(_of_larger(g, y, x2, x1), x2),
 )
 
 
 @primitive
 def minimum(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """Elementwise smaller value; at a tie the gradient is shared equally.
+    """Elementwise smaller value; at a tie the gradient is shared equally, and at NaN it is NaN.
 
     Args:
         x1: real array, or a Python scalar if `x2` is an array.
@@ -185,8 +186,8 @@ def minimum(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 minimum.vjp(
-    lambda g, y, x1, x2: match(multiply(g, subtract(1.0, _share_of_larger(x1, x2, g))), x1),
-    lambda g, y, x1, x2: match(multiply(g, subtract(1.0, _share_of_larger(x2, x1, g))), x2),
+    lambda g, y, x1, x2: match(_of_larger(g, y, x2, x1), x1),
+    lambda g, y, x1, x2: match(_of_larger(g, y, x1, x2), x2),
 )
 
 

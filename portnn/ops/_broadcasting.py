@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from portnn._typing import Array, ArrayLike, Axis, Device, DType, Namespace
+from portnn.ops._comparison import not_equal
 from portnn.ops._helpers import dtype_named, normalize_axes, plain, plain_namespace
 from portnn.tracing import constant, namespace, primitive
 
@@ -215,6 +216,11 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, kee
         total = _sum(x, axis=axis, dtype=wide, keepdims=keepdims)
         return _cast(total, dtype=x.dtype if dtype is None else dtype)
     return _sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def show_nan(g: Array, y: Array) -> Array:
+    """A gradient, NaN where the result is: a zero there would hide it from what comes before."""
+    return where(not_equal(y, y), float("nan"), g)
 
 
 @primitive

@@ -193,7 +193,7 @@ def diff(
         append: elements to put behind `x` first.
 
     Returns:
-        An array whose `axis` is shorter by `n`.
+        An array whose `axis` is shorter by `n`, or empty; `x` itself if `n` is 0, as in NumPy.
 
     Raises:
         ValueError: if `n` is negative.
@@ -205,10 +205,12 @@ def diff(
     """
     if n < 0:
         raise ValueError(f"diff: n must be at least 0, got {n}")
+    if n == 0:
+        return x
     axis = normalize_axis(axis, len(x.shape))
     parts = [a for a in (prepend, x, append) if a is not None]
     y = concat(parts, axis=axis) if len(parts) > 1 else x
-    for _ in range(n):
-        length = max(y.shape[axis], 1)
+    for _ in range(min(n, y.shape[axis])):  # then nothing is left
+        length = y.shape[axis]
         y = subtract(cut(y, axis=axis, start=1, stop=length), cut(y, axis=axis, start=0, stop=length - 1))
     return y

@@ -6,15 +6,18 @@ warns of a division by zero, as it does for logarithms themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log as scalar_log
+from typing import Any
 
 from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import add, divide, multiply, negative
 from portnn.ops._broadcasting import match, where
 from portnn.ops._comparison import equal
 from portnn.ops._logical import isinf, logical_or
+from portnn.ops._rounding import abs as abs_
 from portnn.ops._rounding import sign
-from portnn.tracing import namespace, primitive
+from portnn.tracing import TracedArray, namespace, primitive
 
 __all__ = [
     "exp", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp", "reciprocal", "sqrt",
@@ -224,8 +227,43 @@ sqrt.vjp(lambda g, y, x: divide(multiply(g, 0.5), y))
 
 
 @primitive
+def _square(x: Array, /) -> Array:
+    return namespace(x).square(x)
+
+
+_square.vjp(lambda g, y, x: multiply(g, multiply(x, 2.0)))
+_square.name = "square"  # the name that errors give
+
+# Primitives whose square is smooth where they are not, with the gradient of that square by their arguments.
+smooth_squares: dict[Any, Callable[..., tuple[Array | None, ...]]] = {}
+
+
+@primitive
+def _square_of(y: Array, /, *args: Array, of: Any, options: dict[str, Any]) -> Array:
+    return namespace(y).square(y)
+
+
+_square_of.vjp_joint(
+    lambda g, _, y, *args, of, options: [None, *smooth_squares[of](g, *args, **options)],
+)
+
+
+def smooth_square(x: Array) -> Array | None:
+    """The square of a norm that is being differentiated, as a function of what the norm is of.
+
+    By the chain rule its second derivative at 0 would be that of a product of 0 with a slope that jumps. None
+    if `x` is anything else.
+    """
+    node = x.node if type(x) is TracedArray else None
+    if node is None or node.primitive not in smooth_squares:
+        return None
+    boxes = zip(node.args, node.parents, strict=True)
+    args = [a if parent is None else TracedArray(a, x.trace, parent) for a, parent in boxes]
+    return _square_of(x, *args, of=node.primitive, options=node.options)
+
+
 def square(x: Array, /) -> Array:
-    """Elementwise ``x * x``.
+    """Elementwise ``x * x``; of a norm it is differentiated as the sum of squares that it is, also at 0.
 
     Args:
         x: numeric array.
@@ -238,10 +276,8 @@ def square(x: Array, /) -> Array:
         >>> square(np.asarray([2.0, -3.0])).tolist()
         [4.0, 9.0]
     """
-    return namespace(x).square(x)
-
-
-square.vjp(lambda g, y, x: multiply(g, multiply(x, 2.0)))
+    y = smooth_square(x)
+    return _square(x) if y is None else y
 
 
 @primitive
@@ -290,6 +326,14 @@ def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return namespace(x1, x2).hypot(x1, x2)
 
 
+def _twice(g: Array, *args: ArrayLike) -> tuple[Array | None, ...]:
+    """The gradient of a sum of squares; a number has none."""
+    return tuple(
+        [None if isinstance(x, int | float) else match(multiply(g, multiply(x, 2.0)), x) for x in args]
+    )
+
+
+smooth_squares[hypot] = smooth_squares[abs_] = _twice
 hypot.vjp(
     lambda g, y, x1, x2: match(multiply(g, direction(x1, y)), x1),
     lambda g, y, x1, x2: match(multiply(g, direction(x2, y)), x2),

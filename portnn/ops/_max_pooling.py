@@ -33,12 +33,12 @@ def _largest(xp: Namespace, parts: list[Array]) -> Array:
 
 
 def _chosen(xp: Namespace, x: Array, y: Array, windows: Windows) -> list[Array]:
-    """For each place in a window, whether it is the first that has the largest element."""
+    """For each place in a window, whether it is the first that has the largest element, or NaN."""
     y = channels_last(xp, y)
     masks: list[Array] = []
     free: Array = None
     for part in places(xp, x, windows, -inf):
-        hit = part == y
+        hit = xp.logical_or(part == y, part != part)  # NaN equals nothing
         masks.append(hit if free is None else xp.logical_and(hit, free))
         free = xp.logical_not(hit) if free is None else xp.logical_and(free, xp.logical_not(hit))
     return masks
@@ -46,7 +46,7 @@ def _chosen(xp: Namespace, x: Array, y: Array, windows: Windows) -> list[Array]:
 
 @primitive
 def _to_largest(g: Array, x: Array, y: Array, /, *, windows: Windows) -> Array:
-    """The gradient of each window goes to the first of its largest elements."""
+    """The gradient of each window goes to the first of its largest elements, or to the first NaN."""
     xp = namespace(g, x, y)
     gs = channels_last(xp, g)
     parts = [xp.where(mask, gs, 0.0) for mask in _chosen(xp, x, y, windows)]
@@ -91,7 +91,8 @@ def max_pool1d(
         dilation: how far apart the elements of a window are.
 
     Returns:
-        An array of shape (n, channels, windows). Of equal elements the first has the gradient; NaN stays NaN.
+        An array of shape (n, channels, windows). Of equal elements the first has the gradient; NaN stays NaN,
+            and has it.
 
     Raises:
         TypeError: if `x` is not floating-point, or an option is not an integer.
@@ -177,7 +178,8 @@ def global_max_pool(x: Array, /) -> Array:
         x: floating-point array of shape (n, channels, ...), with one or more spatial axes.
 
     Returns:
-        An array of shape (n, channels). Of equal elements the first has the gradient; NaN stays NaN.
+        An array of shape (n, channels). Of equal elements the first has the gradient; NaN stays NaN,
+            and has it.
 
     Raises:
         TypeError: if `x` is not floating-point.

@@ -15,7 +15,7 @@ from portnn._typing import Array
 from portnn.ops._arithmetic import add, maximum, multiply, subtract
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._broadcasting import where
-from portnn.ops._comparison import greater
+from portnn.ops._comparison import not_equal
 from portnn.ops._half import in_float32
 from portnn.ops._helpers import zeros_at
 from portnn.ops._hyperbolic import tanh
@@ -63,8 +63,8 @@ def _rnn_step(x: Array, h: Array, w: Array, /, *, activation: str) -> Array:
 
 
 def _rnn_rule(g: Array, y: Array, x: Array, h: Array, w: Array, activation: str) -> list[Array]:
-    """d = g f'(x + h w), by the result: tanh' = 1 - y², relu' = [y > 0]."""
-    d = multiply(g, 1.0 - multiply(y, y)) if activation == "tanh" else where(greater(y, 0.0), g, 0.0)
+    """d = g f'(x + h w), by the result: tanh' = 1 - y², relu' = [y ≠ 0]."""
+    d = multiply(g, 1.0 - multiply(y, y)) if activation == "tanh" else where(not_equal(y, 0.0), g, 0.0)
     return [d, *_by_product(d, h, w)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import multiply
-from portnn.ops._broadcasting import match, where
+from portnn.ops._broadcasting import match, show_nan, where
 from portnn.ops._comparison import greater, less
 from portnn.tracing import constant, namespace, primitive
 
@@ -155,9 +155,11 @@ copysign.vjp(
 )
 
 
-@constant
+@primitive
 def nextafter(x1: ArrayLike, x2: ArrayLike, /) -> Array:
-    """The representable number after `x1` on the way to `x2`, as a constant.
+    """The representable number after `x1` on the way to `x2`.
+
+    It follows `x1`: the gradient by `x1` is that of `x1` itself; by `x2` there is none.
 
     Args:
         x1: real floating-point array, or a Python scalar if `x2` is an array.
@@ -174,34 +176,49 @@ def nextafter(x1: ArrayLike, x2: ArrayLike, /) -> Array:
     return namespace(x1, x2).nextafter(x1, x2)
 
 
+nextafter.vjp(lambda g, y, x1, x2: match(g, x1), None)
+
+
 @primitive
 def _clip(x: Array, low: ArrayLike | None, high: ArrayLike | None, /) -> Array:
     return namespace(x, low, high).clip(x, low, high)
 
 
 def _inside(g: Array, x: Array, low: ArrayLike | None, high: ArrayLike | None) -> Array:
-    """The part of `g` where `x` is not cut off, the bounds and NaN included."""
+    """The part of `g` where `x` is not cut off, the bounds included."""
     if low is not None:
         g = where(less(x, low), 0.0, g)
     return g if high is None else where(greater(x, high), 0.0, g)
 
 
+def _low_rule(g: Array, y: Array, x: Array, low: Array, high: ArrayLike | None) -> Array:
+    """Where `x` is below; but a lower bound above the upper one gives way to it."""
+    cut = where(less(x, low), g, 0.0)
+    return match(show_nan(cut if high is None else where(greater(low, high), 0.0, cut), y), low)
+
+
+def _high_rule(g: Array, y: Array, x: Array, low: ArrayLike | None, high: Array) -> Array:
+    cut = where(greater(x, high), g, 0.0)
+    return match(show_nan(cut if low is None else where(greater(low, high), g, cut), y), high)
+
+
 _clip.vjp(
-    lambda g, y, x, low, high: match(_inside(g, x, low, high), x),
-    lambda g, y, x, low, high: match(where(less(x, low), g, 0.0), low),
-    lambda g, y, x, low, high: match(where(greater(x, high), g, 0.0), high),
+    lambda g, y, x, low, high: match(show_nan(_inside(g, x, low, high), y), x),
+    _low_rule,
+    _high_rule,
 )
 
 
 def clip(x: Array, /, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Array:
     """`x` with values below `min` replaced by `min` and values above `max` by `max`.
 
-    Where `x` equals a bound, the gradient passes to `x` alone.
+    Where `x` equals a bound, the gradient passes to `x` alone; where the value is NaN, it is NaN. If `min` is
+    above `max`, the value is `max`, and so has the gradient.
 
     Args:
         x: real array.
         min: lower bound, an array that broadcasts with `x` or a Python scalar; None for no bound.
-        max: upper bound, not below `min`, likewise.
+        max: upper bound, likewise.
 
     Returns:
         An array of the broadcast shape with the dtype of `x`.

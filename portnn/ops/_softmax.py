@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from array_api_compat import device
+
 from portnn._typing import Array, Axis, DType
 from portnn.ops._arithmetic import divide, minimum, multiply, subtract
 from portnn.ops._broadcasting import keep, reshape, where
@@ -16,7 +18,7 @@ from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import exp
 from portnn.ops._half import in_float32
-from portnn.ops._helpers import normalize_axes, normalize_axis, plain
+from portnn.ops._helpers import normalize_axes, normalize_axis, plain, reduced_count
 from portnn.ops._options import check_flag
 from portnn.tracing import check_floating, namespace, primitive
 
@@ -49,11 +51,15 @@ sigmoid.vjp(lambda g, y, x: multiply(g, multiply(y, subtract(1.0, y))))
 
 
 def shift(x: Array, axis: Axis) -> Array:
-    """The maximum along `axis`; in a row of nothing but -inf the lowest finite number, so that differences
-    from it are -inf and not NaN.
+    """The maximum along `axis`; in a row of nothing, or of nothing but -inf, the lowest finite number, so
+    that differences from it are -inf and not NaN.
     """
     x = plain(x)
     xp = namespace(x)
+    if reduced_count(x, axis) == 0:
+        gone = normalize_axes(axis, len(x.shape))
+        shape = tuple([1 if a in gone else n for a, n in enumerate(x.shape)])
+        return xp.full(shape, lowest(x), dtype=x.dtype, device=device(x))
     return xp.maximum(xp.max(x, axis=axis, keepdims=True), lowest(x))
 
 
@@ -93,7 +99,7 @@ def _by_axis(function: Callable[..., Array], x: Array, axis: int) -> Array:
 
 @in_float32
 def softmax(x: Array, /, *, axis: int = -1) -> Array:
-    """Exponentials over their sum, ``exp(x) / sum(exp(x))``.
+    """Exponentials over their sum, ``exp(x) / sum(exp(x))``; of an empty axis, an empty array.
 
     A row of nothing but -inf, such as a wholly masked row of attention, gives zeros, not NaN.
 
@@ -133,7 +139,7 @@ def _below(x: Array, top: Array) -> Array:
 
 
 def _gone(x: Array, axis: Axis) -> tuple[int, ...]:
-    return tuple(range(len(x.shape))) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return normalize_axes(axis, len(x.shape))
 
 
 def _logsumexp_rule(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
@@ -151,12 +157,13 @@ def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Arra
     """Logarithm of the sum of exponentials, without overflow.
 
     Args:
-        x: real floating-point array, not empty along `axis`.
+        x: real floating-point array.
         axis: the axes to reduce; None for all.
         keepdims: whether the reduced axes stay, with length one.
 
     Returns:
-        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf, inf for one with inf.
+        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf or of nothing at all, inf
+        for one with inf.
 
     Raises:
         TypeError: if `x` is not floating-point, or an option is of another type.

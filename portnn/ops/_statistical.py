@@ -113,9 +113,8 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def _var_rule(g: Array, y: Array, x: Array, axis: Axis, correction: float, keepdims: bool) -> Array:
     """2 (x - mean(x)) / (n - correction)."""
     centred = subtract(x, mean(x, axis=axis, keepdims=True))
-    return multiply(
-        multiply(keep(g, x, axis, keepdims), 2.0 / (reduced_count(x, axis) - correction)), centred
-    )
+    n = reduced_count(x, axis) - correction
+    return multiply(multiply(keep(g, x, axis, keepdims), 2.0 / n if n > 0 else float("inf")), centred)
 
 
 @primitive
@@ -151,7 +150,8 @@ def _std_rule(g: Array, y: Array, x: Array, axis: Axis, correction: float, keepd
     """(x - mean(x)) / ((n - correction) std(x)); 0 where all elements are equal, a subgradient there."""
     y = keep(y, x, axis, keepdims)
     flat = equal(y, 0.0)
-    scale = multiply(where(flat, 1.0, y), float(reduced_count(x, axis) - correction))
+    n = reduced_count(x, axis) - correction
+    scale = multiply(where(flat, 1.0, y), float(n) if n > 0 else 0.0)
     slope = divide(subtract(x, mean(x, axis=axis, keepdims=True)), scale)
     return multiply(keep(g, x, axis, keepdims), where(flat, 0.0, slope))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import add, divide, multiply, negative, subtract
-from portnn.ops._broadcasting import match, where
+from portnn.ops._broadcasting import match, show_nan, where
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import hypot, sqrt
 from portnn.ops._logical import isinf, logical_or
@@ -187,6 +187,6 @@ def atan2(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 atan2.vjp(
-    lambda g, y, x1, x2: match(_over_square_radius(g, x2, x1, x2), x1),
-    lambda g, y, x1, x2: match(negative(_over_square_radius(g, x1, x1, x2)), x2),
+    lambda g, y, x1, x2: match(show_nan(_over_square_radius(g, x2, x1, x2), y), x1),
+    lambda g, y, x1, x2: match(show_nan(negative(_over_square_radius(g, x1, x1, x2)), y), x2),
 )

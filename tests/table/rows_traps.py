@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from portnn import losses, nn, ops
+from portnn.autodiff import grad
 from tests.table.rows_nn import dropping
 
 BIG = 1e4
@@ -126,6 +127,69 @@ ACTIVATIONS = [
     trap("relu at 0", nn.relu, [0.0], [0.0], [0.0]),
 ]  # fmt: skip
 
+
+def second(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of a function times 1, 2, ...: its own gradient is the product of that with the Hessian."""
+
+    def function(x: Any) -> Any:
+        return grad(lambda x: ops.sum(f(x)))(x)
+
+    return lambda x: ops.multiply(function(x), ops.asarray([1.0, 2.0, 3.0], dtype=x.dtype, like=_plain(x)))
+
+
+ORIGIN, TWICE = [0.0, 0.0, 0.0], [2.0, 4.0, 6.0]
+SQUARES = [
+    trap("Hessian of a squared norm at 0", second(lambda x: ops.square(ops.linalg.vector_norm(x))), ORIGIN, ORIGIN, TWICE),
+    trap("Hessian of a norm to the second", second(lambda x: ops.linalg.vector_norm(x) ** 2), ORIGIN, ORIGIN, TWICE),
+    trap("Hessian of a squared matrix norm", second(lambda x: ops.square(ops.linalg.matrix_norm(x[None, :]))),
+         ORIGIN, ORIGIN, TWICE),
+    trap("Hessian of squared norms by rows", second(lambda x: ops.square(ops.linalg.vector_norm(x[:, None], axis=1))),
+         ORIGIN, ORIGIN, TWICE),
+    trap("Hessian of a squared hypotenuse", second(lambda x: ops.square(ops.hypot(x, 0.0))), ORIGIN, ORIGIN, TWICE),
+    trap("Hessian of a squared magnitude", second(lambda x: ops.abs(x) ** 2.0), ORIGIN, ORIGIN, TWICE),
+    trap("Hessian of a squared norm elsewhere", second(lambda x: ops.square(ops.linalg.vector_norm(x))),
+         [1.0, -2.0, 3.0], [2.0, -8.0, 18.0], TWICE),
+]  # fmt: skip
+
+EMPTY = [
+    trap("softmax of nothing", ops.softmax, [[], []], [[], []], [[], []]),
+    trap("log_softmax of nothing", lambda x: ops.log_softmax(x, axis=0), [[], []], [[], []], [[], []]),
+    trap("logsumexp along an empty axis", lambda x: ops.logsumexp(x, axis=1), [[], []], [-inf, -inf], [[], []]),
+    trap("logsumexp of no element", ops.logsumexp, [], -inf, []),
+    trap("attention of no key", lambda q, k: ops.attention_weights(q, k), (np.ones((2, 3)), np.ones((0, 3))),
+         np.ones((2, 0)), (np.zeros((2, 3)), np.ones((0, 3)))),
+]  # fmt: skip
+
+NAN = [
+    trap("maximum of NaN", ops.maximum, ([nan, 1.0, 3.0], [1.0, nan, 2.0]), [nan, nan, 3.0],
+         ([nan, nan, 1.0], [nan, nan, 0.0])),
+    trap("minimum of NaN", ops.minimum, ([nan, 1.0, 3.0], [1.0, nan, 2.0]), [nan, nan, 2.0],
+         ([nan, nan, 0.0], [nan, nan, 1.0])),
+    trap("maximum of NaN and a number", lambda x: ops.maximum(x, 0.0), [nan, -1.0], [nan, 0.0], [nan, 0.0]),
+    trap("clip of NaN", lambda x: ops.clip(x, 0.0, 1.0), [nan, 0.5], [nan, 0.5], [nan, 1.0]),
+    trap("clip to NaN", ops.clip, ([0.5, 0.5], [nan, 0.0], [1.0, nan]), [nan, nan], ([nan] * 2, [nan] * 2, [nan] * 2)),
+    trap("atan2 of NaN", ops.atan2, ([nan, inf], [inf, nan]), [nan, nan], ([nan, nan], [nan, nan])),
+    trap("max of NaN", ops.max, [1.0, nan, 3.0], nan, [nan, nan, nan]),
+    trap("min of NaN", lambda x: ops.min(x, axis=1), [[1.0, nan], [2.0, 3.0]], [nan, 2.0], [[nan, nan], [1.0, 0.0]]),
+    trap("sort with NaN", ops.sort, [nan, 1.0], [1.0, nan], [1.0, 1.0]),
+    trap("norm of NaN", ops.linalg.vector_norm, [nan, 1.0], nan, [nan, nan]),
+    trap("largest of NaN", lambda x: ops.linalg.vector_norm(x, ord=inf), [nan, 1.0], nan, [nan, nan]),
+    trap("count of NaN", lambda x: ops.linalg.vector_norm(x, ord=0), [nan, inf, 0.0], 2.0, [0.0, 0.0, 0.0]),
+    trap("relu of NaN", nn.relu, [nan, -1.0, 2.0], [nan, 0.0, 2.0], [1.0, 0.0, 1.0]),
+    trap("hard_tanh of NaN", nn.hard_tanh, [nan, -2.0, 0.5], [nan, -1.0, 0.5], [nan, 0.0, 1.0]),
+    trap("hard_sigmoid of NaN", nn.hard_sigmoid, [nan, -4.0], [nan, 0.0], [nan, 0.0]),
+    trap("hard_swish of NaN", nn.hard_swish, [nan, -4.0, 4.0], [nan, 0.0, 4.0], [nan, 0.0, 1.0]),
+    trap("recurrent relu of NaN", lambda x, h: ops.rnn_step(x, h, ops.zeros((1, 1), dtype=x.dtype, like=_plain(x)),
+         activation="relu"), ([[nan], [-1.0]], [[1.0], [1.0]]), [[nan], [0.0]], ([[1.0], [0.0]], None)),
+    trap("hinge of NaN", lambda x: losses.hinge(x, ops.ones_like(_plain(x)), reduction="none"), [nan, 3.0], [nan, 0.0],
+         [nan, 0.0]),
+    trap("max pooling of NaN", lambda x: ops.max_pool1d(x, 2), [[[1.0, nan, 3.0, 2.0]]], [[[nan, 3.0]]],
+         [[[0.0, 1.0, 1.0, 0.0]]]),
+    trap("ignored NaN", lambda x: losses.softmax_cross_entropy(
+        x, ops.asarray([-1, 0], dtype="int32", like=_plain(x)), ignore_index=-1), [[nan, 0.0], [0.0, 0.0]], log(2.0),
+         [[0.0, 0.0], [-0.5, 0.5]]),
+]  # fmt: skip
+
 REDUCTIONS = [
     trap("variance of a shifted ramp", ops.var, [1e6, 1e6 + 1.0, 1e6 + 2.0], 2.0 / 3.0, [-2.0 / 3.0, 0.0, 2.0 / 3.0]),
     trap("standard deviation of equal values", ops.std, [3.0, 3.0, 3.0], 0.0, [0.0, 0.0, 0.0]),
@@ -158,6 +222,16 @@ ELEMENTWISE = [
     trap("hypot of large", ops.hypot, ([3e30], [4e30]), [5e30], ([0.6], [0.8])),
     trap("abs at 0", ops.abs, [0.0], [0.0], [0.0]),
     trap("copysign at 0", lambda x: ops.copysign(x, 1.0), [0.0], [0.0], [0.0]),
+    trap("pow(0, 0) and pow(0, 2) by the exponent", ops.pow, ([0.0, 0.0], [0.0, 2.0]), [1.0, 0.0],
+         ([0.0, 0.0], [0.0, 0.0])),
+    trap("infinity ** 0", lambda x: ops.pow(x, 0), [inf, -inf, nan], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]),
+    trap("clip with one bound", lambda x, low: ops.clip(x, low), ([0.0, 3.0], [1.0, 1.0]), [1.0, 3.0],
+         ([0.0, 1.0], [1.0, 0.0])),
+    trap("nextafter", lambda x: ops.multiply(ops.nextafter(x, 9.0), 2.0), [1.0, 9.0], [2.0, 18.0], [2.0, 2.0]),
+    trap("diff of nothing", lambda x, first: ops.diff(x, n=0, prepend=first), ([1.0, 4.0], [9.0]), [1.0, 4.0],
+         ([1.0, 1.0], [0.0])),
+    trap("diff as often as there are elements", lambda x: ops.diff(x, n=3), [1.0, 4.0], [], [0.0, 0.0]),
+    trap("diff once less", lambda x: ops.diff(x, n=1, append=x), [1.0, 4.0], [3.0, -3.0, 3.0], [-1.0, 1.0]),
     trap("clip at its bounds", lambda x: ops.clip(x, -1.0, 1.0), [-1.0, 1.0, -2.0, 2.0], [-1.0, 1.0, -1.0, 1.0],
          [1.0, 1.0, 0.0, 0.0]),
     trap("expm1 of tiny", ops.expm1, [1e-10], [1e-10 + 5e-21], [1.0 + 1e-10]),
@@ -202,4 +276,4 @@ POOLS = [
          [[[2.0, 2.0]]]),
 ]  # fmt: skip
 
-TRAPS = [*POOLS, *NORMS, *FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]
+TRAPS = [*SQUARES, *EMPTY, *NAN, *POOLS, *NORMS, *FUSED, *ATTENTION, *ACTIVATIONS, *REDUCTIONS, *ELEMENTWISE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from portnn import ops, tree
 from portnn.autodiff import vjp
 from tests.backends import BackendUnderTest
 from tests.table.engine import dtypes
-from tests.table.rows_traps import TRAPS, Trap
+from tests.table.rows_traps import TRAPS, Trap, trap
 
 
 @pytest.mark.parametrize("case", TRAPS, ids=str)
@@ -43,3 +43,38 @@ def test_the_masked_row_is_handled_without_a_warning() -> None:
     assert ops.softmax(x).tolist() == [[0.0] * 3] * 2
     assert ops.log_softmax(x).tolist() == [[-inf] * 3] * 2
     assert ops.logsumexp(x, axis=-1).tolist() == [-inf] * 2
+
+
+# NumPy warns where a value is infinite by a division by zero, or where there is none.
+WITH_WARNINGS = [
+    trap("0 ** -1", ops.pow, ([0.0, 0.0], [-1.0, -2.0]), [inf, inf], (None, [-inf, -inf])),
+    trap("number 0 ** -1", lambda x: ops.pow(0.0, x), [-1.0, 0.0, 2.0], [inf, 1.0, 0.0], [-inf, 0.0, 0.0]),
+    trap("0 ** -1 by the base", lambda x: ops.pow(x, -1.0), [0.0], [inf], [-inf]),
+    trap("variance of a sample of one", lambda x: ops.var(x, correction=1.0), [2.0], nan, [nan]),
+    trap(
+        "variance of fewer than the correction",
+        lambda x: ops.var(x, correction=2.0)[None],
+        [2.0],
+        [nan],
+        [nan],
+    ),
+    trap("deviation of a sample of one", lambda x: ops.std(x, correction=1.0), [2.0], nan, [nan]),
+]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("case", WITH_WARNINGS, ids=str)
+def test_trap_with_a_warning(case: Trap, backend: BackendUnderTest) -> None:
+    test_trap(case, backend)
+
+
+@pytest.mark.parametrize("low", [5.0, nan])
+def test_clip_with_bounds_that_cross_gives_the_upper_one_value_and_gradient(
+    low: float, backend: BackendUnderTest
+) -> None:
+    if backend.member.is_strict:
+        pytest.skip("array-api-strict refuses such bounds")
+    value, slope = (2.0, 1.0) if low == 5.0 else (nan, nan)
+    none = 0.0 if low == 5.0 else nan
+    args = ([0.0, 3.0, 7.0], [low] * 3, [2.0] * 3)
+    test_trap(trap("clip", ops.clip, args, [value] * 3, ([none] * 3, [none] * 3, [slope] * 3)), backend)

@@ -7,11 +7,12 @@ from typing import Literal
 
 from portnn._typing import Array, Axis
 from portnn.ops._arithmetic import divide, multiply
-from portnn.ops._broadcasting import astype, keep, reshape
+from portnn.ops._broadcasting import astype, keep, reshape, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
-from portnn.ops._exponential import direction
+from portnn.ops._exponential import direction, smooth_squares
 from portnn.ops._half import in_float32
+from portnn.ops._helpers import zeros_at
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs, sign
 from portnn.ops.linalg._factors import svdvals
@@ -26,15 +27,15 @@ def _slope(x: Array, y: Array, axis: Axis, order: float) -> Array:
     For order p it is ``sign(x) (|x| / y)**(p - 1)``; for infinite orders the elements that attain the norm
     share it.
     """
-    if order == 2:
-        return direction(x, y)
     if order == 0:
-        return multiply(x, 0.0)
+        return zeros_at(x, tuple(x.shape))
     if order == 1:
         return sign(x)
     if order in (inf, -inf):
         attained = astype(equal(abs(x), y), y.dtype)
-        return divide(multiply(sign(x), attained), sum_(attained, axis=axis, keepdims=True))
+        count = sum_(attained, axis=axis, keepdims=True)
+        count = where(equal(count, 0.0), float("nan"), count)  # NaN equals nothing: its gradient is NaN
+        return divide(multiply(sign(x), attained), count)
     size = direction(abs(x), y)
     return multiply(sign(x), pow(size, order - 1))
 
@@ -48,6 +49,21 @@ _vector_norm.vjp(
     lambda g, y, x, axis, keepdims, ord: multiply(
         keep(g, x, axis, keepdims), _slope(x, keep(y, x, axis, keepdims), axis, ord)
     )
+)
+
+
+@primitive
+def _euclidean_norm(x: Array, /, *, axis: Axis, keepdims: bool) -> Array:
+    return namespace(x).linalg.vector_norm(x, axis=axis, keepdims=keepdims)
+
+
+_euclidean_norm.vjp(
+    lambda g, y, x, axis, keepdims: multiply(
+        keep(g, x, axis, keepdims), direction(x, keep(y, x, axis, keepdims))
+    )
+)
+smooth_squares[_euclidean_norm] = lambda g, x, axis, keepdims: (
+    multiply(keep(g, x, axis, keepdims), multiply(x, 2.0)),
 )
 
 
@@ -72,6 +88,8 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
         >>> float(vector_norm(np.asarray([3.0, 4.0])))
         5.0
     """
+    if ord == 2:
+        return _euclidean_norm(x, axis=axis, keepdims=keepdims)
     return _vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 

@@ -36,12 +36,16 @@ def name_of(x: Array) -> str:
 
 
 def to_host(x: Array) -> Any:
-    """The array itself; a masked array is refused, since its mask would be lost."""
+    """The array itself; masked arrays and matrices are refused, since they compute otherwise."""
     import numpy as np
 
     # numpy.ma is imported on demand: whoever holds a masked array has imported it.
     if "numpy.ma.core" in sys.modules and isinstance(x, np.ma.MaskedArray):
         raise TypeError("x is a masked array, whose mask would be lost: pass x.filled(value) instead")
+    if isinstance(x, np.matrix):
+        raise TypeError(
+            "x is a numpy.matrix, whose * is a product of matrices: pass numpy.asarray(x) instead"
+        )
     return np.asarray(x)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
-from portnn.tracing import is_array
+from portnn.tracing import is_array, refuse_relatives
 
 __all__ = ["Signature", "described", "differences", "signature"]
 
@@ -32,6 +32,7 @@ def signature(args: Tree) -> tuple[Signature, list[Array]]:
         hash(key)
     except TypeError:
         path, leaf = next((p, x) for p, x in tree.items(args) if not _hashable(x))
+        refuse_relatives(type(leaf))
         raise TypeError(
             f"jit: argument {path} is of type {type(leaf).__name__}, which is neither an array nor "
             "a constant that can be compared; pass numbers, strings, tuples or frozen dataclasses"

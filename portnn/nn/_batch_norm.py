@@ -15,6 +15,7 @@ from portnn.nn._initializers import Constant
 from portnn.nn._layer import Key, Layer
 from portnn.nn._normalization import BOTH, check_eps, check_input, scale_and_shift
 from portnn.ops._half import is_half, widened
+from portnn.ops._options import refuse_complex
 
 __all__ = ["BatchNorm"]
 
@@ -95,6 +96,7 @@ class BatchNorm(Layer):
         if self.track:
             check_state("BatchNorm", state, ("mean", "var", "count") if training else ("mean", "var"))
         weight, bias = params.get("weight"), params.get("bias")
+        refuse_complex("BatchNorm", weight=weight, bias=bias, mean=state.get("mean"), var=state.get("var"))
         if self.track and not training:
             return self._predict(state, x, weight, bias), state
         count = prod(x.shape) // self.features

@@ -8,6 +8,7 @@ from portnn._typing import Array
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._helpers import plain
 from portnn.ops._linear_algebra import dot, matmul
+from portnn.ops._options import refuse_complex
 from portnn.tracing import namespace, primitive
 
 __all__ = ["linear"]
@@ -75,4 +76,5 @@ def linear(x: Array, weight: Array, bias: Array | None = None, /) -> Array:
             f"linear: shapes do not fit: x {tuple(x.shape)}, weight {tuple(shape)}"
             f"{'' if bias is None else f', bias {tuple(bias.shape)}'}; expected (..., in), (in, out), (out,)"
         )
+    refuse_complex("linear", x=x, weight=weight, bias=bias)
     return matmul(x, weight) if bias is None else _linear(x, weight, bias)

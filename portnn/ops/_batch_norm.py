@@ -17,7 +17,7 @@ from portnn.ops._exponential import sqrt
 from portnn.ops._half import in_float32
 from portnn.ops._helpers import ones_at, zeros_at
 from portnn.ops._linear_algebra import matmul
-from portnn.ops._options import check_positive
+from portnn.ops._options import check_positive, refuse_complex
 from portnn.tracing import check_floating, primitive
 
 __all__ = ["batch_norm"]
@@ -134,6 +134,7 @@ def batch_norm(
         ([[-1.0, -1.0], [1.0, 1.0]], [2.0, 4.0], [1.0, 16.0])
     """
     check_floating("batch_norm", x)
+    refuse_complex("batch_norm", weight=weight, bias=bias)
     eps = check_positive("batch_norm", "eps", eps)
     shape = tuple(x.shape)
     if len(shape) < 2 or 0 in shape:

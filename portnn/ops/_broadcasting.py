@@ -12,7 +12,7 @@ from typing import Any
 
 from portnn._typing import Array, ArrayLike, Axis, Device, DType, Namespace
 from portnn.ops._comparison import not_equal
-from portnn.ops._helpers import dtype_named, normalize_axes, plain, plain_namespace
+from portnn.ops._helpers import checked_axis, dtype_named, normalize_axes, plain, plain_namespace
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["astype", "broadcast_to", "reshape", "sum", "where"]
@@ -211,6 +211,7 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, kee
     """
     if isinstance(dtype, str):
         dtype = dtype_named(plain_namespace(x), dtype)
+    axis = checked_axis(axis, x)
     if is_half(x, dtype):
         wide = dtype_named(plain_namespace(x), "float32")
         total = _sum(x, axis=axis, dtype=wide, keepdims=keepdims)

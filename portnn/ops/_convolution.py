@@ -9,6 +9,7 @@ from portnn.ops._arithmetic import add
 from portnn.ops._broadcasting import reshape
 from portnn.ops._correlation import correlate, spread
 from portnn.ops._manipulation import expand_dims, squeeze
+from portnn.ops._options import refuse_complex
 from portnn.ops._windows import Span, Windows, per_axis, spans
 from portnn.tracing import check_floating
 
@@ -202,6 +203,7 @@ def _check(
 ) -> tuple[int, ...]:
     """The kernel, if the shapes of the arrays fit together."""
     check_floating(name, x)
+    refuse_complex(name, weight=w, bias=b)
     (groups,) = per_axis(name, "groups", groups, 1, 1)
     if len(x.shape) != axes + 2 or len(w.shape) != axes + 2:
         raise ValueError(

@@ -9,7 +9,7 @@ import array_api_compat
 from portnn._typing import Array, Device, DType, Namespace
 from portnn.ops._helpers import dtype_named, plain
 from portnn.ops._options import check_flag, check_number, check_whole
-from portnn.tracing import namespace
+from portnn.tracing import namespace, refuse_relatives
 
 __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"]
 
@@ -241,6 +241,7 @@ def asarray(
         [1.0, 2.0]
     """
     xp, options = _place(like, dtype, device)
+    refuse_relatives(type(obj))
     return xp.asarray(obj, copy=copy, **options)
 
 

@@ -16,7 +16,7 @@ from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._half import in_float32
 from portnn.ops._helpers import indices_at, plain
 from portnn.ops._manipulation import expand_dims
-from portnn.ops._options import check_flag
+from portnn.ops._options import check_flag, refuse_complex
 from portnn.ops._softmax import log_softmax, lowest, sigmoid, softmax
 from portnn.ops._statistical import mean as mean_
 from portnn.tracing import namespace, primitive
@@ -149,6 +149,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
         [0.6931, 20000.0]
     """
     mean = check_flag("softmax_cross_entropy", "mean", mean)
+    refuse_complex("softmax_cross_entropy", logits=logits, targets=targets)
     if mean and 0 in logits.shape:
         raise ValueError(
             f"softmax_cross_entropy: the mean of no samples is not defined; got logits {logits.shape}"

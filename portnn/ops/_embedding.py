@@ -7,7 +7,7 @@ from math import prod
 from portnn._typing import Array
 from portnn.ops._broadcasting import reshape
 from portnn.ops._helpers import indices_at, plain
-from portnn.ops._indexing import from_first, scatter_add
+from portnn.ops._indexing import as_index, from_first, scatter_add
 from portnn.ops._linear_algebra import matmul
 from portnn.ops._options import check_whole
 from portnn.tracing import is_kind, namespace, primitive
@@ -20,7 +20,7 @@ _FEW = 256  # rows up to which the gradient is a product with the one-hot matrix
 @primitive
 def _embedding(weight: Array, indices: Array, /, *, padding: int | None) -> Array:
     xp = namespace(weight, indices)
-    rows = xp.take(weight, xp.reshape(indices, (-1,)), axis=0)
+    rows = xp.take(weight, as_index(xp.reshape(indices, (-1,))), axis=0)
     return xp.reshape(rows, (*indices.shape, weight.shape[1]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from operator import index
+from typing import Any
 
 from array_api_compat import device
 
@@ -11,6 +12,7 @@ from portnn._typing import Array, Axis, DType, Namespace
 from portnn.tracing import TracedArray, namespace
 
 __all__ = [
+    "checked_axis",
     "indices_at",
     "normalize_axes",
     "normalize_axis",
@@ -41,10 +43,21 @@ def normalize_axis(axis: int, ndim: int) -> int:
 
 
 def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes meant by `axis`, counted from the first; None means all."""
+    """The axes meant by `axis`, counted from the first; None means all. None of them is named twice."""
     if axis is None:
         return tuple(range(ndim))
-    return tuple([normalize_axis(a, ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,))])
+    axes = tuple([normalize_axis(a, ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,))])
+    if len({*axes}) < len(axes):
+        raise ValueError(f"axis={axis!s:.40} names an axis twice")
+    return axes
+
+
+def checked_axis(axis: Axis, x: Array, more: int = 0) -> Any:
+    """An axis or several, counted from the first, so that every library understands and refuses the same."""
+    if axis is None:
+        return None
+    ndim = len(x.shape) + more
+    return normalize_axes(axis, ndim) if isinstance(axis, tuple | list) else normalize_axis(axis, ndim)
 
 
 def reduced_count(x: Array, axis: Axis) -> int:

@@ -53,9 +53,24 @@ def scatter_add(values: Array, indices: Array, /, *, length: int) -> Array:
     return xp.where(present, xp.take(total, last, axis=0), 0.0)
 
 
+def as_index(indices: Array) -> Array:
+    """Integers of a dtype by which every library takes, signed and of 32 bits at least: PyTorch refuses
+    others, or sees a mask in them. What has no room there is larger than any position.
+    """
+    xp = namespace(indices)
+    if not xp.isdtype(indices.dtype, "integral"):
+        return indices
+    info, default = xp.iinfo(indices.dtype), indices_at(indices, 0).dtype
+    if info.bits >= 32 and info.min < 0:
+        return indices
+    wide = xp.astype(indices, default)
+    limits = xp.iinfo(default)
+    return wide if info.bits < limits.bits else xp.where(wide < 0, limits.max, wide)
+
+
 @primitive
 def _take(x: Array, indices: Array, /, *, axis: int) -> Array:
-    return namespace(x, indices).take(x, indices, axis=axis)
+    return namespace(x, indices).take(x, as_index(indices), axis=axis)
 
 
 def _take_rule(g: Array, y: Array, x: Array, indices: Array, axis: int) -> Array:
@@ -71,7 +86,7 @@ def from_first(indices: Array, length: int) -> Array:
     """
     xp = plain_namespace(indices)
     indices = plain(indices)
-    indices = xp.astype(indices, indices_at(indices, 0).dtype, copy=False)
+    indices = xp.astype(as_index(indices), indices_at(indices, 0).dtype, copy=False)
     return xp.where(indices < 0, indices + length, indices)
 
 
@@ -112,7 +127,10 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
 @primitive
 def _take_along_axis(x: Array, indices: Array, /, *, axis: int) -> Array:
-    return namespace(x, indices).take_along_axis(x, indices, axis=axis)
+    xp = namespace(x, indices)
+    indices = as_index(indices)
+    indices = xp.astype(indices, indices_at(indices, 0).dtype, copy=False)  # PyTorch takes no other here
+    return xp.take_along_axis(x, indices, axis=axis)
 
 
 def _take_along_axis_rule(g: Array, y: Array, x: Array, indices: Array, axis: int) -> Array:
@@ -178,7 +196,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
         lead, rest = x.shape[:axis], x.shape[axis + 1 :]
         copies = broadcast_to(expand_dims(x, axis=axis + 1), (*lead, n, repeats, *rest))
         return reshape(copies, (*lead, n * repeats, *rest))
-    repeats = plain(repeats)
+    repeats = as_index(plain(repeats))
     xp = plain_namespace(x, repeats)
     return _take(x, xp.repeat(indices_at(x, n), repeats), axis=axis)
 
@@ -190,7 +208,7 @@ _ARRAY = object()  # stands for an array in an index whose arrays travel as argu
 @primitive
 def _getitem(x: Array, /, *arrays: Array, index: tuple[Any, ...]) -> Array:
     namespace(x, *arrays)
-    rest = iter(arrays)
+    rest = iter([as_index(a) for a in arrays])
     return x[tuple([next(rest) if entry is _ARRAY else entry for entry in index])]
 
 

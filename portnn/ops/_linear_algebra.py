@@ -123,6 +123,7 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
         >>> vecdot(np.asarray([[1.0, 2.0], [3.0, 4.0]]), np.asarray([1.0, 10.0])).tolist()
         [21.0, 43.0]
     """
+    normalize_axis(axis, min(len(x1.shape), len(x2.shape)))
     return _vecdot(x1, x2, axis=axis)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from portnn._typing import Array
 from portnn.ops._broadcasting import reshape
-from portnn.ops._helpers import normalize_axes, zeros_at
+from portnn.ops._helpers import checked_axis, normalize_axes, normalize_axis, zeros_at
 from portnn.tracing import namespace, primitive
 
 __all__ = ["expand_dims", "flip", "moveaxis", "permute_dims", "roll", "squeeze"]
@@ -64,11 +64,9 @@ def expand_dims(x: Array, /, axis: int | tuple[int, ...]) -> Array:
     if isinstance(axis, tuple | list):
         ndim = len(x.shape) + len(axis)
         new = normalize_axes(axis, ndim)
-        if len(set(new)) < len(new):
-            raise ValueError(f"expand_dims: axis={tuple(axis)!s:.60} names an axis twice; name each once")
         lengths = iter(x.shape)
         return reshape(x, tuple([1 if i in new else next(lengths) for i in range(ndim)]))
-    return _expand_dims(x, axis=axis)
+    return _expand_dims(x, axis=normalize_axis(axis, len(x.shape) + 1))
 
 
 @primitive
@@ -94,6 +92,9 @@ def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
         >>> squeeze(np.asarray([[1, 2]]), axis=0).shape
         (2,)
     """
+    axis = checked_axis(axis, x)
+    if {x.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,))} - {1}:
+        raise ValueError(f"squeeze: axis={axis} must have length one, got shape {tuple(x.shape)}")
     return _squeeze(x, axis=axis)
 
 
@@ -121,12 +122,19 @@ def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     Returns:
         An array with its axes permuted; it may share memory with `x`.
 
+    Raises:
+        ValueError: if an axis does not exist, or is not named exactly once.
+
     Example:
         >>> import numpy as np
         >>> permute_dims(np.zeros((2, 3, 4)), (2, 0, 1)).shape
         (4, 2, 3)
     """
-    return _permute_dims(x, axes=axes)
+    ndim = len(x.shape)
+    order = normalize_axes(tuple(axes), ndim)
+    if len(order) != ndim:
+        raise ValueError(f"permute_dims: axes must name each of {ndim} axes once, got {tuple(axes)!s:.40}")
+    return _permute_dims(x, axes=order)
 
 
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
@@ -183,7 +191,7 @@ def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
         >>> flip(np.asarray([1, 2, 3])).tolist()
         [3, 2, 1]
     """
-    return _flip(x, axis=axis)
+    return _flip(x, axis=checked_axis(axis, x))
 
 
 @primitive
@@ -216,4 +224,9 @@ def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ..
         >>> roll(np.asarray([1, 2, 3]), 1).tolist()
         [3, 1, 2]
     """
+    ndim = len(x.shape)
+    if isinstance(axis, tuple | list):
+        axis = tuple([normalize_axis(a, ndim) for a in axis])  # NumPy lets one come twice
+    elif axis is not None:
+        axis = normalize_axis(axis, ndim)
     return _roll(x, shift=shift, axis=axis)

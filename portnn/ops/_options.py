@@ -6,9 +6,9 @@ from math import inf, isfinite
 from operator import index
 from typing import Any
 
-from portnn.tracing import RecordedArray, TracedArray
+from portnn.tracing import RecordedArray, TracedArray, is_kind
 
-__all__ = ["check_flag", "check_number", "check_positive", "check_whole"]
+__all__ = ["check_flag", "check_number", "check_positive", "check_whole", "refuse_complex"]
 
 
 def check_number(function: str, name: str, value: Any) -> float:
@@ -49,6 +49,19 @@ def check_whole(function: str, name: str, value: Any, least: float = -inf) -> in
     if number < least:
         raise ValueError(f"{function}: {name} must be at least {least}, got {number!s:.40}")
     return number
+
+
+def refuse_complex(function: str, **arrays: Any) -> None:
+    """See that arrays of a real function are real; None is left out.
+
+    Raises:
+        TypeError: if one is complex, by its name.
+    """
+    for name, array in arrays.items():
+        if array is not None and is_kind(array, "complex floating"):
+            raise TypeError(
+                f"{function}: {name} must be real, got dtype {array.dtype}; take ops.real and ops.imag"
+            )
 
 
 def check_flag(function: str, name: str, value: Any) -> bool:

@@ -22,6 +22,7 @@ from portnn.ops._hyperbolic import tanh
 from portnn.ops._joining import concat
 from portnn.ops._linear_algebra import matmul, matrix_transpose
 from portnn.ops._manipulation import cut
+from portnn.ops._options import refuse_complex
 from portnn.tracing import check_floating, primitive
 
 __all__ = ["gru_step", "lstm_step", "rnn_step"]
@@ -173,6 +174,7 @@ def gru_step(x: Array, h: Array, weight: Array, hidden_bias: Array | None = None
         [[0.5]]
     """
     _check("gru_step", x, h, weight, 3)
+    refuse_complex("gru_step", hidden_bias=hidden_bias)
     if hidden_bias is None:
         hidden_bias = zeros_at(weight, weight.shape[:1])
     elif tuple(hidden_bias.shape) != (h.shape[1],):
@@ -256,6 +258,7 @@ def lstm_step(x: Array, h: Array, c: Array, weight: Array, /) -> tuple[Array, Ar
         [[[0.2311]], [[0.5]]]
     """
     _check("lstm_step", x, h, weight, 4)
+    refuse_complex("lstm_step", c=c)
     if tuple(c.shape) != tuple(h.shape):
         raise ValueError(f"lstm_step: expected a cell of shape {tuple(h.shape)}, got {tuple(c.shape)}")
     y: tuple[Array, Array] = _lstm_step(x, h, c, weight)

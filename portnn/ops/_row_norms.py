@@ -18,7 +18,7 @@ from portnn.ops._exponential import sqrt, square
 from portnn.ops._half import in_float32
 from portnn.ops._helpers import ones_at
 from portnn.ops._linear_algebra import matmul
-from portnn.ops._options import check_positive, check_whole
+from portnn.ops._options import check_positive, check_whole, refuse_complex
 from portnn.tracing import check_floating, primitive
 
 __all__ = ["group_norm", "layer_norm", "rms_norm"]
@@ -157,6 +157,7 @@ def layer_norm(
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
     eps = check_positive("layer_norm", "eps", eps)
+    refuse_complex("layer_norm", weight=weight, bias=bias)
     shape = _trailing("layer_norm", x, weight, shape)
     y = _standardize(_rows(x, prod(shape)), eps=eps)
     return _affine(reshape(y, tuple(x.shape)), weight, bias)
@@ -194,6 +195,7 @@ def rms_norm(
         >>> rms_norm(np.asarray([1.0, 7.0])).round(4).tolist()
         [0.2, 1.4]
     """
+    refuse_complex("rms_norm", weight=weight)
     shape = _trailing("rms_norm", x, weight, shape)
     eps = _epsilon(x) if eps is None else check_positive("rms_norm", "eps", eps)
     y = _rescale(_rows(x, prod(shape)), eps=eps)
@@ -229,6 +231,7 @@ def group_norm(
         [[-1.0, 1.0, -1.0, 1.0]]
     """
     check_floating("group_norm", x)
+    refuse_complex("group_norm", weight=weight, bias=bias)
     eps, groups = check_positive("group_norm", "eps", eps), check_whole("group_norm", "groups", groups, 1)
     shape = tuple(x.shape)
     channels = shape[1] if len(shape) > 1 else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portnn._typing import Array, Axis
+from portnn.ops._helpers import checked_axis
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = [
@@ -30,7 +31,7 @@ def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> A
         >>> argmax(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [1, 0]
     """
-    return namespace(x).argmax(x, axis=axis, keepdims=keepdims)
+    return namespace(x).argmax(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @constant
@@ -50,7 +51,7 @@ def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> A
         >>> argmin(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [0, 1]
     """
-    return namespace(x).argmin(x, axis=axis, keepdims=keepdims)
+    return namespace(x).argmin(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @constant
@@ -71,7 +72,7 @@ def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bo
         >>> argsort(np.asarray([3, 1, 2])).tolist()
         [1, 2, 0]
     """
-    return namespace(x).argsort(x, axis=axis, descending=descending, stable=stable)
+    return namespace(x).argsort(x, axis=checked_axis(axis, x), descending=descending, stable=stable)
 
 
 @constant
@@ -110,7 +111,7 @@ def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> 
         >>> int(count_nonzero(np.asarray([0, 7, 8])))
         2
     """
-    return namespace(x).count_nonzero(x, axis=axis, keepdims=keepdims)
+    return namespace(x).count_nonzero(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @constant
@@ -155,7 +156,7 @@ def all(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> bool(all(np.asarray([True, False])))
         False
     """
-    return namespace(x).all(x, axis=axis, keepdims=keepdims)
+    return namespace(x).all(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @constant
@@ -175,7 +176,7 @@ def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> bool(any(np.asarray([True, False])))
         True
     """
-    return namespace(x).any(x, axis=axis, keepdims=keepdims)
+    return namespace(x).any(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @primitive

@@ -8,7 +8,7 @@ from portnn.ops._broadcasting import astype, broadcast_to, keep, where
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._half import in_float32
-from portnn.ops._helpers import reduced_count
+from portnn.ops._helpers import checked_axis, reduced_count
 from portnn.tracing import namespace, primitive
 
 __all__ = ["max", "mean", "min", "std", "var"]
@@ -46,7 +46,7 @@ def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> max(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [5, 3]
     """
-    return _max(x, axis=axis, keepdims=keepdims)
+    return _max(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @primitive
@@ -73,7 +73,7 @@ def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> min(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [1, 2]
     """
-    return _min(x, axis=axis, keepdims=keepdims)
+    return _min(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 @primitive
@@ -107,7 +107,7 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> mean(np.asarray([[1.0, 3.0], [5.0, 7.0]]), axis=0).tolist()
         [3.0, 5.0]
     """
-    return _mean(x, axis=axis, keepdims=keepdims)
+    return _mean(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
 def _var_rule(g: Array, y: Array, x: Array, axis: Axis, correction: float, keepdims: bool) -> Array:
@@ -143,7 +143,7 @@ def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
         >>> float(var(np.asarray([1.0, 2.0, 3.0]), correction=1.0))
         1.0
     """
-    return _var(x, axis=axis, correction=correction, keepdims=keepdims)
+    return _var(x, axis=checked_axis(axis, x), correction=correction, keepdims=keepdims)
 
 
 def _std_rule(g: Array, y: Array, x: Array, axis: Axis, correction: float, keepdims: bool) -> Array:
@@ -182,4 +182,4 @@ def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
         >>> float(std(np.asarray([2.0, 4.0])))
         1.0
     """
-    return _std(x, axis=axis, correction=correction, keepdims=keepdims)
+    return _std(x, axis=checked_axis(axis, x), correction=correction, keepdims=keepdims)

@@ -3,7 +3,7 @@
 from portnn.tracing import _recorded_operators  # noqa: F401  # recorded arrays need their operators
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.tracing._names import standard_name
-from portnn.tracing._namespace import as_operand, check_floating, is_kind, namespace
+from portnn.tracing._namespace import as_operand, check_floating, is_kind, namespace, refuse_relatives
 from portnn.tracing._primitive import Primitive, constant, primitive
 from portnn.tracing._recorded import RecordedArray, is_array
 from portnn.tracing._recording import recorded
@@ -21,5 +21,6 @@ from portnn.tracing._tape import (
 __all__ = [
     "CONSTANT", "Call", "ControlFlowError", "Primitive", "RecordedArray", "Tape", "Trace", "TracedArray",
     "Unit", "Value", "as_operand", "check_floating", "constant", "is_array", "is_kind", "is_recording",
-    "lift", "map_nested", "namespace", "primitive", "recorded", "standard_name", "strip", "values_in",
+    "lift", "map_nested", "namespace", "primitive", "recorded", "refuse_relatives", "standard_name", "strip",
+    "values_in",
 ]  # fmt: skip

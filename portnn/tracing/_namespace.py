@@ -9,7 +9,7 @@ import array_api_compat
 from portnn._typing import Array, DType, Namespace
 from portnn.tracing._array import TracedArray
 
-__all__ = ["as_operand", "check_floating", "is_kind", "namespace"]
+__all__ = ["as_operand", "check_floating", "is_kind", "namespace", "refuse_relatives"]
 
 _NUMBERS = (bool, int, float, complex)
 _SCALARS = (*_NUMBERS, type(None))
@@ -66,6 +66,7 @@ def _find(a: Any) -> Any:
     """The namespace of one array of a type not met before; it is remembered by its type."""
     if isinstance(a, _SCALARS) and not array_api_compat.is_array_api_obj(a):
         return False
+    refuse_relatives(type(a))
     try:
         found = array_api_compat.array_namespace(a)
     except TypeError:
@@ -75,6 +76,19 @@ def _find(a: Any) -> Any:
         ) from None
     _known[type(a)] = found
     return found
+
+
+_RELATIVES = {
+    "MaskedArray": "x is a masked array, whose mask would be lost: pass x.filled(value) instead",
+    "matrix": "x is a numpy.matrix, whose * is a product of matrices: pass numpy.asarray(x) instead",
+}
+
+
+def refuse_relatives(kind: type) -> None:
+    """Raise a TypeError for NumPy's classes that look like arrays and compute otherwise."""
+    for base in kind.__mro__:
+        if base.__name__ in _RELATIVES and base.__module__.partition(".")[0] == "numpy":
+            raise TypeError(_RELATIVES[base.__name__])
 
 
 def _label(xp: Namespace) -> str:

@@ -12,7 +12,7 @@ from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._exponential import direction, smooth_squares
 from portnn.ops._half import in_float32
-from portnn.ops._helpers import zeros_at
+from portnn.ops._helpers import checked_axis, zeros_at
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs, sign
 from portnn.ops.linalg._factors import svdvals
@@ -88,6 +88,7 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
         >>> float(vector_norm(np.asarray([3.0, 4.0])))
         5.0
     """
+    axis = checked_axis(axis, x)
     if ord == 2:
         return _euclidean_norm(x, axis=axis, keepdims=keepdims)
     return _vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portnn._typing import Array
 from portnn.ops._broadcasting import match
+from portnn.ops._helpers import normalize_axis
 from portnn.ops._linear_algebra import matmul
 from portnn.ops.linalg._solving import inv
 from portnn.tracing import constant, namespace, primitive
@@ -67,6 +68,12 @@ def cross(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
         >>> cross(np.asarray([1.0, 0.0, 0.0]), np.asarray([0.0, 1.0, 0.0])).tolist()
         [0.0, 0.0, 1.0]
     """
+    lengths = [x.shape[normalize_axis(axis, len(x.shape))] for x in (x1, x2)]
+    if lengths != [3, 3]:
+        raise ValueError(
+            f"cross: expected vectors of 3 elements along axis={axis}, got {lengths[0]} and {lengths[1]}; "
+            "of 2 elements it is x1[..., 0] * x2[..., 1] - x1[..., 1] * x2[..., 0]"
+        )
     return _cross(x1, x2, axis=axis)
 
 

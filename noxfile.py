@@ -229,7 +229,11 @@ def cli(session: nox.Session) -> None:
     session.run("portnn", "completion", "bash", silent=True)
     session.run("portnn", "export", net, "flowers.onnx", success_codes=[1])  # needs an extra, and says so
     session.install(
-        f"portnn[cli,image,onnx,parquet,plot] @ {wheel.as_uri()}", "array-api-strict", "onnxruntime", "pytest"
+        f"portnn[cli,image,onnx,parquet,plot] @ {wheel.as_uri()}",
+        "array-api-strict",
+        "hypothesis",
+        "onnxruntime",
+        "pytest",
     )
     # Not the tests' own configuration, which would find the package in this folder before the installed one.
     alone = ("-c", os.devnull, "--rootdir", str(tmp), "--confcutdir", str(ROOT / "tests" / "cli"))

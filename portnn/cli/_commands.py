@@ -12,6 +12,7 @@ from portnn._version import __version__
 from portnn.cli._options import (
     ANY,
     FILE,
+    Number,
     backend,
     network,
     option,
@@ -225,7 +226,7 @@ def _bench() -> click.Command:
         option("--batch-size", type=positive, metavar="N", default=64, help="Samples a step."),
         option(
             "--seconds",
-            type=click.FloatRange(min=0.1),
+            type=Number(min=0.1),
             metavar="S",
             default=1.0,
             help="Time of each measurement.",

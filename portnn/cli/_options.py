@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from portnn.cli._names import ACTIVATIONS, BACKENDS, LOSSES, OPTIMIZERS, SCHEDUL
 __all__ = [
     "ANY",
     "FILE",
+    "Number",
     "backend",
     "network",
     "option",
@@ -23,6 +25,16 @@ __all__ = [
 
 FILE = click.Path(dir_okay=False)
 ANY = click.Path()
+
+
+class Number(click.FloatRange):  # type: ignore[misc]  # click is untyped here
+    """A finite number: NaN is neither below a bound nor above it, and passes those of click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not isfinite(found):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return found
 
 
 def option(*names: str, **more: Any) -> click.Option:
@@ -76,10 +88,11 @@ def table_options() -> list[click.Parameter]:
     ]
 
 
+_MOST_THREADS = 1 << 16
 _POSITIVE = click.IntRange(min=1)
 _NATURAL = click.IntRange(min=0)
-_ABOVE = click.FloatRange(min=0.0, min_open=True)
-_SHARE = click.FloatRange(min=0.0, max=1.0, max_open=True)
+_ABOVE = Number(min=0.0, min_open=True)
+_SHARE = Number(min=0.0, max=1.0, max_open=True)
 
 
 def train_options() -> list[click.Parameter]:
@@ -118,7 +131,7 @@ def _optimizer_options() -> list[click.Parameter]:
         _choice("--optimizer", OPTIMIZERS, "One of {}.", default="adam"),
         option("--learning-rate", "--lr", type=_ABOVE, metavar="RATE", help=rate),
         option("--momentum", type=_SHARE, metavar="SHARE", help="Of sgd and rmsprop."),
-        option("--weight-decay", type=click.FloatRange(min=0.0), metavar="FACTOR", help=decay),
+        option("--weight-decay", type=Number(min=0.0), metavar="FACTOR", help=decay),
         option("--clip-norm", type=_ABOVE, metavar="NORM", help="Bound on the norm of the gradient."),
         _choice("--schedule", SCHEDULES, "Course of the learning rate: {}.", default="constant"),
         option("--warmup", type=_NATURAL, default=0, metavar="N", help=warmup),
@@ -139,7 +152,7 @@ def _run_options() -> list[click.Parameter]:
         option("--patience", type=_POSITIVE, metavar="N", help=patience),
         option("--seed", type=_NATURAL, default=0, metavar="N", help=seed),
         backend(),
-        option("--threads", type=_POSITIVE, metavar="N", help=threads),
+        option("--threads", type=click.IntRange(1, _MOST_THREADS), metavar="N", help=threads),
         option("--quiet", "-q", is_flag=True, help="Show no progress."),
     ]
 

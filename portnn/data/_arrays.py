@@ -109,6 +109,8 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
         raise ImportError('reading pictures needs Pillow: pip install "portnn[image]"') from None
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] not in (1, 3)):
         raise ValueError(f"a picture has the shape (height, width) or (channels, height, width), not {shape}")
+    if min(shape) < 1 or shape[-1] * shape[-2] > _MOST_PIXELS:
+        raise ValueError(f"a picture has 1 to {_MOST_PIXELS:,} pixels, not as many as the shape {shape} says")
     path = Path(as_path(file, "file"))
     if not path.is_file():
         raise _not_a_file(path)

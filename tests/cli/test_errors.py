@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click import FloatRange
 
 from portnn.cli import _info
+from portnn.cli._commands import make_group
 
 # The command, its exit code, and what the error says.
 TABLE = [
@@ -285,6 +287,19 @@ def test_each_mistake_is_told_in_one_line(files, portnn):
         assert err.count("\n") == 1, command
         assert len(err) < 500, command
         assert out == "", command
+
+
+def test_numbers_are_finite(files, portnn):
+    commands = make_group().commands
+    found = [
+        (c, o) for c, command in commands.items() for o in command.params if isinstance(o.type, FloatRange)
+    ]
+    assert len(found) >= 7
+    for command, option in found:
+        for value in ("nan", "inf", "-inf", "1e400"):
+            code, _, err = portnn(command, f"{option.opts[0]}={value}")
+            assert (code, "Invalid value" in err) == (2, True), (command, option.opts, value)
+    assert portnn("train", "flowers.csv", "--threads", 10**30)[0] == 2
 
 
 def test_debug_shows_the_traceback(portnn):

@@ -401,6 +401,11 @@ def test_shapes_of_pictures(tmp_path):
     assert read_image(file, (1, 4, 5)).shape == (1, 4, 5)
     with pytest.raises(ValueError, match="a picture has the shape"):
         read_image(file, (5,))
+    for shape in ((0, 5), (5, -1), (10**6, 10**6), (3, 10**5, 10**5)):
+        with pytest.raises(
+            ValueError, match="a picture has 1 to 33,554,432 pixels, not as many as the shape"
+        ):
+            read_image(file, shape)
 
 
 def gif_of(width, height):

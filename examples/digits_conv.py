@@ -75,7 +75,9 @@ def without_distortion(network: pn.Network) -> pn.Network:
         backend=network.backend,
     )
     kept = [not isinstance(layer, Distort) for layer in layers]
-    plain.params = tuple(p for p, keep in zip(network.params, kept, strict=True) if keep)
+    parts = zip(network.params, network.state, kept, strict=True)
+    params, state = zip(*[(p, s) for p, s, keep in parts if keep], strict=True)
+    plain.load_params(params, state)
     return plain
 
 

@@ -31,6 +31,7 @@ from portnn.nn import Linear
 
 __all__ = ["inputs_of", "labelled", "open_network", "shape_of", "width_of"]
 
+_LARGEST = 2**25  # numbers of a sample: no tensor stands behind a note
 _TASKS = {Task.CLASSES: "classification", Task.LABELS: "multilabel", Task.VALUES: "regression"}
 
 
@@ -42,8 +43,10 @@ def open_network(path: str, backend: str) -> tuple[Network, dict[str, Any]]:
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise DataError(f"{path}: the note {name!r} must be a list of names")
     lengths = net.notes.get("shape", [])
-    if not isinstance(lengths, list) or not all(isinstance(n, int) and n > 0 for n in lengths):
+    if not isinstance(lengths, list) or not all(type(n) is int and n > 0 for n in lengths):
         raise DataError(f"{path}: the note 'shape' must be a list of lengths")
+    if prod(lengths) > _LARGEST:
+        raise DataError(f"{path}: the note 'shape' is of a sample of more than {_LARGEST:,} numbers")
     return net, {**net.notes, "task": _TASKS[losses.task_of(net.loss)]}
 
 

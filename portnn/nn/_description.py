@@ -141,8 +141,9 @@ def _part_of(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     kind = data.get("is")
-    if kind == "function" and data.keys() == {"is", "name"} and data["name"] in _FUNCTIONS:
-        return _FUNCTIONS[data["name"]]
+    name = data.get("name")
+    if kind == "function" and len(data) == 2 and isinstance(name, str) and name in _FUNCTIONS:
+        return _FUNCTIONS[name]
     cls = _CLASSES.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise ValueError(
@@ -160,6 +161,7 @@ def _part_of(data: Any) -> Any:
         if cls is Activation:
             return Activation(given["function"], **dict(given["options"]))
         part: Layer | Any = cls(**given)
-    except (TypeError, ValueError, OverflowError) as error:
+    # What classes raise over data that are plain and still none of their arguments.
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise ValueError(f"description of {kind}: {str(error)[:200]}") from None
     return part

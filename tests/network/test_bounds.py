@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from portnn import CheckpointError, Network, losses, nn
+from portnn.cli._saved import open_network
+from portnn.data import DataError
 from portnn.nn import describe, from_description
 from portnn.nn._description import _CLASSES
 from portnn.serialize import load_tensors, save_tensors
@@ -196,3 +198,14 @@ def test_nesting_is_bounded_in_files(depth, tmp_path):
         save_tensors(path, arrays, {**description, "layers": deep})
         with pytest.raises(CheckpointError, match="layers are nested deeper than 100"):
             Network.load(path)
+
+
+@pytest.mark.parametrize("shape", [[2**20, 2**20], [10**9], [2**63], [10**30], [True], [0], "x"])
+def test_the_noted_shape_of_a_sample_is_bounded(shape, tmp_path):
+    path = tmp_path / "x"
+    net = Network([nn.Linear(4, 2)])
+    net.notes = {"shape": shape}
+    net.save(path)
+    with pytest.raises(DataError, match="the note 'shape'") as caught:
+        open_network(str(path), "cpu")
+    assert len(str(caught.value).replace(str(path), "")) < 300

@@ -175,3 +175,23 @@ def test_a_changed_field_makes_a_layer_or_a_value_error(value):
                 from_description({**data, name: value})
             except ValueError as error:
                 assert "description" in str(error)  # noqa: PT017  # likewise
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"is": "function", "name": []}, {"is": "function", "name": {}}, {"is": "function", "name": "eval"},
+        {"is": "function"}, {"is": []}, {"is": {}}, {"is": None}, {},
+        {"is": "Activation", "function": 3, "options": 3},
+        {"is": "Activation", "function": {"is": "function", "name": "relu"}, "options": [1]},
+        {"is": "Sequential", "layers": {"is": "Flatten"}}, {"is": "Reshape", "shape": [[1]]},
+        {"is": "LayerNorm", "shape": None, "eps": 1e-5, "affine": True, "bias": True},
+        {"is": "TransformerEncoder", "layer": {"is": "Flatten"}, "num_layers": 2, "final_norm": None},
+        {"is": "Sharing", "layer": {"is": "Flatten"}}, {"is": "Repeat", "layer": None, "times": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_odd_data_have_the_one_error(data):
+    with pytest.raises(ValueError, match="description") as caught:
+        from_description(data)
+    assert len(str(caught.value)) < 400

@@ -8,6 +8,7 @@ import io
 import json
 import struct
 import warnings
+from copy import deepcopy
 from hashlib import sha256
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
@@ -105,10 +106,10 @@ def spoilt(data, rng):
         elif choice == 1 and isinstance(data, dict):
             data[f"{key}."] = data.pop(key)
         elif choice == 2 and isinstance(data, list):
-            data.append(data[key])
+            data.append(deepcopy(data[key]))
         else:
             values = NUMBERS if rng.integers(2) else PLAIN
-            data[key] = values[int(rng.integers(len(values)))]
+            data[key] = deepcopy(values[int(rng.integers(len(values)))])
         return
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._options import check_flag
 from portnn.tracing import is_kind
 
 __all__ = ["Decoded", "Step", "beam_search", "greedy"]
@@ -108,6 +109,7 @@ def greedy(
         >>> found.tokens.tolist(), found.lengths.tolist(), found.scores.round(4).tolist()
         ([[1, 2, 2, 2]], [2], [-0.8675])
     """
+    check_flag("greedy", "stop_early", stop_early)
     n = _check("greedy", start, end, max_length, state)
     last, columns = start, []
     alive = ops.full((n,), True, dtype="bool", like=start)
@@ -205,6 +207,7 @@ def beam_search(
         >>> found.tokens.tolist(), np.exp(found.scores).round(4).tolist()
         ([[[2, 2, 2], [1, 2, 2]]], [[0.3, 0.24]])
     """
+    check_flag("beam_search", "stop_early", stop_early)
     n = _check("beam_search", start, end, max_length, state)
     if not _counts(beam, 1) or not length_penalty >= 0.0:
         raise ValueError(

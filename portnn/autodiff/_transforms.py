@@ -235,6 +235,8 @@ def value_and_grad(
     positions: Any = (argnums,) if isinstance(argnums, int) else argnums
     if not isinstance(positions, tuple | list) or not all(isinstance(i, int) for i in positions):
         raise TypeError(f"grad: argnums must be an integer or a tuple of integers, got {argnums!r:.60}")
+    if not isinstance(has_aux, bool):
+        raise TypeError(f"grad: has_aux must be True or False, got {type(has_aux).__name__}")
     positions = tuple(positions)
 
     @wraps(f)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import update_wrapper
-from typing import Any, final
+from typing import Any, final, get_args
 from warnings import warn
 
 import array_api_compat
@@ -18,6 +18,7 @@ from portnn.compile._passthrough import JaxPlan
 from portnn.compile._plans import EagerPlan, Plan, ProgramPlan
 from portnn.compile._precision import Precision, check_precision
 from portnn.compile._signature import Signature, described, differences, signature
+from portnn.ops._options import check_flag, check_word
 from portnn.program import record, simplify
 from portnn.tracing import RecordedArray, TracedArray, Value, is_recording, namespace
 
@@ -202,10 +203,12 @@ def jit(
                 updates, state = o.update(grads, state, params)
                 return apply_updates(params, updates), state, loss
     """
+    check_flag("jit", "torch_compile", torch_compile)
     if not callable(f):
         raise TypeError(f"jit: expected a function, got {type(f).__name__}; write jit(f), not jit(f(x))")
     if isinstance(cache_size, bool) or not isinstance(cache_size, int):
         raise TypeError(f"jit: cache_size must be an integer, got {type(cache_size).__name__}")
     if cache_size < 1:
         raise ValueError(f"jit: cache_size must be at least 1, got {cache_size}")
+    check_word("jit", "precision", precision, get_args(Precision))
     return Jitted(f, cache_size, torch_compile, precision)

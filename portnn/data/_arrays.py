@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from portnn.data._errors import DataError
 from portnn.data._files import PathLike, as_path, shown
+from portnn.ops._options import check_flag
 
 __all__ = ["read_arrays", "read_image"]
 
@@ -103,6 +104,7 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
         ...     int(read_image(folder + "/a.png", (28, 28)).min())
         255
     """
+    check_flag("read_image", "invert", invert)
     try:
         from PIL import Image, ImageOps
     except ImportError:

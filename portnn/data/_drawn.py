@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from portnn.ops._options import check_flag
+
 __all__ = ["center_digit", "draw_strokes"]
 
 _SIDE, _BOX = 28, 20  # LeCun, Cortes and Burges, "The MNIST database of handwritten digits"
@@ -43,6 +45,7 @@ def center_digit(image: ArrayLike, *, invert: bool = False) -> NDArray[np.uint8]
         >>> [(int(i.min()), int(i.max())) for i in digit.nonzero()]  # rows and columns
         [(4, 23), (13, 14)]
     """
+    check_flag("center_digit", "invert", invert)
     pixels = np.asarray(image)
     if pixels.dtype.kind not in "buif":
         raise TypeError(f"center_digit: image must hold real numbers, got dtype {pixels.dtype}")

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
+from portnn.ops._options import check_flag
 from portnn.random import stream
 
 __all__ = ["LengthBatch", "Remainder", "batches_by_length", "pad"]
@@ -84,6 +85,7 @@ def batches_by_length(
         [1, 5] [1.0, 1.0] 16
         [3, 3] [1.0, 0.0] 30
     """
+    check_flag("batches_by_length", "shuffle", shuffle)
     found = np.asarray(lengths)
     if found.size and found.dtype.kind not in "iu":
         raise TypeError(f"batches_by_length: lengths must be integers, got dtype {found.dtype}")

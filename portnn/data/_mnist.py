@@ -58,7 +58,7 @@ def load_mnist(
         >>> x.shape, y.tolist()
         ((1, 28, 28), [5])
     """
-    if split not in _PREFIXES:
+    if str(split) not in _PREFIXES:
         raise ValueError(f"split must be 'train' or 'test', got {str(split)[:40]!r}")
     if path is None:
         return _read_pair(*fetch_mnist(_PREFIXES[split]))

@@ -133,10 +133,10 @@ def _check(source: Any, shape: Any, dtype: Any, softmax: bool, batch: Any, optio
     for name, value in given.items():
         if isinstance(source, Program) and value is not None:
             raise TypeError(f"export_onnx: {name} is not for programs, which were traced with given shapes")
-    if softmax and not isinstance(source, Network):
-        raise TypeError("export_onnx: softmax=True is for networks; call portnn.softmax in the function")
     if not isinstance(softmax, bool):
         raise TypeError(f"export_onnx: softmax must be True or False, got {type(softmax).__name__}")
+    if softmax and not isinstance(source, Network):
+        raise TypeError("export_onnx: softmax=True is for networks; call portnn.softmax in the function")
     if options is not None and not isinstance(options, Mapping):
         raise TypeError(f"export_onnx: options must be a dict, got {type(options).__name__}")
     if odd := [name for name in options or {} if not isinstance(name, str) or name in _TAKEN]:

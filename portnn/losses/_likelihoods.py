@@ -10,6 +10,7 @@ from portnn.autodiff import stop_gradient
 from portnn.losses._checks import check_floating, check_library, check_real_targets, check_same_shape
 from portnn.losses._loss import Task, make_loss
 from portnn.losses._reduce import Reduction, check_reduction, reduced
+from portnn.ops._options import check_flag
 
 __all__ = ["gaussian_nll", "poisson_nll"]
 
@@ -57,6 +58,7 @@ def poisson_nll(
         >>> poisson_nll(np.asarray([0.0, 1.0]), np.asarray([2, 3]), reduction="none").round(4).tolist()
         [1.0, -0.2817]
     """
+    check_flag("poisson_nll", "log_input", log_input)
     check_floating("poisson_nll", "predictions", predictions)
     check_real_targets("poisson_nll", targets)
     check_same_shape("poisson_nll", "predictions", predictions, targets)

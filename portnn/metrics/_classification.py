@@ -7,6 +7,7 @@ from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_weights, float_dtype, mean
 from portnn.metrics._labels import as_labels, count_classes
 from portnn.ops._indexing import scatter_add
+from portnn.ops._options import check_flag
 
 
 def accuracy(
@@ -34,6 +35,7 @@ def accuracy(
         >>> float(accuracy(np.asarray([7, 2, 1, 0]), np.asarray([7, 2, 1, 6])))
         0.75
     """
+    check_flag("accuracy", "normalize", normalize)
     check_arrays(sample_weight, y_true=y_true, y_pred=y_pred)
     check_weights(sample_weight, y_true.shape[0])
     true, pred = as_labels(y_true, y_pred)

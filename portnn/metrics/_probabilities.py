@@ -6,6 +6,7 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_finite, check_weights, holds, mean
 from portnn.metrics._labels import check_count, check_label_dtype, check_range, to_integer
+from portnn.ops._options import check_flag
 
 # Probabilities may have been computed in float32 over many classes and cast since. Logits and unscaled
 # scores, which the check is for, miss a sum of one by far more.
@@ -39,6 +40,7 @@ def top_k_accuracy(
         >>> float(top_k_accuracy(np.asarray([1, 0]), scores, k=2))
         0.5
     """
+    check_flag("top_k_accuracy", "normalize", normalize)
     labels = _check(y_true, y_score, "y_score", sample_weight)
     classes = y_score.shape[1]
     if check_count(k, "k") > classes:

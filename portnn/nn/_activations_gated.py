@@ -10,6 +10,7 @@ from math import log, pi, sqrt
 
 from portnn import ops
 from portnn._typing import Array
+from portnn.ops._options import check_flag, check_word
 from portnn.tracing import check_floating, namespace, primitive
 
 __all__ = ["gelu", "glu", "mish", "silu"]
@@ -22,20 +23,22 @@ _TANH_GELU_EDGE = 30.0
 _MISH_RIGHT_EDGE = 20.0
 
 
-def gelu(x: Array, /, *, approximate: bool = False) -> Array:
+def gelu(x: Array, /, *, approximate: bool | str = False) -> Array:
     """Gaussian error linear unit: ``x`` times the probability that a standard normal is below `x`.
 
     Hendrycks and Gimpel, Gaussian error linear units (2016), section 2.
 
     Args:
         x: real floating-point array.
-        approximate: use the paper's approximation by tanh, which is off by up to 5e-4.
+        approximate: True or "tanh" for the paper's approximation by tanh, which is off by up to 5e-4; False
+            or "none" for the function itself. The words are PyTorch's.
 
     Returns:
         An array of the same shape and dtype; 0 at minus infinity.
 
     Raises:
-        TypeError: if `x` is not a real floating-point array.
+        TypeError: if `x` is not a real floating-point array, or `approximate` is neither a flag nor a word.
+        ValueError: if `approximate` is another word.
 
     Example:
         >>> import numpy as np
@@ -46,7 +49,9 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
         [-0.1588, 0.0, 1.9546]
     """
     check_floating("gelu", x)
-    return _gelu_tanh(x) if approximate else _gelu_exact(x)
+    if isinstance(approximate, str):
+        approximate = check_word("gelu", "approximate", approximate, ("none", "tanh")) == "tanh"
+    return _gelu_tanh(x) if check_flag("gelu", "approximate", approximate) else _gelu_exact(x)
 
 
 def _normal_cdf(x: Array) -> Array:

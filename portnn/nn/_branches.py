@@ -13,6 +13,7 @@ from portnn._typing import Array, Tree
 from portnn.nn._checks import check_members, check_params
 from portnn.nn._containers import as_layer
 from portnn.nn._layer import Key, Layer, keys_of, pair, share
+from portnn.ops._options import check_flag
 
 __all__ = ["Concatenate", "Parallel", "Residual", "Sum"]
 
@@ -105,7 +106,7 @@ class _Branches(Layer):
         if not parts:
             raise ValueError(f"{name}: expected at least one layer, got an empty list")
         object.__setattr__(self, "layers", parts)
-        object.__setattr__(self, "paired", bool(paired))
+        object.__setattr__(self, "paired", check_flag(name, "paired", paired))
 
     @property
     def members(self) -> tuple[Layer, ...]:

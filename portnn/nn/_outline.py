@@ -72,7 +72,7 @@ def outline(layer: Any, dtype: str = "float32", *, limit: float = inf) -> tuple[
         ((1000000, 1000000), (0, 0))
     """
     check_layer("outline", layer)
-    if dtype not in _BYTES:
+    if str(dtype) not in _BYTES:
         raise ValueError(f"outline: dtype must be one of {', '.join(_BYTES)}, got {dtype!r:.40}")
     token = _BUDGET.set(_Budget(limit))
     try:

@@ -11,6 +11,7 @@ from portnn._typing import Array, Tree
 from portnn.nn._checks import check_params, check_size
 from portnn.nn._containers import as_layer
 from portnn.nn._layer import Key, Layer, keys_of, pair, share
+from portnn.ops._options import check_flag
 
 __all__ = ["Repeat", "Shared", "Sharing"]
 
@@ -115,7 +116,7 @@ class Shared(Layer):
             raise ValueError(f"Shared: expected a name without dots, got {name!r:.60}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "layer", as_layer(layer))
-        object.__setattr__(self, "transposed", bool(transposed))
+        object.__setattr__(self, "transposed", check_flag("Shared", "transposed", transposed))
 
     @property
     def members(self) -> tuple[Layer, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from portnn._typing import Array, ArrayLike, Axis, Device, DType, Namespace
 from portnn.ops._comparison import not_equal
 from portnn.ops._helpers import checked_axis, dtype_named, normalize_axes, plain, plain_namespace
+from portnn.ops._options import check_flag
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["astype", "broadcast_to", "reshape", "sum", "where"]
@@ -88,6 +89,7 @@ def astype(x: Array, dtype: DType | str, /, *, copy: bool = True, device: Device
         >>> astype(np.asarray([1.7, -1.7]), np.int64).tolist()
         [1, -1]
     """
+    check_flag("astype", "copy", copy)
     xp = plain_namespace(x)
     dtype = dtype_named(xp, dtype)
     if not copy and device is None and dtype == x.dtype:
@@ -209,6 +211,7 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, kee
         >>> sum(np.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=1).tolist()
         [3.0, 7.0]
     """
+    check_flag("sum", "keepdims", keepdims)
     if isinstance(dtype, str):
         dtype = dtype_named(plain_namespace(x), dtype)
     axis = checked_axis(axis, x)

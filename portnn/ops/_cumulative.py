@@ -18,6 +18,7 @@ from portnn.ops._helpers import (
 )
 from portnn.ops._joining import concat
 from portnn.ops._manipulation import cut, expand_dims, flip, pad, permute_dims
+from portnn.ops._options import check_flag
 from portnn.tracing import namespace, primitive
 
 __all__ = ["cumulative_prod", "cumulative_sum", "diff", "prod"]
@@ -63,6 +64,7 @@ def cumulative_sum(
         >>> cumulative_sum(np.asarray([1, 2, 3]), include_initial=True).tolist()
         [0, 1, 3, 6]
     """
+    check_flag("cumulative_sum", "include_initial", include_initial)
     axis = _only_axis("cumulative_sum", x, axis)
     y = in_float32(_cumulative_sum)(_accumulator(x, dtype), axis=axis)
     return pad(y, axis=axis, before=1, after=0) if include_initial else y
@@ -125,6 +127,7 @@ def cumulative_prod(
         >>> cumulative_prod(np.asarray([1, 2, 3, 4])).tolist()
         [1, 2, 6, 24]
     """
+    check_flag("cumulative_prod", "include_initial", include_initial)
     axis = _only_axis("cumulative_prod", x, axis)
     y = in_float32(_cumulative_prod)(_accumulator(x, dtype), axis=axis)
     if not include_initial:
@@ -171,6 +174,7 @@ def prod(
         >>> prod(np.asarray([[1.0, 2.0], [3.0, 4.0]]), axis=1).tolist()
         [2.0, 12.0]
     """
+    check_flag("prod", "keepdims", keepdims)
     gone = normalize_axes(axis, len(x.shape))
     kept = [a for a in range(len(x.shape)) if a not in gone]
     shape = tuple([x.shape[a] for a in kept])

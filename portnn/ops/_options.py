@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, isfinite
 from operator import index
 from typing import Any
 
 from portnn.tracing import RecordedArray, TracedArray, is_kind
 
-__all__ = ["check_flag", "check_number", "check_positive", "check_whole", "refuse_complex"]
+__all__ = ["check_flag", "check_number", "check_positive", "check_whole", "check_word", "refuse_complex"]
 
 
 def check_number(function: str, name: str, value: Any) -> float:
@@ -71,3 +72,17 @@ def check_flag(function: str, name: str, value: Any) -> bool:
     if str(getattr(value, "dtype", "")) != "bool" or value.shape != ():
         raise TypeError(f"{function}: {name} must be True or False, got {type(value).__name__}")
     return bool(value)
+
+
+def check_word(function: str, name: str, value: Any, words: Sequence[str]) -> str:
+    """An option that is one of a few words.
+
+    Raises:
+        TypeError: if it is no text.
+        ValueError: if it is another word.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{function}: {name} must be one of {', '.join(words)}, got {type(value).__name__}")
+    if value not in words:
+        raise ValueError(f"{function}: {name} must be one of {', '.join(words)}, got {value!r:.40}")
+    return value

@@ -6,6 +6,7 @@ from typing import Any
 
 from portnn._typing import Array, Axis
 from portnn.ops._helpers import checked_axis
+from portnn.ops._options import check_flag
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = [
@@ -31,6 +32,7 @@ def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> A
         >>> argmax(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [1, 0]
     """
+    check_flag("argmax", "keepdims", keepdims)
     return namespace(x).argmax(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -51,6 +53,7 @@ def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> A
         >>> argmin(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [0, 1]
     """
+    check_flag("argmin", "keepdims", keepdims)
     return namespace(x).argmin(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -72,6 +75,8 @@ def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bo
         >>> argsort(np.asarray([3, 1, 2])).tolist()
         [1, 2, 0]
     """
+    check_flag("argsort", "descending", descending)
+    check_flag("argsort", "stable", stable)
     return namespace(x).argsort(x, axis=checked_axis(axis, x), descending=descending, stable=stable)
 
 
@@ -111,6 +116,7 @@ def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> 
         >>> int(count_nonzero(np.asarray([0, 7, 8])))
         2
     """
+    check_flag("count_nonzero", "keepdims", keepdims)
     return namespace(x).count_nonzero(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -156,6 +162,7 @@ def all(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> bool(all(np.asarray([True, False])))
         False
     """
+    check_flag("all", "keepdims", keepdims)
     return namespace(x).all(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -176,6 +183,7 @@ def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> bool(any(np.asarray([True, False])))
         True
     """
+    check_flag("any", "keepdims", keepdims)
     return namespace(x).any(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from portnn._typing import Array
 from portnn.ops._helpers import checked_axis
 from portnn.ops._indexing import take_along_axis
+from portnn.ops._options import check_flag
 from portnn.ops._searching import argsort
 from portnn.tracing import namespace, primitive
 
@@ -42,4 +43,6 @@ def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool 
         >>> sort(np.asarray([3, 1, 2]), descending=True).tolist()
         [3, 2, 1]
     """
+    check_flag("sort", "descending", descending)
+    check_flag("sort", "stable", stable)
     return _sort(x, axis=checked_axis(axis, x), descending=descending, stable=stable)

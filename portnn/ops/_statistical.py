@@ -9,6 +9,7 @@ from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._comparison import equal
 from portnn.ops._half import in_float32
 from portnn.ops._helpers import checked_axis, reduced_count
+from portnn.ops._options import check_flag
 from portnn.tracing import namespace, primitive
 
 __all__ = ["max", "mean", "min", "std", "var"]
@@ -46,6 +47,7 @@ def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> max(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [5, 3]
     """
+    check_flag("max", "keepdims", keepdims)
     return _max(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -73,6 +75,7 @@ def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> min(np.asarray([[1, 5], [3, 2]]), axis=1).tolist()
         [1, 2]
     """
+    check_flag("min", "keepdims", keepdims)
     return _min(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -107,6 +110,7 @@ def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         >>> mean(np.asarray([[1.0, 3.0], [5.0, 7.0]]), axis=0).tolist()
         [3.0, 5.0]
     """
+    check_flag("mean", "keepdims", keepdims)
     return _mean(x, axis=checked_axis(axis, x), keepdims=keepdims)
 
 
@@ -143,6 +147,7 @@ def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
         >>> float(var(np.asarray([1.0, 2.0, 3.0]), correction=1.0))
         1.0
     """
+    check_flag("var", "keepdims", keepdims)
     return _var(x, axis=checked_axis(axis, x), correction=correction, keepdims=keepdims)
 
 
@@ -182,4 +187,5 @@ def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
         >>> float(std(np.asarray([2.0, 4.0])))
         1.0
     """
+    check_flag("std", "keepdims", keepdims)
     return _std(x, axis=checked_axis(axis, x), correction=correction, keepdims=keepdims)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Array, DType, Tree
+from portnn.ops._options import check_flag
 from portnn.optim._adaptive import average, average_squares
 from portnn.optim._checks import fractions, positive
 from portnn.optim._optimizer import Optimizer, in_float32, recipe
@@ -50,6 +51,8 @@ def scale_by_adam(
         >>> [round(x, 4) for x in updates.tolist()]
         [1.0, -1.0]
     """
+    check_flag("scale_by_adam", "amsgrad", amsgrad)
+    check_flag("scale_by_adam", "eps_first", eps_first)
     b1, b2 = fractions("betas", betas)
     eps = positive("eps", eps, "try 1e-8")
 

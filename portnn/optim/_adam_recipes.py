@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portnn.ops._options import check_flag
 from portnn.optim._adam import scale_by_adam, scale_by_adamax, scale_by_lion
 from portnn.optim._checks import Schedule
 from portnn.optim._corrected import scale_by_nadam, scale_by_radam
@@ -43,6 +44,7 @@ def adam(
         >>> round(float(updates[0]), 4)
         -0.1
     """
+    check_flag("adam", "amsgrad", amsgrad)
     return assemble(learning_rate, scale_by_adam(betas, eps=eps, amsgrad=amsgrad), penalty=weight_decay)
 
 
@@ -76,6 +78,7 @@ def adamw(
         >>> round(float(updates[0]), 4)
         -0.15
     """
+    check_flag("adamw", "amsgrad", amsgrad)
     return assemble(learning_rate, scale_by_adam(betas, eps=eps, amsgrad=amsgrad), decay=weight_decay)
 
 

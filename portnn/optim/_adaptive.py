@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._options import check_flag
 from portnn.optim._checks import fraction, not_negative, positive
 from portnn.optim._optimizer import Optimizer, in_float32, recipe
 from portnn.optim._steps import tame, zeros
@@ -51,6 +52,7 @@ def scale_by_rms(alpha: float = 0.99, *, eps: float = 1e-8, centered: bool = Fal
         >>> round(float(updates[0]), 4)
         2.0
     """
+    check_flag("scale_by_rms", "centered", centered)
     alpha, eps = fraction("alpha", alpha, "try 0.99"), positive("eps", eps, "try 1e-8")
 
     def start(params: Tree) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array
+from portnn.ops._options import check_flag
 from portnn.optim._adaptive import scale_by_adadelta, scale_by_adagrad, scale_by_rms
 from portnn.optim._checks import Schedule, check_rate, not_negative
 from portnn.optim._optimizer import Optimizer, recipe
@@ -47,6 +48,7 @@ def sgd(
         >>> updates.tolist()
         [-0.5]
     """
+    check_flag("sgd", "nesterov", nesterov)
     method = trace(momentum, dampening=dampening, nesterov=nesterov)
     return assemble(learning_rate, *([method] if momentum else []), penalty=weight_decay)
 
@@ -84,6 +86,7 @@ def rmsprop(
         >>> round(float(updates[0]), 4)
         -0.2
     """
+    check_flag("rmsprop", "centered", centered)
     method = scale_by_rms(alpha, eps=eps, centered=centered)
     return assemble(learning_rate, method, *([trace(momentum)] if momentum else []), penalty=weight_decay)
 

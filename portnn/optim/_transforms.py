@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._options import check_flag
 from portnn.optim._checks import Schedule, check_rate, finite, fraction, not_negative
 from portnn.optim._optimizer import Optimizer, chain, in_float32, recipe
 from portnn.optim._steps import count, like, per_dtype, real_step, start_count, zeros
@@ -95,6 +96,7 @@ def trace(momentum: float, *, dampening: float = 0.0, nesterov: bool = False) ->
         >>> transform.update(np.asarray([1.0]), state, params)[0].tolist()
         [1.5]
     """
+    check_flag("trace", "nesterov", nesterov)
     momentum = fraction("momentum", momentum)
     dampening = fraction("dampening", dampening, "0.0 switches it off")
     if nesterov and not (momentum > 0.0 and dampening == 0.0):

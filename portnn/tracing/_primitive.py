@@ -29,6 +29,8 @@ class Primitive(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R], *, constant: bool = False) -> None:
+        if not isinstance(constant, bool):
+            raise TypeError(f"Primitive: constant must be True or False, got {type(constant).__name__}")
         update_wrapper(self, function)  # first: it brings all attributes that the function has
         self.function = function
         self.name = function.__name__

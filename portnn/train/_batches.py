@@ -7,6 +7,7 @@ from typing import Any
 
 from portnn import ops, tree
 from portnn._typing import Tree
+from portnn.ops._options import check_flag
 from portnn.train._loop import order_of
 
 __all__ = ["batches"]
@@ -48,6 +49,8 @@ def batches(
         >>> [batch["y"].tolist() for batch in batches(data, 2, seed=0, epoch=1)]
         [[30, 40], [20, 10], [0]]
     """
+    check_flag("batches", "shuffle", shuffle)
+    check_flag("batches", "drop_last", drop_last)
     sizes = {tuple(a.shape)[:1] for a in tree.leaves(arrays)}
     if len(sizes) != 1 or () in sizes:
         raise ValueError(

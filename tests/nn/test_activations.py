@@ -260,3 +260,31 @@ def test_glu_errors(shape, axis, text):
 def test_celu_errors(alpha):
     with pytest.raises(ValueError, match="celu: alpha must be positive, got"):
         nn.celu(np.ones(2), alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("approximate", "expected"),
+    [(False, 0.8413447460685429), ("none", 0.8413447460685429), (np.False_, 0.8413447460685429),
+     (True, 0.8411919906082768), ("tanh", 0.8411919906082768), (np.True_, 0.8411919906082768)],
+)  # fmt: skip
+def test_gelu_takes_the_words_of_pytorch(approximate, expected):
+    """Phi(1) by the normal distribution, and 0.5 (1 + tanh(sqrt(2 / pi) 1.044715))."""
+    assert float(nn.gelu(np.asarray(1.0), approximate=approximate)) == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("approximate", "error"), [("asdf", ValueError), ("True", ValueError), (1, TypeError), (None, TypeError)]
+)
+def test_gelu_refuses_other_words(approximate, error):
+    with pytest.raises(error, match="gelu: approximate must be"):
+        nn.gelu(np.asarray(1.0), approximate=approximate)
+
+
+def test_a_network_with_a_word_for_gelu_is_saved(tmp_path):
+    net = pn.Network(
+        [nn.Linear(2, 2), nn.Activation(nn.gelu, approximate="tanh")], loss=pn.losses.squared_error
+    )
+    net.save(tmp_path / "net.safetensors")
+    x = np.ones((3, 2), np.float32)
+    again = pn.Network.load(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))

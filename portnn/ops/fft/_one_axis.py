@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from portnn._typing import Array
+from portnn.ops._options import check_word
 from portnn.tracing import namespace, primitive
 
 __all__ = ["Norm", "fft", "hfft", "ifft", "ihfft", "irfft", "rfft"]
@@ -30,6 +31,7 @@ def fft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "back
         >>> fft(np.asarray([1.0 + 0.0j, 0.0])).tolist()
         [(1+0j), (1+0j)]
     """
+    check_word("fft", "norm", norm, get_args(Norm))
     return namespace(x).fft.fft(x, n=n, axis=axis, norm=norm)
 
 
@@ -51,6 +53,7 @@ def ifft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "bac
         >>> ifft(np.asarray([1.0 + 0.0j, 1.0])).tolist()
         [(1+0j), 0j]
     """
+    check_word("ifft", "norm", norm, get_args(Norm))
     return namespace(x).fft.ifft(x, n=n, axis=axis, norm=norm)
 
 
@@ -72,6 +75,7 @@ def rfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "bac
         >>> rfft(np.asarray([1.0, 0.0, 0.0])).tolist()
         [(1+0j), (1+0j)]
     """
+    check_word("rfft", "norm", norm, get_args(Norm))
     return namespace(x).fft.rfft(x, n=n, axis=axis, norm=norm)
 
 
@@ -93,6 +97,7 @@ def irfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "ba
         >>> irfft(np.asarray([1.0 + 0.0j, 1.0])).tolist()
         [1.0, 0.0]
     """
+    check_word("irfft", "norm", norm, get_args(Norm))
     return namespace(x).fft.irfft(x, n=n, axis=axis, norm=norm)
 
 
@@ -114,6 +119,7 @@ def hfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "bac
         >>> hfft(np.asarray([1.0 + 0.0j, 0.0])).tolist()
         [1.0, 1.0]
     """
+    check_word("hfft", "norm", norm, get_args(Norm))
     return namespace(x).fft.hfft(x, n=n, axis=axis, norm=norm)
 
 
@@ -135,4 +141,5 @@ def ihfft(x: Array, /, *, n: int | None = None, axis: int = -1, norm: Norm = "ba
         >>> ihfft(np.asarray([1.0, 1.0])).tolist()
         [(1-0j), -0j]
     """
+    check_word("ihfft", "norm", norm, get_args(Norm))
     return namespace(x).fft.ihfft(x, n=n, axis=axis, norm=norm)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from portnn._typing import Array
+from portnn.ops._options import check_word
 from portnn.ops.fft._one_axis import Norm
 from portnn.tracing import namespace, primitive
 
@@ -31,6 +33,7 @@ def fftn(
         >>> fftn(np.asarray([[1.0 + 0.0j, 0.0]])).tolist()
         [[(1+0j), (1+0j)]]
     """
+    check_word("fftn", "norm", norm, get_args(Norm))
     return namespace(x).fft.fftn(x, s=s, axes=axes, norm=norm)
 
 
@@ -54,6 +57,7 @@ def ifftn(
         >>> ifftn(np.asarray([[1.0 + 0.0j, 1.0]])).tolist()
         [[(1+0j), 0j]]
     """
+    check_word("ifftn", "norm", norm, get_args(Norm))
     return namespace(x).fft.ifftn(x, s=s, axes=axes, norm=norm)
 
 
@@ -77,6 +81,7 @@ def rfftn(
         >>> rfftn(np.asarray([[1.0, 0.0]])).tolist()
         [[(1+0j), (1+0j)]]
     """
+    check_word("rfftn", "norm", norm, get_args(Norm))
     return namespace(x).fft.rfftn(x, s=s, axes=axes, norm=norm)
 
 
@@ -100,4 +105,5 @@ def irfftn(
         >>> irfftn(np.asarray([[1.0 + 0.0j, 1.0]])).tolist()
         [[1.0, 0.0]]
     """
+    check_word("irfftn", "norm", norm, get_args(Norm))
     return namespace(x).fft.irfftn(x, s=s, axes=axes, norm=norm)

@@ -12,6 +12,7 @@ from portnn._typing import Array, ArrayLike
 from portnn.ops._arithmetic import multiply
 from portnn.ops._broadcasting import reshape
 from portnn.ops._linear_algebra import matmul
+from portnn.ops._options import check_flag
 from portnn.tracing import constant, namespace, primitive
 
 __all__ = ["eigh", "eigvalsh", "matrix_rank", "pinv", "qr", "svd", "svdvals"]
@@ -89,6 +90,7 @@ def svd(x: Array, /, *, full_matrices: bool = True) -> Any:
         >>> [round(s, 12) for s in svd(np.asarray([[0.0, 2.0], [3.0, 0.0]])).S.tolist()]
         [3.0, 2.0]
     """
+    check_flag("svd", "full_matrices", full_matrices)
     return namespace(x).linalg.svd(x, full_matrices=full_matrices)
 
 

@@ -13,6 +13,7 @@ from portnn.ops._comparison import equal
 from portnn.ops._exponential import direction, smooth_squares
 from portnn.ops._half import in_float32
 from portnn.ops._helpers import checked_axis, zeros_at
+from portnn.ops._options import check_flag
 from portnn.ops._power import pow
 from portnn.ops._rounding import abs, sign
 from portnn.ops.linalg._factors import svdvals
@@ -88,6 +89,7 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
         >>> float(vector_norm(np.asarray([3.0, 4.0])))
         5.0
     """
+    check_flag("vector_norm", "keepdims", keepdims)
     axis = checked_axis(axis, x)
     if ord == 2:
         return _euclidean_norm(x, axis=axis, keepdims=keepdims)
@@ -136,5 +138,6 @@ def matrix_norm(
         >>> float(matrix_norm(np.asarray([[1.0, -2.0], [3.0, 4.0]]), ord=1))
         6.0
     """
+    check_flag("matrix_norm", "keepdims", keepdims)
     y = _matrix_norm(x, ord)
     return reshape(y, (*y.shape, 1, 1)) if keepdims else y

@@ -11,6 +11,7 @@ from portnn.ops._arithmetic import add, multiply, negative, subtract
 from portnn.ops._broadcasting import match, reshape
 from portnn.ops._broadcasting import sum as sum_
 from portnn.ops._linear_algebra import matmul, matrix_transpose
+from portnn.ops._options import check_flag
 from portnn.tracing import TracedArray, constant, namespace, primitive
 
 __all__ = ["SlogdetResult", "cholesky", "det", "inv", "slogdet", "solve"]
@@ -214,4 +215,5 @@ def cholesky(x: Array, /, *, upper: bool = False) -> Array:
         >>> cholesky(np.asarray([[4.0, 2.0], [2.0, 5.0]])).tolist()
         [[2.0, 0.0], [1.0, 2.0]]
     """
+    check_flag("cholesky", "upper", upper)
     return _cholesky(x, upper=upper)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any, Self, final
 
 from portnn._typing import Tree
+from portnn.ops._options import check_flag
 from portnn.train._epoch import Epoch
 from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder, recalled
 
@@ -63,7 +64,7 @@ class ModelCheckpoint:
     ) -> None:
         self._path = os.fspath(path)
         self._monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
-        self._best_only = save_best_only
+        self._best_only = check_flag("ModelCheckpoint", "save_best_only", save_best_only)
         self._every = check_count("ModelCheckpoint", "every", every, 1)
         self.saved: list[str] = []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self, final
 
 from portnn._typing import Tree
+from portnn.ops._options import check_flag
 from portnn.train._epoch import Epoch
 from portnn.train.callbacks._monitor import check_folder, recalled
 
@@ -46,7 +47,7 @@ class CSVLogger:
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self._path = Path(path)
-        self._append = append
+        self._append = check_flag("CSVLogger", "append", append)
         self._file: Any = None
         self._before = self._done = 0
         self._recalled = False

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, final
 
 from portnn._typing import Tree
+from portnn.ops._options import check_flag
 from portnn.train._epoch import Epoch
 from portnn.train.callbacks._monitor import Mode, Monitor, check_count, recalled
 
@@ -59,7 +60,7 @@ class EarlyStopping:
     ) -> None:
         self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
         self._patience = check_count("EarlyStopping", "patience", patience, 1)
-        self._restore = restore_best
+        self._restore = check_flag("EarlyStopping", "restore_best", restore_best)
         self.best_epoch = 0
         self.stopped_epoch = 0
         self._best: tuple[Any, Any, Any] | None = None  # the model, its parameters and its state

@@ -29,6 +29,8 @@ class Monitor:
     """
 
     def __init__(self, who: str, name: str, mode: Mode, min_delta: float) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{who}: monitor must be the name of a column, got {type(name).__name__}")
         if mode not in get_args(Mode):
             raise ValueError(f"{who}: mode must be 'auto', 'min' or 'max', got {mode!r:.40}")
         if isinstance(min_delta, bool) or not isinstance(min_delta, int | float):

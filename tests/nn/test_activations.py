@@ -281,10 +281,10 @@ def test_gelu_refuses_other_words(approximate, error):
 
 
 def test_a_network_with_a_word_for_gelu_is_saved(tmp_path):
-    net = pn.Network(
-        [nn.Linear(2, 2), nn.Activation(nn.gelu, approximate="tanh")], loss=pn.losses.squared_error
-    )
+    layers = [portnn.Linear(2, 2), portnn.Activation(portnn.gelu, approximate="tanh")]
+    net = portnn.Network(layers, loss=portnn.losses.squared_error)
     net.save(tmp_path / "net.safetensors")
     x = np.ones((3, 2), np.float32)
-    again = pn.Network.load(tmp_path / "net.safetensors")
-    np.testing.assert_array_equal(again.predict(x), net.predict(x))
+    np.testing.assert_array_equal(
+        portnn.Network.load(tmp_path / "net.safetensors").predict(x), net.predict(x)
+    )

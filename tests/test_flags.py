@@ -144,7 +144,13 @@ CALLS = {
 
 FREE = {"monitor", "note", "unit"}  # any text is right where it is given: what it names shows later
 # Called by Network alone, which has checked; and results, which nobody makes.
-INTERNAL = {"train.make_step", "train.plan_training", "data.Table", "program.LineDifference"}
+INTERNAL = {
+    "train.make_step",
+    "train.plan_training",
+    "data.Table",
+    "program.LineDifference",
+    "optim.Optimizer",
+}
 
 MEMBER = nn.Linear(2, 2)
 # Layers by their required arguments.

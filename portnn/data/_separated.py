@@ -266,7 +266,10 @@ def _separator(text: _Text, name: str) -> str:
         return alike[0]
     shares = {s: _numeric_share(text, s) for s in alike}
     others = {s: share for s, share in shares.items() if s != BLANKS}
-    blanks = shares.get(BLANKS, 0.0)
+    half = len(text.starts) / 2
+    # Of "1, 2" and "3, 4, 5" the commas are wrong, not the blanks.
+    uneven = any(np.count_nonzero(counts[s] > 1) >= half for s in _SEPARATORS if s not in alike)
+    blanks = 0.0 if uneven else shares.get(BLANKS, 0.0)
     if not others and not blanks:
         return _likely(text, counts)
     if not others or (others.keys() == {"\t"} and blanks > others["\t"]):
@@ -285,20 +288,21 @@ def _separator(text: _Text, name: str) -> str:
 def _likely(text: _Text, counts: dict[str, NDArray[np.int64]]) -> str:
     """The separator of rows that are not alike, so that the error names the odd one; or of one column."""
     often = {s: np.bincount(c[c > 1]).max(initial=0) for s, c in counts.items()}
-    if not _numeric_share(text, BLANKS) or often[BLANKS] <= len(text.starts) / 2:
+    rare = often[BLANKS] <= len(text.starts) / 2
+    if rare or any(often[s] for s in _SEPARATORS) or not _numeric_share(text, BLANKS):
         often[BLANKS] = 0
     return max(_SEPARATORS + BLANKS, key=lambda s: often[s])
 
 
 def _numeric_share(text: _Text, separator: str) -> float:
-    """Which share of the fields are numbers, with a point or a comma."""
+    """Which share of the fields that are not empty are numbers, with a point or a comma."""
     numbers = found = 0
     for row in _sampled(text, separator):
         for field in row[:_SAMPLE]:
             bare = field.strip(" \t").removeprefix('"').removesuffix('"').strip(" \t")
             numbers += bool(NUMBER.fullmatch(bare) or (separator != "," and _COMMA_NUMBER.fullmatch(bare)))
-            found += 1
-    return numbers / found
+            found += bool(bare)
+    return numbers / max(found, 1)
 
 
 def _sampled(text: _Text, separator: str) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import pytest
 
@@ -29,7 +30,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call":
         for name, value in report.user_properties:
             if name == "outcomes":
-                COUNTS.add(Outcome(*outcome) for outcome in value)
+                COUNTS.add(Outcome(*outcome) for outcome in cast("list[Any]", value))
 
 
 def _is_whole(config: pytest.Config) -> bool:

@@ -145,6 +145,7 @@ class Case:
     def __init__(self, info: Any, sample: Any, training: bool) -> None:
         self.training = training
         given, call = sample.constructor_input, sample.forward_input
+        require(call is not None, "a sample without a call")
         self.layer = build(info.module_cls, given)
         torch.manual_seed(0)
         takes_dtype = "dtype" in inspect.signature(info.module_cls.__init__).parameters
@@ -327,9 +328,8 @@ def outcomes(info: Any) -> Iterator[Outcome]:
         torch.manual_seed(0)
         samples = info.module_inputs_func(info, "cpu", torch.float64, requires_grad=True, training=training)
         for i, sample in enumerate(samples):
-            if sample.forward_input is not None:
-                name = f"{info.name}[{'training' if training else 'prediction'}, {i}]"
-                yield judge(SUITE, name, lambda: Case(info, sample, training).check())  # noqa: B023 - called at once
+            name = f"{info.name}[{'training' if training else 'prediction'}, {i}]"
+            yield judge(SUITE, name, lambda: Case(info, sample, training).check())  # noqa: B023 - called at once
 
 
 @pytest.mark.parametrize("info", module_db, ids=lambda info: info.name)

@@ -103,7 +103,9 @@ def our_course(optimizer: Any) -> list[Any]:
     return course
 
 
-def check(cls: type, named: dict[str, Any]) -> None:
+def check(cls: type, sample: Any) -> None:
+    require(sample.params is None, "parameters in groups")
+    named = dict(sample.kwargs)
     ours = our_course(build(cls, named))
     for mine, other in zip(ours, their_course(cls, named), strict=True):
         for a, b in zip(mine, other, strict=True):
@@ -119,8 +121,8 @@ def outcomes(info: Any) -> Iterator[Outcome]:
         yield Outcome(SUITE, cls.__name__, NOT_APPLICABLE, str(error))
         return
     for i, sample in enumerate(info.optim_inputs_func("cpu", torch.float64)):
-        if sample.params is None:
-            yield judge(SUITE, f"{cls.__name__}[{i}, {sample.desc}]", lambda: check(cls, dict(sample.kwargs)))  # noqa: B023
+        name = f"{cls.__name__}[{i}, {sample.desc}]"
+        yield judge(SUITE, name, lambda: check(cls, sample))  # noqa: B023 - called at once
 
 
 @pytest.mark.parametrize("info", optim_db, ids=lambda info: info.optim_cls.__name__)

@@ -131,14 +131,15 @@ def _along_channels(x: Array, alpha: Array) -> Array:
     """
     own, wanted = tuple(alpha.shape), tuple(x.shape)
     channels = len(own) == 1 and len(wanted) > 2 and own[0] != 1
-    shape = (own[0], *[1] * (len(wanted) - 2)) if channels else own
+    single = own == (1,) and not wanted  # one slope for a scalar, which stays one
+    shape = (own[0], *[1] * (len(wanted) - 2)) if channels else () if single else own
     pairs = zip(reversed(shape), reversed(wanted), strict=False)
     if any(a not in (1, n) and (channels or n != 1) for a, n in pairs):
         raise ValueError(
             f"prelu: expected alpha to have one slope, or one a channel (axis 1 of x), got shape {own} "
             f"for x of shape {wanted}"
         )
-    return ops.reshape(alpha, shape) if channels else alpha
+    return ops.reshape(alpha, shape) if channels or single else alpha
 
 
 @primitive

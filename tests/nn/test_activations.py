@@ -209,6 +209,14 @@ def test_a_layer_of_slopes_refuses_other_channels(shape):
         PReLU(3).apply({"alpha": np.ones(3)}, np.ones(shape))
 
 
+def test_prelu_of_a_scalar_is_a_scalar(backend):
+    x, alpha = backend.asarray(-2.0, "float32"), backend.asarray([0.25], "float32")
+    y, pull = vjp(nn.prelu, x, alpha)
+    assert (y.shape, float(y)) == ((), -0.5)
+    slopes = [backend.to_numpy(g) for g in pull(ops.ones_like(y))]
+    assert [(g.shape, g.tolist()) for g in slopes] == [((), 0.25), ((1,), [-2.0])]
+
+
 def test_prelu_of_infinity_leaves_the_slope_alone():
     x, alpha = np.asarray([inf, -2.0], dtype=np.float32), np.asarray([0.5, 0.5], dtype=np.float32)
     y, pullback = vjp(nn.prelu, x, alpha)

@@ -138,6 +138,12 @@ def LeakyRelu(x, alpha=0.01):
 
 
 @adapter
+def PRelu(x, slope):
+    """ONNX broadcasts slopes from the last axis; portnn takes a single axis for that of channels."""
+    return nn.prelu(x, ops.reshape(slope, (1,) * (x.ndim - slope.ndim) + slope.shape))
+
+
+@adapter
 def HardSigmoid(x, alpha=0.2, beta=0.5):
     require(math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5, "HardSigmoid: other slopes than 1/6")
     return nn.hard_sigmoid(x)

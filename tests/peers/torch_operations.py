@@ -161,7 +161,7 @@ def _of_that_name(home: str, plain: str) -> Callable[..., Any] | None:
 def at(x: Any, axis: int, index: Any) -> Any:
     """`x` with an index or slice on one axis."""
     require(x.ndim > 0, "an axis of a 0-d array")
-    return x[(slice(None),) * (axis % x.ndim) + (index, ...)]
+    return ops.getitem(x, (slice(None),) * (axis % x.ndim) + (index, ...))
 
 
 def one_argument(given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -172,6 +172,11 @@ def one_argument(given: tuple[Any, ...]) -> tuple[Any, ...]:
 def nonnumber(x: Any) -> Any:
     """Truth of numbers: PyTorch's logical functions take any dtype, the standard's take booleans."""
     return ops.not_equal(x, 0.0)
+
+
+def times(x: Any, factor: float) -> Any:
+    """A multiple, by portnn's function where there is something to multiply."""
+    return x if factor == 1 else ops.multiply(x, factor) if hasattr(x, "shape") else x * factor
 
 
 # Arithmetic.
@@ -186,14 +191,14 @@ ADAPTERS |= {
     "__rand__": lambda x, y: y & x,
     "__ror__": lambda x, y: y | x,
     "__rxor__": lambda x, y: y ^ x,
-    "add": lambda x, y, alpha=1: x + y * alpha,
-    "sub": lambda x, y, alpha=1: x - y * alpha,
-    "rsub": lambda x, y, alpha=1: y - x * alpha,
-    "addcmul": lambda x, y, z, value=1: x + value * y * z,
-    "addcdiv": lambda x, y, z, value=1: x + value * y / z,
-    "addmm": lambda x, y, z, beta=1, alpha=1: x * beta + (y @ z) * alpha,
-    "addr": lambda x, y, z, beta=1, alpha=1: x * beta + linalg.outer(y, z) * alpha,
-    "lerp": lambda x, y, weight: x + weight * (y - x),
+    "add": lambda x, y, alpha=1: ops.add(x, times(y, alpha)),
+    "sub": lambda x, y, alpha=1: ops.subtract(x, times(y, alpha)),
+    "rsub": lambda x, y, alpha=1: ops.subtract(y, times(x, alpha)),
+    "addcmul": lambda x, y, z, value=1: ops.add(x, times(ops.multiply(y, z), value)),
+    "addcdiv": lambda x, y, z, value=1: ops.add(x, times(ops.divide(y, z), value)),
+    "addmm": lambda x, y, z, beta=1, alpha=1: ops.add(times(x, beta), times(ops.matmul(y, z), alpha)),
+    "addr": lambda x, y, z, beta=1, alpha=1: ops.add(times(x, beta), times(linalg.outer(y, z), alpha)),
+    "lerp": lambda x, y, weight: ops.add(x, ops.multiply(ops.subtract(y, x), weight)),
     "clamp_min": lambda x, low: ops.clip(x, low, None),
     "clamp_max": lambda x, high: ops.clip(x, None, high),
     "where": lambda x, condition, y: ops.where(condition, x, y),
@@ -518,8 +523,9 @@ def batch_norm(x, mean=None, var=None, weight=None, bias=None, training=False, m
         return ops.batch_norm(x, weight, bias, eps=eps)[0]
     shape = (1, -1) + (1,) * (x.ndim - 2)
     mean, var = ops.reshape(mean, shape), ops.reshape(var, shape)
-    weight = 1.0 if weight is None else ops.reshape(weight, shape)
-    return (x - mean) / ops.sqrt(var + eps) * weight + (0.0 if bias is None else ops.reshape(bias, shape))
+    y = ops.divide(ops.subtract(x, mean), ops.sqrt(ops.add(var, eps)))
+    y = y if weight is None else ops.multiply(y, ops.reshape(weight, shape))
+    return y if bias is None else ops.add(y, ops.reshape(bias, shape))
 
 
 @adapter(F + "instance_norm")

@@ -519,6 +519,7 @@ def linear(x, weight, bias=None):
 
 @adapter(F + "batch_norm")
 def batch_norm(x, mean=None, var=None, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    require(x.ndim > 1, "batch_norm: an input of one axis")
     if training or mean is None:
         return ops.batch_norm(x, weight, bias, eps=eps)[0]
     shape = (1, -1) + (1,) * (x.ndim - 2)

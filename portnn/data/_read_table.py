@@ -24,6 +24,7 @@ _RUN = 3  # whole numbers in a row, such as 0, 1, 2, that may be names
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
 _ZEROS = re.compile(r"[+-]?0[0-9]+", re.ASCII)
+_MARK = "\ufeff".encode()
 _AROUND = " \t\r\n"  # may stand around a number
 _PACKED = 1 << 24  # bytes that any packed file may unpack to: a table needs several times its text
 _WIDE = 1 << 26  # bytes of text in a column, from which on long fields may not widen the others
@@ -198,6 +199,11 @@ def _is_number(field: str) -> bool:
     return bool(NUMBER.fullmatch(field) or _INFINITE.fullmatch(field))
 
 
+def _is_number_or_missing(field: str) -> bool:
+    bare = field.strip(_AROUND)
+    return bare in MISSING or _is_number(bare)
+
+
 def _import_pandas() -> Any:
     try:
         import pandas as pd
@@ -212,9 +218,12 @@ def _parse(rows: Rows, begin: int, end: int | None, **more: Any) -> Any:
     stop = len(rows.text) if end is None or end >= len(rows.starts) else int(rows.starts[end])
     if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
         more["float_precision"] = "round_trip"  # later ones always read the nearest number
+    text = rows.text[rows.starts[begin] : stop]
+    if text.startswith(_MARK):  # one within a file is text; pandas leaves out the first
+        text = _MARK + text
     try:
         frame = pd.read_csv(
-            BytesIO(rows.text[rows.starts[begin] : stop]), header=None, names=range(rows.width),
+            BytesIO(text), header=None, names=range(rows.width),
             sep=r"\s+" if rows.separator == BLANKS else rows.separator, index_col=False, engine="c",
             skip_blank_lines=False, keep_default_na=False, low_memory=False, encoding="utf-8", **more,
         )  # fmt: skip
@@ -284,7 +293,7 @@ def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
         return None
     codes, found = series.factorize()  # most text is of few words
     fields = found.tolist()
-    if set(map(type, fields)) != {str} or all(_is_number(field.strip(_AROUND)) for field in fields):
+    if set(map(type, fields)) != {str} or all(map(_is_number_or_missing, fields)):  # with blanks around
         return None
     return _text(fields, codes)
 

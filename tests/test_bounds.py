@@ -1,6 +1,6 @@
 """Options with a bound: the last value that is allowed is taken, the next one beyond is refused by name."""
 
-# ruff: noqa: E501  # one row a line, so that it reads as a table
+# one row a line, so that it reads as a table
 
 from __future__ import annotations
 

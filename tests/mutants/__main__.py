@@ -47,6 +47,7 @@ PORTNN = Project(
         "tests/benchmarks/": "bounds on time, which two tests at once would break",
         "tests/browser/": "needs a browser",
         "tests/mutants/": "tests of this program",
+        "tests/peers/": "they need other libraries; nox -s peers runs them",
     },
     pytest=["--backend", "numpy", "tests/conftest.py"],
     preloaded=[

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.__main__ import PORTNN
 from tests.mutants.sites import read
+from tests.mutants.trial import Reach
 
 ROOT = Path(__file__).parents[2]
 
@@ -168,3 +170,13 @@ def test_what_is_planted_where_the_import_executes_it():
         "return None": (body, frozenset()),
     }
     assert found["3"].names == {"C", "x"}
+
+
+def test_every_mistake_of_the_package_has_statements_that_can_show_it():
+    """A class's `__repr__` and overloads are no probes, though they belong to what the import executes."""
+    every = [read(f.relative_to(ROOT).as_posix(), f.read_bytes()) for f in PORTNN.sources()]
+    probes = {probe for source in every for probe in source.probes}
+    reach = Reach(every)
+    for source in every:
+        for site in source.sites:
+            assert reach.of(site) <= probes, site

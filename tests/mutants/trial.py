@@ -86,7 +86,7 @@ class Reach:
         """The statement around it; by the import, what belongs to it and what uses the names it defines."""
         if site.probe is not None:
             return frozenset([site.probe])
-        probes = set(site.inside)
+        probes = set(site.inside & self.probes[site.path])  # those of `__repr__`, say, are none
         names, known = set(site.names), set(site.names)
         for _ in range(3):  # a constant, a table of constants, a function of the table
             probes.update(*(self.uses.get(name, ()) for name in names))
@@ -190,6 +190,8 @@ def verdict(end: End) -> Outcome:
     """What the end of a trial says."""
     if end.signal in {signal.SIGPROF, signal.SIGALRM}:
         return Outcome(end.name, "timeout", "too slow", end.seconds)
+    if end.result is None and not end.signal:
+        raise RuntimeError(f"expected a trial to end with a result, got {end.output}")
     if end.result is None:
         return Outcome(end.name, "killed", f"the process, which ended by signal {end.signal}", end.seconds)
     return Outcome(end.name, "killed" if end.result else "survived", end.result or "no test", end.seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -38,7 +39,8 @@ def test_perceptrons(hold: Callable[[Iterator[Outcome]], None], tmp_path: Path) 
     plugins = ("-p", "tests.peers.replaced", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist")
     alone = ("-c", "/dev/null", "--rootdir", str(tmp_path), "--junit-xml", str(report), "-q")
     command = [sys.executable, "-m", "pytest", *plugins, *alone, str(SUITE)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    env = {**os.environ, "SKLEARN_SEED": "0"}  # of NumPy's global generator
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout[-2000:] + done.stderr[-2000:]
     hold(of_report(report))
 

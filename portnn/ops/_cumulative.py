@@ -75,7 +75,7 @@ def _accumulator(x: Array, dtype: DType | str | None) -> Array:
     xp = plain_namespace(x)
     dtype = dtype_named(xp, dtype)
     if dtype is None:
-        if not xp.isdtype(x.dtype, "integral"):
+        if not xp.isdtype(x.dtype, ("bool", "integral")):
             return x
         dtype = xp.sum(zeros_at(x, (0,))).dtype
     return x if x.dtype == dtype else astype(x, dtype)
@@ -163,7 +163,7 @@ def prod(
         x: numeric array.
         axis: the axes to multiply over; None for all.
         dtype: the dtype to multiply in; by default that of `x` for floating-point arrays, and the default
-            integer for smaller integers.
+            integer for smaller integers and booleans.
         keepdims: whether the reduced axes stay, with length one.
 
     Returns:

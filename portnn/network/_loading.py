@@ -143,10 +143,13 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
     """
     try:
         own = backend.owns(value)
+        if getattr(value, "requires_grad", False):
+            raise ValueError("a tensor that requires grad; pass its detach()")
         if not own and not is_array(value):
             value = _numbers(value, expected.dtype)
         _check_shape(value, expected.shape)
-        if own and _name_of(value.dtype) == expected.dtype and not copy:
+        native = getattr(value.dtype, "isnative", True)  # NumPy's bytes of another machine have the same name
+        if own and native and _name_of(value.dtype) == expected.dtype and not copy:
             return value
         value = _castable(value, expected.dtype)
         return backend.asarray(value, dtype=expected.dtype, copy=True)

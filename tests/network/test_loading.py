@@ -273,6 +273,33 @@ def test_counters_are_counts(name, value, kind, tmp_path):
     assert getattr(Network.load(tmp_path / "net"), name) == 7
 
 
+WAYS = {
+    "load_params": lambda net, params: net.load_params(params),
+    "params": lambda net, params: setattr(net, "params", params),
+    "resume": lambda net, params: net.resume(params, None, 1, 1),
+    "restore": lambda net, params: net.restore(params, net.state),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bytes_in_the_order_of_another_machine(way):
+    net, flat = network(), numbers(">f4")
+    WAYS[way](net, nested(flat))
+    assert all(a.dtype.isnative for a in tree.leaves(net.params))
+    assert same(arrays_of(net).values(), [numbers()[name] for name in arrays_of(net)])
+    net.fit(X, Y, epochs=1, progress=False)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensors_that_pytorch_records_are_refused(way):
+    torch = pytest.importorskip("torch")
+    net = network("torch")
+    before = everything(net)
+    with pytest.raises(ValueError, match=r"'0\.weight': a tensor that requires grad; pass its detach\(\)"):
+        WAYS[way](net, nested({n: torch.nn.Parameter(torch.as_tensor(a)) for n, a in numbers().items()}))
+    assert unchanged(everything(net), before)
+
+
 def test_arrays_of_the_network_are_kept_as_they_are(backend):
     """So that callbacks can put back what they kept, and an average is known as one."""
     net, other = network(backend.backend), network(backend.backend)

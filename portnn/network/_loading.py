@@ -143,8 +143,7 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
     """
     try:
         own = backend.owns(value)
-        if getattr(value, "requires_grad", False):
-            raise ValueError("a tensor that requires grad; pass its detach()")
+        _check_plain(value)
         if not own and not is_array(value):
             value = _numbers(value, expected.dtype)
         _check_shape(value, expected.shape)
@@ -156,6 +155,12 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{what}: {str(error).removeprefix('x ')[:200]}") from None
+
+
+def _check_plain(value: Any) -> None:
+    """Parameters record nothing: predictions would carry their record on."""
+    if getattr(value, "requires_grad", False):
+        raise ValueError("a tensor that requires grad; pass its detach()")
 
 
 def _check_shape(value: Array, expected: tuple[int, ...]) -> None:

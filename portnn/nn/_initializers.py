@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import erf, prod, sqrt
+from math import erf, isfinite, prod, sqrt
 from typing import Any, Literal, final
 
 from portnn import ops
 from portnn._typing import Array
 from portnn.backend import get_backend
+from portnn.nn._checks import check_number
 from portnn.nn._outline import outlined
+from portnn.ops._options import check_word
 
 __all__ = [
     "Constant", "Initializer", "Normal", "Orthogonal", "TruncatedNormal", "Uniform", "VarianceScaling",
@@ -97,6 +99,14 @@ class VarianceScaling(Initializer):
     fan: Literal["in", "average"]
     distribution: Literal["uniform", "normal"]
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "scale")
+        _check_finite(self, "scale")
+        if self.scale < 0.0:
+            raise ValueError(f"VarianceScaling: scale must not be negative, got {self.scale}")
+        check_word("VarianceScaling", "fan", self.fan, ("in", "average"))
+        check_word("VarianceScaling", "distribution", self.distribution, ("uniform", "normal"))
+
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Array:
         """Weights of variance ``scale / fan`` in float64."""
         fan_in, fan_out = fans(shape)
@@ -122,6 +132,10 @@ class Orthogonal(Initializer):
     """
 
     gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_numbers(self, "gain")
+        _check_finite(self, "gain")
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Array:
         """An orthogonal weight in float64."""
@@ -151,7 +165,9 @@ class TruncatedNormal(Initializer):
     upper: float = 2.0
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "stddev", "mean", "lower", "upper")
         _not_negative("truncated_normal", self.stddev)
+        _check_finite(self, "stddev", "mean")
         if not self.lower < self.upper:
             raise ValueError(
                 f"truncated_normal: lower must be below upper, got {self.lower} and {self.upper}"
@@ -193,8 +209,10 @@ class Uniform(Initializer):
     high: float
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "low", "high")
         if not self.low <= self.high:
             raise ValueError(f"uniform: low must not be above high, got {self.low} and {self.high}")
+        _check_finite(self, "low", "high")
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Array:
         """Uniform numbers in float64."""
@@ -215,7 +233,9 @@ class Normal(Initializer):
     mean: float = 0.0
 
     def __post_init__(self) -> None:
+        _check_numbers(self, "stddev", "mean")
         _not_negative("normal", self.stddev)
+        _check_finite(self, "stddev", "mean")
 
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Array:
         """Normal numbers in float64."""
@@ -233,10 +253,29 @@ class Constant(Initializer):
 
     value: float
 
+    def __post_init__(self) -> None:
+        _check_numbers(self, "value")
+        _check_finite(self, "value")
+
     def draw(self, rng: Any, shape: tuple[int, ...]) -> Array:
         """The number in float64."""
         xp = get_backend("numpy").xp
         return xp.full(shape, self.value, dtype=xp.float64)
+
+
+def _check_numbers(initializer: Initializer, *names: str) -> None:
+    """Fields are numbers; those of NumPy become Python's, which a file can hold."""
+    for name in names:
+        value = getattr(initializer, name)
+        number = check_number(type(initializer).__name__, name, value)
+        if type(value) not in (int, float):
+            object.__setattr__(initializer, name, number)
+
+
+def _check_finite(initializer: Initializer, *names: str) -> None:
+    for name in names:
+        if not isfinite(value := getattr(initializer, name)):
+            raise ValueError(f"{type(initializer).__name__}: {name} must be finite, got {value}")
 
 
 def _not_negative(name: str, stddev: float) -> None:

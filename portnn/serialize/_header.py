@@ -24,7 +24,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import prod
+from math import isfinite, prod
 from typing import Any, Never, final
 
 import numpy as np
@@ -209,7 +209,7 @@ def parse_header(raw: bytes, size: int, path: Any) -> Header:
     if reason := _overfull(text, size):
         raise CheckpointError(f"{path} is no file of portnn: {reason}")
     try:
-        entries = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_refuse)
+        entries = _parsed(text.decode())
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: its header is no JSON: {str(error)[:120]}") from None
     metadata = entries.pop("__metadata__", None) if isinstance(entries, dict) else None
@@ -227,6 +227,19 @@ def parse_header(raw: bytes, size: int, path: Any) -> Header:
     return Header(_plain(metadata[_DESCRIPTION], path), tensors, checked)
 
 
+def _parsed(text: str) -> Any:
+    """JSON in which names come once and numbers are finite, as they are written."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    """A number of JSON; Python reads 1e400 as infinity, which no file can hold again."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is beyond float64")
+    return number
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON whose names come once."""
     found = dict(pairs)
@@ -242,7 +255,7 @@ def _refuse(name: str) -> Never:
 def _plain(text: Any, path: Any) -> dict[str, Any]:
     """An object that stands as text among the metadata."""
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
+        found = _parsed(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: the description in the header is damaged: {str(error)[:120]}"

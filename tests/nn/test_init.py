@@ -207,3 +207,33 @@ def test_they_are_plain_data():
 def test_errors(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "text"),
+    [
+        (lambda: init.constant("1"), TypeError, "Constant: value must be a number, got str"),
+        (lambda: init.constant([1.0]), TypeError, "Constant: value must be a number, got list"),
+        (lambda: init.constant(float("inf")), ValueError, "Constant: value must be finite, got inf"),
+        (lambda: init.orthogonal(True), TypeError, "Orthogonal: gain must be a number, got bool"),
+        (lambda: init.orthogonal(float("nan")), ValueError, "Orthogonal: gain must be finite, got nan"),
+        (lambda: init.uniform("a", "b"), TypeError, "Uniform: low must be a number, got str"),
+        (lambda: init.uniform(0.0, float("inf")), ValueError, "Uniform: high must be finite, got inf"),
+        (lambda: init.normal(None), TypeError, "Normal: stddev must be a number, got NoneType"),
+        (lambda: init.normal(1.0, float("inf")), ValueError, "Normal: mean must be finite, got inf"),
+        (lambda: init.truncated_normal(1.0, upper="2"), TypeError, "upper must be a number, got str"),
+        (lambda: replace(init.he_normal(), scale=-1.0), ValueError, "scale must not be negative, got -1.0"),
+        (lambda: replace(init.he_normal(), scale="2"), TypeError, "scale must be a number, got str"),
+        (lambda: replace(init.he_normal(), fan="out"), ValueError, "fan must be one of in, average"),
+        (lambda: replace(init.he_normal(), distribution=1), TypeError, "must be one of uniform, normal"),
+    ],
+)  # fmt: skip
+def test_fields_are_numbers_and_words(make, kind, text):
+    with pytest.raises(kind, match=text):
+        make()
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    assert type(init.constant(np.float32(0.5)).value) is float
+    assert type(init.orthogonal(np.asarray(2.0)).gain) is float
+    assert draw(init.truncated_normal(1.0, lower=0.0, upper=float("inf"))).min() >= 0.0

@@ -262,3 +262,21 @@ def test_an_npz_of_more_names_than_can_be_read_is_not_written(tmp_path):
     ):
         save_npz(path, names)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 400 + ".0", "NaN", "Infinity"])
+def test_numbers_beyond_float64_are_refused(number, tmp_path):
+    """Python reads 1e400 as infinity, which could not be written again."""
+    path = tmp_path / "x"
+    save_tensors(path, {"w": np.ones(2)}, {"a": [12345]})
+    zeros, raw = b'"portnn.sha256":"' + b"0" * 64, path.read_bytes()
+    n = struct.unpack("<Q", raw[:8])[0]
+    head = json.loads(raw[8 : 8 + n])
+    head["__metadata__"]["portnn"] = '{"a": [' + number + "]}"
+    head["__metadata__"]["portnn.sha256"] = "0" * 64
+    text = json.dumps(head, separators=(",", ":")).encode()
+    new = struct.pack("<Q", len(text)) + text
+    new = new.replace(zeros, zeros[:-64] + sha256(new).hexdigest().encode())
+    path.write_bytes(new + raw[8 + n :])
+    with pytest.raises(CheckpointError, match=r"is beyond float64|is no number of JSON"):
+        load_tensors(path)

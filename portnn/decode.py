@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.ops._options import check_flag
-from portnn.tracing import is_kind
+from portnn.tracing import in_range, is_kind
 
 __all__ = ["Decoded", "Step", "beam_search", "greedy"]
 
@@ -42,8 +42,8 @@ def _counts(value: Any, least: int) -> bool:
     return not isinstance(value, bool) and hasattr(value, "__index__") and value >= least
 
 
-def _check(name: str, start: Array, end: int, max_length: int, state: Tree) -> int:
-    """The number of sequences."""
+def _check(name: str, start: Array, end: int, max_length: int, state: Tree) -> Array:
+    """The first symbols, looked at."""
     if len(getattr(start, "shape", ())) != 1 or not is_kind(start, "integral"):
         raise TypeError(
             f"{name}: start must be an array of integers of shape (n,), a first symbol for each sequence, "
@@ -61,7 +61,7 @@ def _check(name: str, start: Array, end: int, max_length: int, state: Tree) -> i
             f"{name}: expected a state of arrays whose first axis has length {n}, as start, "
             f"got shape {odd[0]}"
         )
-    return n
+    return in_range(start, what=f"{name}: start", high=2**31)
 
 
 def _log_probs(name: str, step: Step, tokens: Array, state: Tree, end: int) -> tuple[Array, Tree]:
@@ -89,7 +89,7 @@ def greedy(
     Args:
         step: the model, see above.
         state: its state before the first step: a tree of arrays whose first axis has length n.
-        start: the symbols before the first, integers of shape (n,).
+        start: the symbols before the first, integers of shape (n,), not negative.
         end: the symbol that closes a sequence.
         max_length: how many symbols a sequence has at most.
         stop_early: whether to stop when all sequences are closed, which looks at values; False inside of
@@ -110,7 +110,8 @@ def greedy(
         ([[1, 2, 2, 2]], [2], [-0.8675])
     """
     check_flag("greedy", "stop_early", stop_early)
-    n = _check("greedy", start, end, max_length, state)
+    start = _check("greedy", start, end, max_length, state)
+    n = start.shape[0]
     last, columns = start, []
     alive = ops.full((n,), True, dtype="bool", like=start)
     lengths = ops.zeros((n,), dtype="int32", like=start)
@@ -181,7 +182,7 @@ def beam_search(
     Args:
         step: the model, see above; it is called with n * beam sequences.
         state: its state before the first step: a tree of arrays whose first axis has length n.
-        start: the symbols before the first, integers of shape (n,).
+        start: the symbols before the first, integers of shape (n,), not negative.
         end: the symbol that closes a sequence.
         beam: how many beginnings are kept, and how many sequences are returned.
         max_length: how many symbols a sequence has at most.
@@ -208,7 +209,8 @@ def beam_search(
         ([[[2, 2, 2], [1, 2, 2]]], [[0.3, 0.24]])
     """
     check_flag("beam_search", "stop_early", stop_early)
-    n = _check("beam_search", start, end, max_length, state)
+    start = _check("beam_search", start, end, max_length, state)
+    n = start.shape[0]
     if not _counts(beam, 1) or not length_penalty >= 0.0:
         raise ValueError(
             f"beam_search: expected a beam of at least 1 and a length_penalty of at least 0, "

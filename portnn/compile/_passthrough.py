@@ -10,7 +10,8 @@ import numpy as np
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
-from portnn.tracing import is_array
+from portnn.ops._indexing import gather
+from portnn.tracing import collecting, is_array
 
 __all__ = ["JaxLoop", "JaxPlan"]
 
@@ -27,14 +28,17 @@ class _Flat:
         self._f = f
         self._like = tree.map(lambda leaf: _PLACE if is_array(leaf) else leaf, args)
         self._result: Tree = None
+        self.looks = False  # whether the last array says that an integer numbers nothing
 
     def __call__(self, *arrays: Array) -> list[Array]:
         rest = iter(arrays)
         args, options = tree.map(lambda leaf: next(rest) if leaf is _PLACE else leaf, self._like)
-        result = self._f(*args, **options)
+        with collecting() as notes:
+            result = self._f(*args, **options)
+        self.looks = bool(notes)
         found = [leaf for leaf in tree.leaves(result) if is_array(leaf)]
         self._result = tree.map(lambda leaf: _PLACE if is_array(leaf) else leaf, result)
-        return found
+        return [*found, ops.any(ops.stack(notes))] if notes else found
 
     def rebuild(self, arrays: Sequence[Array]) -> Tree:
         """The result with its arrays in their places."""
@@ -57,11 +61,17 @@ class JaxPlan:
     def __init__(self, f: Callable[..., Tree], args: Tree) -> None:
         import jax
 
-        self._flat = _Flat(f, args)
+        self._f, self._flat = f, _Flat(f, args)
         self._compiled = jax.jit(self._flat)
 
     def __call__(self, arrays: Sequence[Array], args: Tree) -> Tree:
-        return self._flat.rebuild(self._compiled(*arrays))
+        found = self._compiled(*arrays)
+        if self._flat.looks and bool(found.pop()):
+            self._f(*args[0], **args[1])  # which looks at values, and names what is wrong
+            raise ValueError(
+                "jit: an id, label, length or position is out of range; call the function itself"
+            )
+        return self._flat.rebuild(found)
 
     def explain(self) -> str:
         """Who compiles."""
@@ -91,11 +101,12 @@ class JaxLoop:
         self._size = min(self._n, batch_size or self._n)
 
         def whole(carry: list[Array], data: Sequence[Array]) -> Any:
-            after, loss = step(tree.unflatten(self._like, carry), *data)
-            return tree.leaves(after), loss
+            with collecting() as notes:
+                after, loss = step(tree.unflatten(self._like, carry), *data)
+            return tree.leaves(after), loss, [ops.any(ops.stack(notes))] if notes else []
 
         def gathered(carry: list[Array], data: Sequence[Array], rows: Array) -> Any:
-            return whole(carry, [ops.take(x, rows, axis=0) for x in data])
+            return whole(carry, [gather(x, rows, axis=0) for x in data])
 
         self._whole, self._gathered = jax.jit(whole), jax.jit(gathered)
         batch = [jax.ShapeDtypeStruct((self._size, *x.shape[1:]), x.dtype) for x in data]
@@ -103,15 +114,21 @@ class JaxLoop:
 
     def run(self, order: Any, first: int, count: int) -> Any:
         """Carry out steps; `Loop.run` says how."""
-        losses = []
+        losses, noted = [], []
         for start in range(first * self._size, (first + count) * self._size, self._size):
             stop = min(start + self._size, self._n)
             if order is None:
                 batch = tuple([x[start:stop] for x in self._data])
-                self._carry, loss = self._whole(self._carry, batch)
+                self._carry, loss, wrong = self._whole(self._carry, batch)
             else:
-                self._carry, loss = self._gathered(self._carry, self._data, order[start:stop])
+                self._carry, loss, wrong = self._gathered(self._carry, self._data, order[start:stop])
             losses.append(loss)
+            noted += wrong
+        if any(map(bool, noted)):
+            raise ValueError(
+                "an id, label, length or position that a layer computes is out of range in one of "
+                f"{len(losses)} steps; fit(compile=False) says which"
+            )
         return np.asarray([float(loss) for loss in losses])
 
     def carry(self) -> Tree:

@@ -7,9 +7,10 @@ from typing import Any, final
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.compile._bounds import inputs_checked
 from portnn.compile._errors import PlanError
 from portnn.program import Program
-from portnn.tracing import Value, map_nested, values_in
+from portnn.tracing import Value, map_nested, poisoned, values_in
 
 __all__ = ["TorchPlan"]
 
@@ -27,6 +28,7 @@ class TorchPlan:
         import torch
         from torch.fx.experimental.proxy_tensor import make_fx
 
+        program, self._checks = inputs_checked(program)
         self._program = program
         self._results = list(dict.fromkeys(values_in(tree.leaves(program.result))))
         self._compiled: Any = torch.compile(make_fx(self._run)(*arrays))
@@ -43,7 +45,9 @@ class TorchPlan:
 
         made = set()
         for call in self._program.calls:
-            found = call.function(*map_nested(find, call.args), **map_nested(find, call.options))
+            # What is computed inside cannot be looked at: a wrong number becomes one that PyTorch refuses.
+            function = poisoned if call.name == "in_range" else call.function
+            found = function(*map_nested(find, call.args), **map_nested(find, call.options))
             places = values_in(call.result)
             known.update(zip(places, [found] if type(call.result) is Value else found, strict=True))
             made.update(places)
@@ -56,6 +60,8 @@ class TorchPlan:
         Raises:
             PlanError: if PyTorch's compiler cannot serve, as without a C++ compiler.
         """
+        for check in self._checks:
+            check(arrays)
         try:
             found = dict(zip(self._results, self._compiled(*arrays), strict=True))
         except self._failure as error:

@@ -10,6 +10,7 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.autodiff import stop_gradient
 from portnn.losses import Loss, Task, poisson_nll, sigmoid_cross_entropy, squared_error
+from portnn.ops._weights import relative
 
 __all__ = ["half_poisson", "half_squared_error", "labels_log_loss"]
 
@@ -38,9 +39,10 @@ def _half_poisson(predictions: Array, targets: Array, *, sample_weight: Array | 
     if sample_weight is None:
         constant = ops.mean(rest)
     else:
-        total = ops.sum(sample_weight)
+        weight = relative(sample_weight, rest.dtype)
+        total = ops.sum(weight)
         total = ops.where(ops.greater(total, 0.0), total, 1.0)
-        constant = ops.divide(ops.sum(ops.multiply(rest, sample_weight)), total)
+        constant = ops.divide(ops.sum(ops.multiply(rest, weight)), total)
     likelihood = poisson_nll(predictions, targets, sample_weight=sample_weight)
     return ops.add(likelihood, constant) * predictions.shape[-1]
 

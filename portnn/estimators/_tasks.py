@@ -19,13 +19,13 @@ from portnn.losses import Task, task_of
 __all__ = ["Classifying", "Regressing"]
 
 
-def _weights(sample_weight: Any, y: Any, dtype: str) -> Any:
-    """Weights on the host, in the network's dtype, since its device may lack another; one number for all."""
+def _weights(sample_weight: Any, y: Any) -> Any:
+    """Weights on the host, in float64, which not every device has; one number for all."""
     if sample_weight is None:
         return None
     host = get_backend("cpu")
     try:
-        weight = host.asarray(sample_weight, dtype=dtype)
+        weight = host.asarray(sample_weight, dtype="float64")
     except TypeError as error:
         raise TypeError(f"sample_weight {str(error).removeprefix('x ')}") from None
     return weight if weight.shape else host.xp.full(y.shape[0], float(weight), dtype=weight.dtype)
@@ -68,13 +68,13 @@ class Classifying(ClassifierMixin):
 
     def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         """The weights of the samples times those of their classes."""
-        weight = _weights(sample_weight, y, self.network_.dtype)
+        weight = _weights(sample_weight, y)
         if self.class_weight is None:
             return weight
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' needs all data at once; for partial_fit give a dict")
         share = compute_sample_weight(self.class_weight, targets_on_host(y))
-        return _weights(share if weight is None else share * weight, y, self.network_.dtype)
+        return _weights(share if weight is None else share * weight, y)
 
     def _strata(self, y: Any) -> Any:
         labels = self._labels
@@ -198,7 +198,7 @@ class Regressing(RegressorMixin):
         return ops.expand_dims(y, axis=1) if len(y.shape) == 1 else y
 
     def _weigh(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
-        return _weights(sample_weight, y, self.network_.dtype)
+        return _weights(sample_weight, y)
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Go through data once, going on from the parameters and the optimiser's state.

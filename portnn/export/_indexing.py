@@ -6,7 +6,7 @@ from typing import Any
 
 from portnn.export._errors import ExportError
 from portnn.export._graph import LAST, Graph
-from portnn.export._tables import Table
+from portnn.export._tables import Table, same
 from portnn.export._tensors import Length, Tensor
 
 __all__ = ["TABLE"]
@@ -100,6 +100,7 @@ def _take_along_axis(graph: Graph, y: Tensor, x: Tensor, indices: Tensor, /, *, 
 
 TABLE: Table = {
     "getitem": _getitem,
+    "in_range": same,
     "take": _take,
     "take_along_axis": _take_along_axis,
 }

@@ -5,8 +5,8 @@ which function predictions are shown as probabilities, rates or values (`task_of
 classes and labels take logits, not probabilities. Bind options with `functools.partial`:
 ``partial(losses.softmax_cross_entropy, label_smoothing=0.1)``.
 
-All take ``sample_weight`` and ``reduction``. The weighted mean divides by the sum of the weights and is 0
-where that is 0. Shapes and dtypes are checked, values are not: under a tracer they are not there yet.
+All take ``sample_weight`` and ``reduction``. The weighted mean divides by the sum of the weights, so their
+scale does not matter, and is 0 where that is 0. Shapes, dtypes and labels are checked, other values are not:
 `Network` checks them where data come in.
 """
 

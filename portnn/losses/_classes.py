@@ -1,7 +1,8 @@
 """Losses for one class of several. Logits have the shape (..., classes), and the result drops that axis.
 
-A label that is no class (below 0, or not below the number of classes) gives an infinite loss: under a
-tracer its value cannot be looked at, and it must not pass for another class.
+A label that is not a class (below 0, or not below the number of classes) raises a ValueError, in plans too.
+Inside the user's own ``jax.jit``, where no values are known, it gives an infinite loss: it must not pass for
+another class.
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ from math import isfinite
 
 from portnn import ops
 from portnn._typing import Array
+from portnn.autodiff import stop_gradient
 from portnn.losses._checks import check_class_targets, check_fraction, check_vector
 from portnn.losses._focal import check_gamma, modulated
 from portnn.losses._loss import Task, make_loss
 from portnn.losses._reduce import Reduction, check_reduction, reduced
+from portnn.ops._cross_entropy import label_cross_entropy
+from portnn.tracing import in_range
 
 __all__ = ["focal", "kl_divergence", "multiclass_hinge", "softmax_cross_entropy"]
 
 
-def _wide(labels: Array) -> Array:
-    """Labels in a dtype with a sign and room for any class: libraries wrap the number they compare with."""
+def _classes(name: str, labels: Array, n: int, exempt: int | None = None) -> Array:
+    """Labels that are one of n classes, in a dtype with a sign and room for any class.
+
+    Libraries wrap the number that they compare with.
+    """
+    labels = in_range(labels, what=f"{name}: targets", high=n, exempt=exempt)
     return ops.astype(labels, "int64" if ops.iinfo(labels.dtype).bits == 64 else "int32", copy=False)
 
 
@@ -59,7 +67,7 @@ def softmax_cross_entropy(
     Args:
         logits: real floating-point array of shape (..., classes).
         targets: integer labels of shape (...), or one-hot or soft targets of the shape of `logits`, of any
-            real dtype. A label that is no class gives inf.
+            real dtype. A label that is not a class is an error.
         label_smoothing: share of the target, from 0 to below 1, that is spread over all classes.
         class_weights: factor for each class, of shape (classes,).
         ignore_index: integer label of samples that count for nothing; only with integer labels.
@@ -71,7 +79,7 @@ def softmax_cross_entropy(
 
     Raises:
         TypeError: if dtypes are wrong, such as labels that are not integers.
-        ValueError: if shapes do not fit, the batch is empty, or an option is out of range.
+        ValueError: if shapes do not fit, the batch is empty, or a label or an option is out of range.
 
     Example:
         >>> import numpy as np
@@ -93,7 +101,8 @@ def softmax_cross_entropy(
     if not labelled:
         soft = _smoothed(_in_dtype_of(logits, targets), label_smoothing, class_weights)
         return reduced(ops.softmax_cross_entropy(logits, soft), sample_weight, reduction)
-    losses, share = _labelled(logits, targets, label_smoothing, class_weights, ignore_index)
+    options = (label_smoothing, class_weights, ignore_index)
+    losses, share = _labelled(logits, targets, *options, scaled=reduction == "mean")
     return reduced(losses, sample_weight, reduction, share)
 
 
@@ -125,16 +134,20 @@ def _labelled(
     label_smoothing: float,
     class_weights: Array | None,
     ignore_index: int | None,
+    *,
+    scaled: bool,
 ) -> tuple[Array, Array | None]:
-    """The losses of integer labels, and what each counts for in the mean."""
-    share, labels = None, _wide(labels)
+    """The losses of integer labels, and what each counts for in the mean; perhaps both on another scale."""
+    share, labels = None, _classes("softmax_cross_entropy", labels, logits.shape[-1], ignore_index)
     if ignore_index is not None:
         kept = ops.not_equal(labels, ignore_index)
         logits = ops.where(ops.expand_dims(kept, axis=-1), logits, 0.0)  # NaN times zero would be NaN
     if label_smoothing == 0.0 and class_weights is None:
-        losses = ops.softmax_cross_entropy(logits, labels)
+        losses = label_cross_entropy(logits, labels, mean=False)
     else:
         hot = ops.astype(_one_hot(labels, logits), logits.dtype)
+        if class_weights is not None and scaled:
+            class_weights = _of_those_present(class_weights, hot)
         losses = ops.softmax_cross_entropy(logits, _smoothed(hot, label_smoothing, class_weights))
         losses = ops.where(_is_class(labels, logits.shape[-1]), losses, float("inf"))
         if class_weights is not None:
@@ -143,6 +156,15 @@ def _labelled(
         losses = ops.where(kept, losses, 0.0)  # infinite if the index is no class
         share = ops.astype(kept, losses.dtype) if share is None else ops.where(kept, share, 0.0)
     return losses, share
+
+
+def _of_those_present(class_weights: Array, hot: Array) -> Array:
+    """Weights of classes over the largest of those that have a sample, in the logits' dtype."""
+    present = ops.any(ops.reshape(ops.greater(hot, 0.0), (-1, hot.shape[-1])), axis=0)
+    largest = stop_gradient(ops.max(ops.where(present, ops.abs(class_weights), 0.0)))
+    weights = ops.divide(class_weights, ops.where(ops.greater(largest, 0.0), largest, 1.0))
+    most = min(float(ops.finfo(dtype).max) for dtype in (weights.dtype, hot.dtype))
+    return _in_dtype_of(hot, ops.clip(weights, -most, most))  # of those without one, which may overflow
 
 
 @make_loss(task=Task.CLASSES, link=ops.softmax)
@@ -173,7 +195,7 @@ def focal(
 
     Raises:
         TypeError: if dtypes are wrong, such as labels that are not integers.
-        ValueError: if shapes do not fit, the batch is empty, or an option is out of range.
+        ValueError: if shapes do not fit, the batch is empty, or a label or an option is out of range.
 
     Example:
         >>> import numpy as np
@@ -186,8 +208,13 @@ def focal(
     check_gamma("focal", gamma)
     if alpha is not None:
         check_vector("focal", "alpha", alpha, logits.shape[-1])
-    targets = _wide(targets) if labelled else _in_dtype_of(logits, targets)
-    losses = modulated(ops.softmax_cross_entropy(logits, targets), gamma)
+    if labelled:
+        targets = _classes("focal", targets, logits.shape[-1])
+        losses = label_cross_entropy(logits, targets, mean=False)
+    else:
+        targets = _in_dtype_of(logits, targets)
+        losses = ops.softmax_cross_entropy(logits, targets)
+    losses = modulated(losses, gamma)
     if alpha is not None:
         hot = ops.astype(_one_hot(targets, logits), logits.dtype) if labelled else targets
         factor = ops.sum(_smoothed(hot, 0.0, alpha), axis=-1)
@@ -213,7 +240,7 @@ def multiclass_hinge(
 
     Args:
         logits: real floating-point array of scores, of shape (..., classes).
-        targets: integer labels of shape (...). A label that is no class gives inf.
+        targets: integer labels of shape (...). A label that is not a class is an error.
         margin: by how much the score of the class is to exceed the others.
         sample_weight: weight for each sample, of shape (n,) or any longer beginning of (...).
         reduction: "mean", "sum", or "none" for a loss of shape (...).
@@ -223,7 +250,7 @@ def multiclass_hinge(
 
     Raises:
         TypeError: if the labels are not integers, or the logits not floating-point.
-        ValueError: if shapes do not fit, the batch is empty, or an option is out of range.
+        ValueError: if shapes do not fit, the batch is empty, or a label or an option is out of range.
 
     Example:
         >>> import numpy as np
@@ -238,7 +265,8 @@ def multiclass_hinge(
     check_reduction(name, logits.shape[:-1], sample_weight, reduction)
     if not isfinite(margin):
         raise ValueError(f"{name}: margin must be finite, got {margin}")
-    targets, n = _wide(targets), logits.shape[-1]
+    n = logits.shape[-1]
+    targets = _classes(name, targets, n)
     hot = _one_hot(targets, logits)
     own = ops.sum(ops.where(hot, logits, 0.0), axis=-1, keepdims=True)
     excess = ops.maximum(ops.subtract(logits, own) + margin, 0.0)

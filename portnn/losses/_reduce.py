@@ -2,6 +2,9 @@
 
 The weighted mean divides by the sum of the weights, as scikit-learn's metrics and PyTorch's class
 weights do. If that sum is zero, as when every sample is ignored, the mean is 0 and so is its gradient.
+Only ratios of weights count in it: equal weights of any size give the bits of weights of 1. The values of
+weights are not checked here: one that is NaN or infinite gives NaN. `Network` refuses those, and negative
+ones.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from typing import Literal, TypeAlias
 from portnn import ops
 from portnn._typing import Array
 from portnn.losses._checks import check_library, check_real_targets
+from portnn.ops._weights import relative, wide
 
 __all__ = ["Reduction", "check_reduction", "reduced"]
 
@@ -60,17 +64,31 @@ def reduced(losses: Array, sample_weight: Array | None, reduction: str, share: A
     """
     if sample_weight is not None:
         check_library("sample_weight", losses, sample_weight)
+    if reduction == "mean":
+        return (
+            ops.mean(losses)
+            if sample_weight is None and share is None
+            else _weighted_mean(losses, sample_weight, share)
+        )
+    if sample_weight is not None:
         weight = _stretched(ops.astype(sample_weight, losses.dtype, copy=False), losses)
         losses = ops.multiply(losses, weight)
-        share = weight if share is None else ops.multiply(share, weight)
-    if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return ops.sum(losses)
-    if share is None:
-        return ops.mean(losses)
-    total = ops.sum(share)
-    return ops.divide(ops.sum(losses), ops.where(ops.equal(total, 0.0), 1.0, total))
+    return losses if reduction == "none" else ops.sum(losses)
+
+
+def _weighted_mean(losses: Array, sample_weight: Array | None, share: Array | None) -> Array:
+    """The weighted losses over the sum of the weights; the scale of the weights cancels beforehand."""
+    dtype = wide(losses.dtype)
+    total, values = share, ops.astype(losses, dtype, copy=False)
+    if share is not None:
+        total = ops.astype(share, dtype, copy=False)
+    if sample_weight is not None:
+        weight = _stretched(relative(sample_weight, dtype), losses)
+        values = ops.multiply(values, weight)
+        total = weight if total is None else ops.multiply(total, weight)
+    divisor = ops.sum(total)
+    mean = ops.divide(ops.sum(values), ops.where(ops.equal(divisor, 0.0), 1.0, divisor))
+    return ops.astype(mean, losses.dtype, copy=False)
 
 
 def _stretched(weight: Array, losses: Array) -> Array:

@@ -82,7 +82,7 @@ def confusion_matrix(
             f"confusion_matrix takes one label per sample, got shape {tuple(true.shape)}; "
             "for one-hot rows pass argmax(y, axis=-1), for several labels give it one column at a time"
         )
-    n = count_classes(true, pred, n_classes)
+    true, pred, n = count_classes(true, pred, n_classes)
     return count_pairs(true, pred, n, sample_weight)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from portnn import ops
 from portnn._typing import Array
 from portnn.metrics._checks import check_same_shape, default_integer, holds
+from portnn.tracing import in_range, is_kind
 
 
 def check_label_dtype(y: Array, name: str) -> None:
@@ -26,7 +27,7 @@ def as_labels(y_true: Array, y_pred: Array) -> tuple[Array, Array]:
     if len(y_true.shape) == 2:
         check_indicators(y_true, "y_true")
         check_indicators(y_pred, "y_pred")
-    return to_integer(y_true), to_integer(y_pred)
+    return to_integer(y_true, "y_true"), to_integer(y_pred, "y_pred")
 
 
 def check_indicators(y: Array, name: str) -> None:
@@ -40,29 +41,19 @@ def check_indicators(y: Array, name: str) -> None:
         )
 
 
-def to_integer(y: Array) -> Array:
+def to_integer(y: Array, name: str) -> Array:
     """Labels in the default integer dtype: small ones such as uint8 overflow when counted with."""
-    return ops.astype(y, default_integer(y), copy=False)
+    dtype = default_integer(y)
+    if is_kind(y, "unsigned integer"):  # which can be too large for it
+        y = in_range(y, what=name, high=ops.iinfo(dtype).max)
+    return ops.astype(y, dtype, copy=False)
 
 
-def count_classes(y_true: Array, y_pred: Array, n_classes: int | None) -> int:
-    """The number of classes, as given or one more than the largest label; labels outside are refused."""
+def count_classes(y_true: Array, y_pred: Array, n_classes: int | None) -> tuple[Array, Array, int]:
+    """The labels, looked at, and the number of classes, as given or one more than the largest label."""
     found = _largest(y_true, y_pred) if n_classes is None else None
     n = found + 1 if found is not None else check_count(n_classes, "n_classes")
-    for name, y in (("y_true", y_true), ("y_pred", y_pred)):
-        check_range(y, n, name)
-    return n
-
-
-def check_range(y: Array, n_classes: int, name: str) -> None:
-    """See that labels lie between 0 and n_classes - 1."""
-    if holds(ops.any(ops.less(y, 0))):
-        raise ValueError(f"{name} holds negative labels; classes are numbered from 0")
-    if holds(ops.any(ops.greater_equal(y, n_classes))):
-        raise ValueError(
-            f"{name} holds labels above {n_classes - 1}, the last of {n_classes} classes; "
-            "classes are numbered from 0, so pass more classes or look for wrong labels"
-        )
+    return in_range(y_true, what="y_true", high=n), in_range(y_pred, what="y_pred", high=n), n
 
 
 def check_count(n: object, name: str) -> int:

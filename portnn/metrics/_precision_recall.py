@@ -10,6 +10,7 @@ from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_weights, float_dtype, mean, ratio
 from portnn.metrics._classification import count_labels
 from portnn.metrics._labels import as_labels, count_classes
+from portnn.ops._weights import relative
 
 Average: TypeAlias = Literal["binary", "micro", "macro", "weighted", "samples"] | None
 
@@ -152,10 +153,12 @@ def _score(
     check_arrays(sample_weight, y_true=y_true, y_pred=y_pred)
     check_weights(sample_weight, y_true.shape[0])
     _check_average(average, y_true)
+    if sample_weight is not None:
+        sample_weight = relative(sample_weight, float_dtype(sample_weight))
     true, pred = as_labels(y_true, y_pred)
     if len(true.shape) == 2:
         return _score_columns(measure, true, pred, average, n_classes, sample_weight)
-    n = count_classes(true, pred, 2 if average == "binary" and n_classes is None else n_classes)
+    true, pred, n = count_classes(true, pred, 2 if average == "binary" and n_classes is None else n_classes)
     tally = _tally_classes(true, pred, n, sample_weight)
     occurs = ops.greater(ops.add(tally.predicted, tally.true), 0)
     return _combine(measure, tally, average, ops.astype(occurs, tally.true.dtype))

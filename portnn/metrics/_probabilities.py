@@ -5,8 +5,9 @@ from __future__ import annotations
 from portnn import ops
 from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_finite, check_weights, holds, mean
-from portnn.metrics._labels import check_count, check_label_dtype, check_range, to_integer
+from portnn.metrics._labels import check_count, check_label_dtype, to_integer
 from portnn.ops._options import check_flag
+from portnn.tracing import in_range
 
 # Probabilities may have been computed in float32 over many classes and cast since. Logits and unscaled
 # scores, which the check is for, miss a sum of one by far more.
@@ -115,9 +116,7 @@ def _check(y_true: Array, scores: Array, name: str, sample_weight: Array | None)
         raise ValueError(f"{name} must have shape (n, classes), got {tuple(scores.shape)}")
     if holds(ops.any(ops.isnan(scores))):
         raise ValueError(f"{name} holds NaN; look for the step that made it, or leave those samples out")
-    labels = to_integer(y_true)
-    check_range(labels, scores.shape[1], "y_true")
-    return labels
+    return in_range(to_integer(y_true, "y_true"), what="y_true", high=scores.shape[1])
 
 
 def _check_distribution(p: Array) -> None:

@@ -9,6 +9,7 @@ from portnn._typing import Array
 from portnn.metrics._checks import check_arrays, check_same_shape, check_weights, holds, mean, ratio
 from portnn.metrics._labels import check_indicators, check_label_dtype
 from portnn.ops._half import in_float32
+from portnn.ops._weights import relative
 
 OverLabels: TypeAlias = Literal["macro", "weighted", "micro"] | None
 
@@ -56,7 +57,7 @@ def average_precision(
     """
     _check(y_true, y_score, average, sample_weight)
     true = ops.astype(y_true, y_score.dtype)
-    weight = None if sample_weight is None else ops.astype(sample_weight, y_score.dtype, copy=False)
+    weight = None if sample_weight is None else relative(sample_weight, y_score.dtype)
     if len(true.shape) == 1:
         return _one_label(true, y_score, weight)
     labels = true.shape[1]

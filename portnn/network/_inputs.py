@@ -7,10 +7,10 @@ from typing import Any
 
 from portnn import ops
 from portnn._typing import Array, ArrayLike, DType
-from portnn.backend import Backend
+from portnn.backend import Backend, get_backend
 from portnn.losses import Task, task_of
 from portnn.nn import Layer, Linear
-from portnn.tracing import is_kind
+from portnn.tracing import Extent, first_outside, is_kind, parts_of
 
 __all__ = [
     "bring_inputs",
@@ -19,8 +19,13 @@ __all__ = [
     "check_detached",
     "input_shape_of",
     "option",
+    "place_weights",
+    "usual",
     "without_ignored",
 ]
+
+
+_USUAL = 2.0**20  # beyond it, or below its inverse, the largest weight becomes 1
 
 
 def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
@@ -79,7 +84,7 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str) -> Array:
 
 def bring_targets(
     value: ArrayLike, n: int, predictions: Array, loss: Callable[..., Array], backend: Backend
-) -> Array:
+) -> tuple[Array, Extent]:
     """Targets on the backend, checked against what the network predicts for one sample.
 
     Args:
@@ -109,8 +114,10 @@ def bring_targets(
             y = ops.expand_dims(y, axis=1)
         if task is not Task.VALUES:
             _check_probabilities(y, task)
-    loss(predictions, y[:1, ...])  # shapes are the loss's own to judge
-    return y
+    first, labels = y[:1, ...], Extent(y)
+    with parts_of((first, labels)):
+        loss(predictions, first)  # shapes are the loss's own to judge
+    return y, labels
 
 
 def _check_probabilities(y: Array, task: Task) -> None:
@@ -135,12 +142,9 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
         raise TypeError(
             f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
         )
-    y = ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # as positions are counted; unsigned beyond it: negative
-    odd = ops.logical_or(ops.less(y, 0), ops.greater_equal(y, classes))
-    if ignored is not None:
-        odd = ops.logical_and(odd, ops.not_equal(y, ignored))
-    if bool(ops.any(odd)):
-        first = int(ops.argmax(ops.astype(odd, "int32")))
+    odd = first_outside(y, 0, classes, ignored)
+    if odd is not None:
+        [first] = odd
         label = f"y: sample {first} has the label {int(y[first])}, but the network has"
         if classes == 1:
             raise ValueError(
@@ -150,7 +154,7 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
         raise ValueError(
             f"{label} {classes} classes, 0 to {classes - 1}; widen the last layer or renumber the labels"
         )
-    return y
+    return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # as positions are counted
 
 
 def option(loss: Any, name: str) -> Any:
@@ -166,20 +170,45 @@ def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str)
     """Sample weights on the backend.
 
     Raises:
+        TypeError: if they are not real numbers.
         ValueError: if they are not `n` numbers, finite, not negative and not all zero.
     """
     if value is None:
         return None
-    w = _bring("sample_weight", value, backend)
+    w = _bring("sample_weight", value, get_backend("numpy"))  # in float64, which not every device has
     if tuple(w.shape) != (n,):
         raise ValueError(
             f"sample_weight: expected shape ({n},), a weight for each sample, got {tuple(w.shape)}"
         )
-    w = ops.astype(w, backend.dtype(dtype))
+    if is_kind(w, "complex floating"):
+        raise TypeError(f"sample_weight: expected real numbers, got dtype {w.dtype}")
+    w = ops.astype(w, "float64")
     _check_finite("sample_weight", w)
     if bool(ops.any(ops.less(w, 0.0))) or not bool(ops.any(ops.greater(w, 0.0))):
         raise ValueError("sample_weight: expected weights that are not negative, and at least one above zero")
-    return w
+    return place_weights(w, backend, dtype)
+
+
+def usual(w: Array) -> Array:
+    """Weights of which the largest becomes 1 if it is far from it."""
+    largest = float(ops.max(w))
+    return w if not largest or 1 / _USUAL <= largest <= _USUAL else ops.divide(w, largest)
+
+
+def place_weights(w: Array, backend: Backend, dtype: str) -> Array:
+    """Weights (n,) in the network's dtype and on its backend; none above zero becomes zero there.
+
+    Those of a usual size stay as they are, since a penalty of the parameters is weighed against their sum.
+
+    Args:
+        w: float64, on the host.
+        backend: where they go.
+        dtype: the network's.
+    """
+    w = usual(w)
+    least = float(ops.finfo(ops.asarray(0.0, dtype=dtype, like=w).dtype).smallest_normal)
+    w = ops.where(ops.greater(w, 0.0), ops.maximum(w, least), 0.0)
+    return backend.asarray(w, dtype=dtype)
 
 
 def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], dtype: str) -> Array | None:

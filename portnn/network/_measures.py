@@ -6,7 +6,7 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.losses import Task
 
-__all__ = ["count_right", "decide", "score_of"]
+__all__ = ["check_predictions", "count_right", "decide", "score_of"]
 
 
 def decide(predictions: Array, task: Task) -> Array:
@@ -14,6 +14,39 @@ def decide(predictions: Array, task: Task) -> Array:
     if task is Task.CLASSES:
         return ops.argmax(predictions, axis=-1)
     return ops.greater(predictions, 0.0)
+
+
+def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool) -> None:
+    """See that predictions are answers.
+
+    None is NaN. Values are finite too. Of raw predictions of classes the largest of each sample is: from an
+    infinite one no probabilities follow. Probabilities and rates of 0 and 1 may come from infinite ones.
+
+    Args:
+        name: the method that was asked.
+        y: predictions (n, ...).
+        task: what the loss is for.
+        dtype: what the network computes in.
+        raw: whether they are as the last layer left them.
+
+    Raises:
+        ValueError: if some are not; the message names the first sample.
+    """
+    finite = ops.isfinite(y)
+    if bool(ops.all(finite)):
+        return
+    if raw and task is Task.CLASSES:
+        good = ops.isfinite(ops.max(y, axis=-1))
+    else:
+        good = finite if task is Task.VALUES else ops.logical_not(ops.isnan(y))
+    rows = ops.all(ops.reshape(good, (good.shape[0], -1)), axis=1)
+    if bool(ops.all(rows)):
+        return
+    first = int(ops.argmin(ops.astype(rows, "int32")))
+    raise ValueError(
+        f"{name}: the prediction for sample {first} is NaN or infinite; the parameters, or the inputs for "
+        f"them, are too large for {dtype}; scale inputs to about 1, or train with a smaller learning rate"
+    )
 
 
 def _truth(y: Array, task: Task, decisions: Array) -> Array:

@@ -20,11 +20,12 @@ from portnn.network._inputs import (
     without_ignored,
 )  # fmt: skip
 from portnn.network._loading import check_count, expected_of, matched
-from portnn.network._measures import decide
+from portnn.network._measures import check_predictions, decide
 from portnn.network._options import check_seed
 from portnn.nn import Layer, Sequential
 from portnn.optim import Optimizer, ema_params
 from portnn.random import stream
+from portnn.tracing import Extent, is_kind, parts_of
 from portnn.train import Dataset, Snapshot
 
 if TYPE_CHECKING:
@@ -366,17 +367,29 @@ class Model(Copied):
         """Samples on the backend, checked in full before anything is changed."""
         check_detached(x=x, y=y, sample_weight=weight)
         inputs = bring_inputs(x, self.backend, self.dtype)
-        first = self._forward(inputs[:1, ...])
-        targets = bring_targets(y, inputs.shape[0], first, self.loss, self.backend)
+        ids = Extent(inputs)
+        first = self._first(ids)
+        targets, labels = bring_targets(y, inputs.shape[0], first, self.loss, self.backend)
         weights = bring_weights(weight, inputs.shape[0], self.backend, self.dtype)
         counted = without_ignored(weights, targets, self.loss, self.dtype)
-        return Dataset(inputs, targets, counted, self.backend)
+        return Dataset(inputs, targets, counted, self.backend, (ids, labels))
+
+    def _first(self, inputs: Extent) -> Array:
+        """Raw predictions for the first sample; of integers that number something, all are looked at."""
+        first = inputs.whole[:1, ...]
+        if is_kind(first, "real floating"):
+            return self._forward(first)
+        self._check_sample(first)
+        with self.backend.activate(), parts_of((first, inputs)):
+            return self.layer.apply(self.params, first, state=self.state)[0]
 
     def _forward(self, x: Array) -> Array:
         """Raw predictions for inputs on the backend."""
         self._check_sample(x)
+        n = x.shape[0]
+        if n > _ROWS and is_kind(x, "integral"):
+            self._first(Extent(x))
         with self.backend.activate():
-            n = x.shape[0]
             bound = self._now.params, self._now.state
             if n <= _ROWS:
                 return self._predictor("raw")(bound, x)
@@ -394,23 +407,30 @@ class Model(Copied):
 
     def _show(self, kind: str, x: ArrayLike) -> Any:
         """What `x` is answered: "decided" or "linked" predictions, in the library of `x`."""
-        predictor, now = self._predictor(kind), self._now
+        predictor, now = self._predictor("raw" if kind == "decided" else kind), self._now
         found = predictor.ready((now.params, now.state), x)
         if found is not None:
-            return found
+            return self._settled(kind, found)
         inputs = bring_inputs(x, self.backend, self.dtype)
-        if inputs.shape[0] > _ROWS:
-            return self._answer(self._shown(kind, self._forward(inputs)), x)
         self._check_sample(inputs)
         with self.backend.activate():
-            return self._answer(predictor((now.params, now.state), inputs), x)
+            if inputs.shape[0] > _ROWS:
+                found = self._forward(inputs)
+                found = found if kind == "decided" else self._shown(kind, found)
+            else:
+                found = predictor((now.params, now.state), inputs)
+            return self._answer(self._settled(kind, found), x)
 
     def _shown(self, kind: str, predictions: Array) -> Array:
-        """Raw predictions as they are, as decisions, or as the loss's link makes them."""
-        if kind == "decided":
-            return decide(predictions, self.task)
+        """Raw predictions as they are, or as the loss's link makes them."""
         link: Array = link_of(self.loss)(predictions) if kind == "linked" else predictions
         return link
+
+    def _settled(self, kind: str, predictions: Array) -> Array:
+        """Linked predictions, or decisions from raw ones, once it is known that there are answers."""
+        name = "predict_proba" if kind == "linked" and self.task is not Task.VALUES else "predict"
+        check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided")
+        return decide(predictions, self.task) if kind == "decided" else predictions
 
     def _predictor(self, kind: str) -> Predictor:
         """The network as a function of its parameters and inputs, planned for the shapes that come again."""

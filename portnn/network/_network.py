@@ -11,7 +11,7 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend
 from portnn.losses import Task, link_of
 from portnn.network._inputs import bring_inputs
-from portnn.network._measures import score_of
+from portnn.network._measures import check_predictions, score_of
 from portnn.network._trainable import Trainable
 
 __all__ = ["Network"]
@@ -77,9 +77,9 @@ class Network(Trainable):
 
         Raises:
             TypeError: as for `fit`.
-            ValueError: as for `fit`.
+            ValueError: as for `fit`, and if a prediction is NaN.
         """
-        return self._evaluate(self._dataset(x, y, sample_weight))
+        return self._evaluate(self._dataset(x, y, sample_weight), "evaluate")
 
     def score(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """One number for how good the predictions are: accuracy, or R² for values.
@@ -94,11 +94,14 @@ class Network(Trainable):
 
         Raises:
             TypeError: as for `fit`.
-            ValueError: as for `fit`.
+            ValueError: as for `fit`, and if a prediction is NaN.
         """
         data = self._dataset(x, y, sample_weight)
         predictions = self._forward(data.x)
-        return score_of(predictions, link_of(self.loss)(predictions), data.y, self.task, data.weight)
+        check_predictions("score", predictions, self.task, self.dtype, raw=True)
+        shown = link_of(self.loss)(predictions)
+        check_predictions("score", shown, self.task, self.dtype, raw=False)
+        return score_of(predictions, shown, data.y, self.task, data.weight)
 
     def predict(self, x: ArrayLike) -> Any:
         """Decisions: the class of each sample, yes or no for each label, or values.
@@ -112,7 +115,8 @@ class Network(Trainable):
 
         Raises:
             TypeError: if `x` is not made of real numbers.
-            ValueError: if its shape does not fit, it is empty, or it has NaN.
+            ValueError: if its shape does not fit, it is empty, it has NaN or an id that does not exist, or a
+                prediction is NaN; an infinite value as well.
         """
         return self._show("linked" if self.task is Task.VALUES else "decided", x)
 
@@ -127,7 +131,8 @@ class Network(Trainable):
 
         Raises:
             TypeError: if `x` is not made of real numbers, or the network predicts values.
-            ValueError: if the shape of `x` does not fit, it is empty, or it has NaN.
+            ValueError: if the shape of `x` does not fit, it is empty, it has NaN or an id that does not
+                exist, or a prediction is NaN, as where a layer overflows.
         """
         if self.task is Task.VALUES:
             raise TypeError(

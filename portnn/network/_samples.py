@@ -11,8 +11,10 @@ from typing import Any
 
 from portnn import ops
 from portnn._typing import Array
+from portnn.backend import get_backend
 from portnn.losses import Task, task_of
-from portnn.network._inputs import option
+from portnn.network._inputs import option, place_weights, usual
+from portnn.ops._indexing import gather
 from portnn.train import Dataset
 
 __all__ = ["check_split", "split_off", "weigh_classes"]
@@ -82,12 +84,17 @@ def weigh_classes(
             f"fit: class_weight must be a dict such as {{0: 1.0, 1: 5.0}} or 'balanced', "
             f"got {class_weight!r:.40}"
         )
-    table = data.backend.asarray([weights.get(c, 1.0) for c in range(classes)], dtype=dtype)
-    weight = ops.take(table, ops.clip(labels, 0, classes - 1), axis=0)  # what is ignored may be no class
-    weight = weight if data.weight is None else ops.multiply(weight, data.weight)
+    host = get_backend("numpy")  # in float64, which not every device has
+    table = usual(host.asarray([weights.get(c, 1.0) for c in range(classes)], dtype="float64"))
+    # What is ignored may be no class.
+    places = ops.clip(host.asarray(data.backend.to_numpy(labels)), 0, classes - 1)
+    weight = gather(table, places, axis=0)
+    if data.weight is not None:
+        own = host.asarray(data.backend.to_numpy(data.weight), dtype="float64")
+        weight = ops.multiply(weight, own)
     if not bool(ops.any(ops.greater(weight, 0.0))):
         raise ValueError("fit: class_weight leaves no sample with a weight above zero")
-    return replace(data, weight=weight)
+    return replace(data, weight=place_weights(weight, data.backend, dtype))
 
 
 def _labels(y: Array, classes: int, loss: Callable[..., Array]) -> tuple[Array, int]:

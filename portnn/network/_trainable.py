@@ -12,7 +12,7 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.compile import Precision, check_precision
 from portnn.losses import Task, link_of
 from portnn.network._fitted import going_on
-from portnn.network._measures import score_of
+from portnn.network._measures import check_predictions, score_of
 from portnn.network._model import Model
 from portnn.network._options import adapted, check_callbacks, check_columns, check_fit, check_pair
 from portnn.network._recorder import Recorder
@@ -177,9 +177,10 @@ class Trainable(Model):
         names = ["loss"] if self.task is Task.VALUES else ["loss", "accuracy"]
         return names + [f"val_{name}" for name in names] if validated else names
 
-    def _evaluate(self, data: Dataset) -> dict[str, float]:
-        """The loss and, for classes and labels, the accuracy."""
+    def _evaluate(self, data: Dataset, name: str) -> dict[str, float]:
+        """The loss and, for classes and labels, the accuracy; `name` is who asks."""
         predictions = self._forward(data.x)
+        check_predictions(name, predictions, self.task, self.dtype, raw=True)
         with self.backend.activate():
             options = {} if data.weight is None else {"sample_weight": data.weight}
             logs = {"loss": float(self.loss(predictions, data.y, **options))}

@@ -138,7 +138,7 @@ class Training:
         bar.step(plan.done * recorder.steps + plan.part.step)
         for number, logs in enumerate(epochs, plan.done + 1):
             if self.held_out is not None:
-                logs |= {f"val_{name}": value for name, value in model._evaluate(self.held_out).items()}
+                logs.update(self._validated(number))
             recorder.history.record(logs)
             bar.epoch(number, plan.epochs, logs)
             epoch = Epoch(number, plan.epochs, logs, model)
@@ -147,6 +147,15 @@ class Training:
             recorder.pause(model._present(model._fitted), number, Part(), ended=ended)
             if ended:
                 break
+
+    def _validated(self, number: int) -> dict[str, float]:
+        """The values of the validation data after an epoch."""
+        assert self.held_out is not None, "there are validation data"
+        try:
+            found = self.model._evaluate(self.held_out, "validation_data")
+        except ValueError as error:
+            raise DivergenceError(f"after epoch {number}: {error}") from error
+        return {f"val_{name}": value for name, value in found.items()}
 
     def step_once(self, start: Snapshot) -> None:
         """Take one step on all data, which is no epoch.

@@ -11,7 +11,8 @@ from portnn.nn import init as initializers
 from portnn.nn._checks import check_params, check_size
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
-from portnn.tracing import is_kind
+from portnn.ops._embedding import look_up
+from portnn.tracing import in_range, is_kind
 
 __all__ = ["Embedding"]
 
@@ -71,10 +72,11 @@ class Embedding(Layer):
     ) -> tuple[Array, Tree]:
         """The vectors of the symbols `x`, integers of any shape (n, ...); an axis of features is added.
 
-        A number that is no symbol is an error where the library's `take` checks it (NumPy, CuPy and PyTorch
-        do; JAX gives NaN), since looking at values would be slow on a GPU and impossible in a plan.
+        A number that is not one of 0 to ``num_embeddings - 1`` raises a ValueError, on every backend and in
+        plans too. Inside the user's own ``jax.jit``, where no values are known, its vector is NaN.
         """
         check_params("Embedding", params, ("weight",))
         if not is_kind(x, "integral"):
             raise TypeError(f"Embedding: expected integers that number symbols, got {x.dtype}")
-        return ops.embedding(params["weight"], x, padding=self.padding_idx), state
+        x = in_range(x, what="Embedding: x", high=self.num_embeddings)
+        return look_up(params["weight"], x, padding=self.padding_idx), state

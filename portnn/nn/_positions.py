@@ -10,6 +10,7 @@ from portnn import ops
 from portnn._typing import Array, Tree
 from portnn.nn._checks import check_features, check_number, check_size
 from portnn.nn._layer import Key, Layer
+from portnn.tracing import in_range, is_kind
 
 __all__ = ["SinusoidalPositions"]
 
@@ -59,11 +60,15 @@ class SinusoidalPositions(Layer):
         """Add the positions to `x` of shape (..., length, features).
 
         `positions` are integers of shape (length,), or of one that broadcasts to (..., length), such as
-        (n, 1) for a single step of n sequences; by default 0, 1, 2, ...
+        (n, 1) for a single step of n sequences, none of them negative; by default 0, 1, 2, ...
         """
         check_features("SinusoidalPositions", x, self.features)
         if positions is None:
             positions = ops.arange(x.shape[-2], dtype="int32", like=x)
+        elif is_kind(positions, "integral"):
+            positions = in_range(positions, what="SinusoidalPositions: positions", high=2**31)
+        else:
+            raise TypeError(f"SinusoidalPositions: positions must be integers, got dtype {positions.dtype}")
         half = ops.astype(ops.arange(self.features // 2, dtype="int32", like=x), x.dtype)
         speeds = ops.exp(half * (-2.0 * log(self.base) / self.features))
         angles = ops.multiply(ops.expand_dims(ops.astype(positions, x.dtype), axis=-1), speeds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from math import nan
 from typing import Any, ClassVar, Literal
 
 from portnn import ops, tree
@@ -14,7 +15,7 @@ from portnn.nn._checks import check_features, check_flags, check_params, check_s
 from portnn.nn._dropout import Dropout
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer, keys_of
-from portnn.tracing import is_kind
+from portnn.tracing import in_range, is_kind
 
 __all__ = ["Recurrent"]
 
@@ -135,9 +136,10 @@ class Recurrent(Layer):
             state: the running state, handed on.
             x: the sequences, of shape (n, time, in_features).
             initial: the state before the first step, as `zero_state` describes it; by default zeros.
-            lengths: how many steps of each sequence are real, integers of shape (n,). The others change no
-                state, their outputs are zero, and what stands in them plays no part. Backwards, each
-                sequence begins at its own end.
+            lengths: how many steps of each sequence are real, integers of shape (n,) from 0 to time; any
+                other is a ValueError, and inside the user's own ``jax.jit`` its outputs are NaN. Steps that
+                are not real change no state, their outputs are zero, and what stands in them plays no part.
+                Backwards, each sequence begins at its own end.
             training: whether this is a step of training.
             key: a key of `portnn.random`, needed for dropout in training.
 
@@ -146,12 +148,14 @@ class Recurrent(Layer):
             direction (n, directions * hidden_features), or a pair of all outputs and the state after, as
             `returns` says; and the running state.
         """
-        self._check_input(x, lengths)
+        lengths = self._check_input(x, lengths)
         n, time = x.shape[:2]
         start = self.zero_state(n, x) if initial is None else self._checked_state(initial)
         x = ops.permute_dims(x, (1, 0, 2))  # a step is then one piece of memory
         keep = None
         if lengths is not None:
+            wrong = ops.expand_dims(ops.greater(lengths, time), axis=1)  # where no values are known
+            start = tree.map(lambda h: ops.where(wrong, nan, h), start)
             keep = _within(lengths, time)
             x = ops.where(keep, x, 0.0)  # NaN times a gradient of zero would be NaN
         after: list[Tree] = []
@@ -193,7 +197,7 @@ class Recurrent(Layer):
         sequence = ops.permute_dims(x, (1, 0, 2))
         return sequence if self.returns == "sequence" else (sequence, tuple(after))
 
-    def _check_input(self, x: Array, lengths: Array | None) -> None:
+    def _check_input(self, x: Array, lengths: Array | None) -> Array | None:
         name = type(self).__name__
         if len(x.shape) != 3 or x.shape[1] < 1:
             raise ValueError(
@@ -209,6 +213,8 @@ class Recurrent(Layer):
                     f"{name}: expected lengths of shape ({x.shape[0]},), one for each sequence, "
                     f"got {tuple(lengths.shape)}"
                 )
+            lengths = in_range(lengths, what=f"{name}: lengths", high=x.shape[1] + 1)
+        return lengths
 
     def _checked(self, params: Tree) -> Sequence[Tree]:
         wanted = self.num_layers * self.directions

@@ -19,7 +19,7 @@ from portnn.ops._manipulation import expand_dims
 from portnn.ops._options import check_flag, refuse_complex
 from portnn.ops._softmax import log_softmax, lowest, sigmoid, softmax
 from portnn.ops._statistical import mean as mean_
-from portnn.tracing import namespace, primitive
+from portnn.tracing import in_range, namespace, primitive
 
 __all__ = ["sigmoid_cross_entropy", "softmax_cross_entropy"]
 
@@ -105,6 +105,7 @@ def _label_cross_entropy_rule(
 
 
 _label_cross_entropy.vjp(_label_cross_entropy_rule, None)
+label_cross_entropy = _label_cross_entropy  # of labels that were looked at
 
 
 @primitive
@@ -136,11 +137,12 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
         mean: whether to take the mean over the samples in the same step; there must be some.
 
     Returns:
-        Losses of shape (...) in nats, or their mean. A label out of range gives inf.
+        Losses of shape (...) in nats, or their mean.
 
     Raises:
         TypeError: if `mean` is not True or False.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a label is not a class. Where values are not known, as inside
+            ``jax.jit``, such a label gives inf.
 
     Example:
         >>> import numpy as np
@@ -155,6 +157,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
             f"softmax_cross_entropy: the mean of no samples is not defined; got logits {logits.shape}"
         )
     if len(targets.shape) == len(logits.shape) - 1 and targets.shape == logits.shape[:-1]:
+        targets = in_range(targets, what="softmax_cross_entropy: targets", high=logits.shape[-1])
         return _label_cross_entropy(logits, targets, mean=mean)
     if targets.shape == logits.shape and logits.shape:
         losses = _soft_cross_entropy(logits, targets)

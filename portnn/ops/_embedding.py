@@ -7,7 +7,7 @@ from math import prod
 from portnn._typing import Array
 from portnn.ops._broadcasting import reshape
 from portnn.ops._helpers import indices_at, plain
-from portnn.ops._indexing import as_index, from_first, scatter_add
+from portnn.ops._indexing import as_index, from_first, positions, scatter_add
 from portnn.ops._linear_algebra import matmul
 from portnn.ops._options import check_whole
 from portnn.tracing import is_kind, namespace, primitive
@@ -53,8 +53,7 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
 
     Args:
         weight: floating-point array of shape (rows, features).
-        indices: integers of any shape; negative ones count from the last row where the library's `take`
-            counts so. A row that does not exist is an error where the library checks it; JAX gives NaN.
+        indices: integers of any shape; negative ones count from the last row, as for `take`.
         padding: a row whose uses add nothing to the gradient; a negative number counts from the last one.
 
     Returns:
@@ -63,7 +62,8 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
     Raises:
         TypeError: if the indices or `padding` are not integers.
         ValueError: if `weight` has not two axes, or there is no row `padding`.
-        IndexError: if a row does not exist and the library checks it.
+        IndexError: if a row does not exist. Where values are not known, as inside ``jax.jit``, such a row is
+            NaN.
 
     Example:
         >>> import numpy as np
@@ -79,4 +79,8 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
         if not -rows <= padding < rows:
             raise ValueError(f"embedding: padding must be one of {rows} rows, got {padding!s:.40}")
         padding %= rows
-    return _embedding(weight, indices, padding=padding)
+    indices = positions("embedding: indices", indices, weight.shape[0])
+    return look_up(weight, indices, padding=padding)
+
+
+look_up = _embedding  # of rows that exist, from the first

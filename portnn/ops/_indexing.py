@@ -19,7 +19,7 @@ from portnn.autodiff import DifferentiationError
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
 from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad, permute_dims
-from portnn.tracing import TracedArray, is_kind, namespace, primitive
+from portnn.tracing import TracedArray, in_range, is_kind, namespace, primitive
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis"]
 
@@ -90,6 +90,28 @@ def from_first(indices: Array, length: int) -> Array:
     return xp.where(indices < 0, indices + length, indices)
 
 
+def positions(what: str, indices: Array, length: int) -> Array:
+    """Positions that exist, as NumPy counts them: from the first element, negative ones from the last.
+
+    Args:
+        what: the function and its argument, which a message begins with.
+        indices: integers of any shape.
+        length: how many elements there are.
+
+    Raises:
+        IndexError: if a position does not exist, wherever values are known.
+    """
+    if _looks_itself(indices) or not is_kind(indices, "integral"):
+        return indices
+    return from_first(in_range(indices, what=what, low=-length, high=length, error=IndexError), length)
+
+
+def _looks_itself(indices: Array) -> bool:
+    """Whether the library counts negative positions from the last, and raises for those that do not exist."""
+    xp = plain_namespace(indices)
+    return getattr(xp, "recorded", xp).__name__ in ("array_api_compat.numpy", "array_api_strict")
+
+
 _take.vjp(_take_rule, None)
 scatter_add.vjp(lambda g, y, values, indices, length: _take(g, indices, axis=0), None)
 
@@ -99,7 +121,8 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
     Args:
         x: an array.
-        indices: integers of any shape; a position may come several times.
+        indices: integers of any shape; negative ones count from the last element, and a position may come
+            several times.
         axis: the axis to choose along; may be left out for one-dimensional arrays.
 
     Returns:
@@ -107,7 +130,8 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
     Raises:
         ValueError: if `axis` is left out for an array of several axes.
-        IndexError: if a position does not exist and the library checks it (JAX, for one, does not).
+        IndexError: if a position does not exist. Where values are not known, as inside ``jax.jit``, such a
+            position gives NaN.
 
     Example:
         >>> import numpy as np
@@ -119,6 +143,11 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
             f"take: axis is needed for an array with {len(x.shape)} axes; only 1-D can do without"
         )
     axis = normalize_axis(axis or 0, len(x.shape))
+    return gather(x, positions("take: indices", indices, x.shape[axis]), axis=axis)
+
+
+def gather(x: Array, indices: Array, /, *, axis: int) -> Array:
+    """`take` of positions that exist, from the first element; `axis` is not negative."""
     if len(indices.shape) == 1:
         return _take(x, indices, axis=axis)
     y = _take(x, reshape(indices, (-1,)), axis=axis)
@@ -163,12 +192,16 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
     Returns:
         An array of the shape of `indices` (broadcast with `x` apart from `axis`).
 
+    Raises:
+        IndexError: if a position does not exist; as for `take`.
+
     Example:
         >>> import numpy as np
         >>> take_along_axis(np.asarray([[1, 2], [3, 4]]), np.asarray([[1], [0]]), axis=1).tolist()
         [[2], [3]]
     """
-    return _take_along_axis(x, indices, axis=normalize_axis(axis, len(x.shape)))
+    axis = normalize_axis(axis, len(x.shape))
+    return _take_along_axis(x, positions("take_along_axis: indices", indices, x.shape[axis]), axis=axis)
 
 
 def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
@@ -343,6 +376,7 @@ def getitem(x: Array, index: Any, /) -> Array:
     Raises:
         TypeError: for a list in which there is something other than integers or booleans.
         DifferentiationError: in the backward pass, for ``x[True]``.
+        IndexError: if a position does not exist; as for `take`.
 
     Example:
         >>> import numpy as np
@@ -365,6 +399,7 @@ def getitem(x: Array, index: Any, /) -> Array:
             arrays.append(entry)
         else:
             template.append(entry)
+    arrays = _existing(x, arrays, template)
     return _getitem(x, *arrays, index=tuple(template))
 
 
@@ -380,6 +415,32 @@ def _listed(x: Array, entry: Sequence[Any]) -> Array:
     if not xp.isdtype(made.dtype, ("bool", "integral")):
         raise TypeError(f"x[[...]]: expected integers or booleans in the list, got dtype {made.dtype!s:.40}")
     return made
+
+
+def _existing(x: Array, arrays: list[Array], template: list[Any]) -> list[Array]:
+    """The arrays of an index, with positions that exist along the axes that they stand for."""
+    if not any(e is _ARRAY or isinstance(e, int) for e in template) or _looks_itself(x):
+        return arrays
+    rest, checked, axis = iter(arrays), list[Array](), 0
+    entries = [next(rest) if e is _ARRAY else e for e in template]
+    for i, entry in enumerate(entries):
+        if entry is Ellipsis:
+            axis = len(x.shape) - sum(map(_axes_of, entries[i + 1 :]))
+            continue
+        n = x.shape[axis] if axis < len(x.shape) else 0  # one index too many is for the library to refuse
+        if template[i] is _ARRAY:
+            checked.append(positions(f"x[...]: the index of axis {axis}", entry, n))
+        elif isinstance(entry, int) and not isinstance(entry, bool) and n and not -n <= entry < n:
+            raise IndexError(f"x[...]: the index of axis {axis} must be from {-n} to {n - 1}, got {entry}")
+        axis += _axes_of(entry)
+    return checked
+
+
+def _axes_of(entry: Any) -> int:
+    """How many axes an entry of an index stands for: a mask stands for its own."""
+    if entry is None or entry is Ellipsis or isinstance(entry, bool):
+        return 0
+    return len(entry.shape) if hasattr(entry, "shape") and is_kind(entry, "bool") else 1
 
 
 def _is_position(entry: Any) -> bool:

@@ -16,7 +16,7 @@ _VIEWS = frozenset({
     "matrix_transpose", "moveaxis", "permute_dims", "reshape", "squeeze", "unstack",
 })  # fmt: skip
 _MOVES = _VIEWS | {
-    "asarray", "astype", "concat", "copy", "flip", "from_dlpack", "getitem", "imag",
+    "asarray", "astype", "concat", "copy", "flip", "from_dlpack", "getitem", "imag", "in_range",
     "meshgrid", "nonzero", "positive", "real", "repeat", "roll", "stack", "take", "take_along_axis", "tile",
     "to_device", "tril", "triu",
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from portnn import ops, tree
 from portnn._typing import Tree
+from portnn.ops._indexing import gather
 from portnn.ops._options import check_flag
 from portnn.train._loop import order_of
 
@@ -75,4 +76,4 @@ def _batches(arrays: Tree, n: int, size: int, order: Any, drop_last: bool) -> It
         if order is None:
             yield tree.map(lambda a, s=slice(start, stop): a[s, ...], arrays)
         else:
-            yield tree.map(lambda a, rows=order[start:stop]: ops.take(a, rows, axis=0), arrays)
+            yield tree.map(lambda a, rows=order[start:stop]: gather(a, rows, axis=0), arrays)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, final
 
 from portnn import ops
 from portnn._typing import Array
+from portnn.ops._indexing import gather
 from portnn.train._guard import DivergenceError, all_finite
 from portnn.train._loop import Dataset, Snapshot
 from portnn.train._moment import Part, stops
@@ -140,7 +141,7 @@ def _shares(data: Dataset, batch_size: int | None, order: Array | None) -> list[
     size = batch_size or data.size
     if data.weight is None:
         return [float(min(size, data.size - start)) for start in range(0, data.size, size)]
-    weight = data.weight if order is None else ops.take(data.weight, data.backend.asarray(order), axis=0)
+    weight = data.weight if order is None else gather(data.weight, data.backend.asarray(order), axis=0)
     parts = [weight[i : min(i + size, data.size)] for i in range(0, data.size, size)]
     shares: list[float] = data.backend.to_numpy(ops.stack([ops.sum(part) for part in parts])).tolist()
     return shares

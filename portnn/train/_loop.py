@@ -11,10 +11,11 @@ from portnn._typing import Array, Tree
 from portnn.autodiff import value_and_grad
 from portnn.backend import Backend
 from portnn.nn import Key, Layer
+from portnn.ops._indexing import gather
 from portnn.optim import Optimizer, apply_updates, loss_scale
 from portnn.random import fold_in, stream
 from portnn.random import key as make_key
-from portnn.tracing import is_array
+from portnn.tracing import Extent, is_array, parts_of
 from portnn.train._parts import in_parts
 
 __all__ = ["Batch", "Dataset", "Snapshot", "make_step", "order_of"]
@@ -47,6 +48,7 @@ class Batch:
     y: Array
     weight: Array | None
     size: int
+    extents: tuple[Extent, ...] = ()
 
 
 @final
@@ -59,12 +61,15 @@ class Dataset:
         y: targets (n, ...).
         weight: sample weights (n,), or None.
         backend: where they lie.
+        extents: what inputs and targets are, or are parts of: ids and labels are looked at once, and not in
+            each step; none where that is not known.
     """
 
     x: Array
     y: Array
     weight: Array | None
     backend: Backend
+    extents: tuple[Extent, ...] = ()
 
     @property
     def size(self) -> int:
@@ -81,9 +86,8 @@ class Dataset:
         for start in range(first * size, n, size):
             stop = min(start + size, n)
             weight = None if self.weight is None else _part(self.weight, order, start, stop)
-            yield Batch(
-                _part(self.x, order, start, stop), _part(self.y, order, start, stop), weight, stop - start
-            )
+            x, y = _part(self.x, order, start, stop), _part(self.y, order, start, stop)
+            yield Batch(x, y, weight, stop - start, self.extents)
 
     def order(self, seed: int, epoch: int) -> Any:
         """The order of an epoch as a NumPy array: the same for one seed on every backend."""
@@ -97,7 +101,7 @@ def order_of(n: int, seed: int, epoch: int) -> Any:
 
 def _part(a: Array, order: Array | None, start: int, stop: int) -> Array:
     """The samples from `start` to `stop`, in the given order or as they stand."""
-    return a[start:stop, ...] if order is None else ops.take(a, order[start:stop], axis=0)
+    return a[start:stop, ...] if order is None else gather(a, order[start:stop], axis=0)
 
 
 def make_step(
@@ -139,9 +143,10 @@ def make_step(
     def objective(
         params: Tree, state: Tree, batch: Batch, key: Key | None, *scale: Array
     ) -> tuple[Array, tuple[Array, Tree]]:
-        predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
         options = {} if batch.weight is None else {"sample_weight": batch.weight}
-        value = loss(predictions, batch.y, **options)
+        with parts_of(*zip((batch.x, batch.y), batch.extents, strict=False)):
+            predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
+            value = loss(predictions, batch.y, **options)
         return ops.multiply(value, *scale) if scale else value, (predictions, state)
 
     differentiate = value_and_grad(objective, has_aux=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.ops._weights import relative, wide
 
 __all__ = ["in_parts"]
 
@@ -46,13 +47,15 @@ def _split(batch: Any, parts: int) -> Iterator[tuple[Any, Any]]:
     """The parts of a batch, and the share of each in its mean."""
     n = batch.size
     count = min(parts, n)
-    total = None if batch.weight is None else ops.sum(batch.weight)
+    scaled = None if batch.weight is None else relative(batch.weight, wide(batch.weight.dtype))
+    total = None if scaled is None else ops.sum(scaled)
     for i in range(count):
         start, stop = i * n // count, (i + 1) * n // count
         weight = None if batch.weight is None else batch.weight[start:stop]
+        share = (stop - start) / n if scaled is None else _ratio(ops.sum(scaled[start:stop]), total)
         x, y = batch.x[start:stop, ...], batch.y[start:stop, ...]
         part = replace(batch, x=x, y=y, weight=weight, size=stop - start)
-        yield part, (stop - start) / n if weight is None else _ratio(ops.sum(weight), total)
+        yield part, share
 
 
 def _ratio(weight: Array, total: Array) -> Array:

@@ -55,7 +55,7 @@ def plan_training(
 
     def planned(carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
         params, state, moments, right, number = carry
-        batch = Batch(x, y, weight, x.shape[0])
+        batch = Batch(x, y, weight, x.shape[0], data.extents)
         number = None if number is None else ops.add(number, 1)
         after, loss, predictions = step(Snapshot(params, state, moments), batch, number)
         if measure is not None:

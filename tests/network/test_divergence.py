@@ -118,3 +118,88 @@ def test_a_loss_that_sees_nothing_leaves_finite_parameters(compiled):
             epochs=2, batch_size=2, optimizer=optim.sgd(1e30), compile=compiled,
         )  # fmt: skip
     tree.map(np.testing.assert_array_equal, net.params, before)
+
+
+# Predictions that are none
+
+
+def broken(backend, value, loss=losses.softmax_cross_entropy, row=1):
+    """A network whose raw predictions for one sample have a value at its first place."""
+    classes = 1 if loss is losses.squared_error else 3
+
+    def spoil(y):
+        places = ops.arange(y.shape[0], dtype="int64", like=y)
+        hit = ops.equal(places, row)[:, None]
+        first = ops.equal(ops.arange(classes, dtype="int64", like=y), 0)[None, :]
+        return ops.where(ops.logical_and(hit, first), value, y)
+
+    return Network([Linear(3, classes), spoil], loss=loss, backend=backend.backend)
+
+
+TARGETS = {
+    losses.softmax_cross_entropy: np.arange(64) % 3,
+    losses.sigmoid_cross_entropy: np.zeros((64, 3)),
+    losses.squared_error: Y,
+}
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        (losses.softmax_cross_entropy, np.nan), (losses.softmax_cross_entropy, np.inf),
+        (losses.sigmoid_cross_entropy, np.nan), (losses.squared_error, np.nan),
+        (losses.squared_error, np.inf), (losses.squared_error, -np.inf),
+    ],
+)  # fmt: skip
+def test_predictions_that_are_nan_are_errors(backend, loss, value):
+    net = broken(backend, value, loss)
+    calls = [("predict", net.predict)]
+    if loss is not losses.squared_error:
+        calls.append(("predict_proba", net.predict_proba))
+    calls += [
+        ("score", lambda x: net.score(x, TARGETS[loss][: len(x)])),
+        ("evaluate", lambda x: net.evaluate(x, TARGETS[loss][: len(x)])),
+    ]
+    for name, call in calls:
+        for n in (64, 64, 64, 2):  # as it is, as a plan is made, and from the plan
+            told = (
+                rf"^{name}: the prediction for sample 1 is NaN or infinite; .* too large for float32; scale"
+            )
+            with pytest.raises(ValueError, match=told) as caught:
+                call(X[:n])
+            assert len(str(caught.value)) < 300
+    net.predict(X[:1])
+
+
+def test_the_sample_is_named_among_many(backend):
+    net = broken(backend, np.nan)
+    x = np.zeros((5000, 3), dtype=np.float32)
+    with pytest.raises(ValueError, match="sample 1 is NaN"):
+        net.predict(x)
+    with pytest.raises(ValueError, match="sample 1 is NaN"):
+        net.predict_proba(x)
+
+
+def test_infinite_logits_that_mean_something_are_answers(backend):
+    masked = broken(backend, -np.inf)
+    assert (masked.predict(X) >= 0).all()
+    assert masked.predict_proba(X)[1, 0] == 0.0
+    for value, sure in ((np.inf, 1.0), (-np.inf, 0.0)):
+        net = broken(backend, value, losses.sigmoid_cross_entropy)
+        assert net.predict_proba(X)[1, 0] == sure
+        assert bool(net.predict(X)[1, 0]) is (sure == 1.0)
+
+
+def test_an_overflow_in_a_layer(backend):
+    net = Network([Linear(3, 8), relu, Linear(8, 3)], backend=backend.backend)
+    net.params = tree.map(lambda a: ops.multiply(a, 1e25), net.params)
+    for call in (net.predict, net.predict_proba):
+        with pytest.raises(ValueError, match="the prediction for sample 0 is NaN or infinite"):
+            call(np.ones((2, 3), dtype=np.float32) * 1e5)
+
+
+def test_validation_whose_predictions_are_nan_is_a_divergence(backend):
+    net = broken(backend, np.nan, losses.squared_error, row=40)
+    with pytest.raises(DivergenceError, match="after epoch 1: validation_data: the prediction for sample 40"):
+        net.fit(X[:30], Y[:30], epochs=2, batch_size=10, validation_data=(X, Y), progress=False)
+    assert finite(net)

@@ -42,7 +42,7 @@ def test_calls_outside_primitives_have_lines_of_their_own():
 
 def test_gradient_and_update_are_lines():
     found = names(step, *step_arguments())
-    assert found[:4] == ["linear", "tanh", "linear", "label_cross_entropy"]
+    assert found[:5] == ["linear", "tanh", "linear", "in_range", "label_cross_entropy"]
     assert {"matmul", "sqrt", "divide"} < set(found)
 
 

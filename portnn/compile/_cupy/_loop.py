@@ -61,6 +61,8 @@ class CupyLoop:
             rows = self._size if self._staging is None else _STEPS * self._batch
             self._sources = [_source(driver, arrays, rows) for arrays in sources]
             self._plans = self._make_plans(step, precision)
+        for check in self._plans[self._batch].checks:  # once: the samples do not change
+            check([*self._buffers, *data])
         reasons = [o for plan in self._plans.values() for o in plan.obstacles]
         if reasons:
             self._give_up("; ".join(dict.fromkeys(reasons)))

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.compile._bounds import inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
@@ -44,6 +45,7 @@ class CupyPlan:
             driver = driver_for(device)
         self._driver = driver
         self._names, self._values = program.names, program.inputs
+        program, self._checks = inputs_checked(program)
         self._plan = make_plan(program, precision=precision)
         self._execution = Execution(self._plan, driver)
         self._inputs: list[Array] | None = None
@@ -64,6 +66,8 @@ class CupyPlan:
                     f"a plan was made for {name} of shape {value.shape} and dtype {value.dtype}, got "
                     f"{tuple(array.shape)} and {array.dtype}; make a plan for that"
                 )
+        for check in self._checks:
+            check(arrays)
         driver = self._driver
         with driver.working():
             if self._inputs is None:

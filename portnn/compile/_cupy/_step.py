@@ -11,6 +11,7 @@ import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.compile._bounds import inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
 from portnn.compile._cupy._plan import make_plan
@@ -53,6 +54,7 @@ class StepPlan:
 
     Attributes:
         obstacles: why a graph cannot hold the step.
+        checks: of what it is given: the buffers, and the samples.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class StepPlan:
         ]
         self._gather = gather_kernel(widths, units, *rows, source.order.shape[0])
         self._fetch(source)
-        program = simplify(record(step, (carry, *self._batch))[0])
+        program, self.checks = inputs_checked(simplify(record(step, (carry, *self._batch))[0]))
         buffers = tree.leaves(carry)
         results, loss = _checked(program, len(buffers))
         self._plan = make_plan(

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from portnn import ops, tree
+from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.compile._errors import PlanError
 from portnn.compile._numpy._narrow import narrowed
@@ -20,6 +20,7 @@ from portnn.compile._numpy._tall import tall_products
 from portnn.compile._numpy._team import Team
 from portnn.compile._numpy._unfolded import NAME as UNFOLDED
 from portnn.compile._threads import blas_threads, products_in, threads_allowed, threads_for
+from portnn.ops._indexing import gather
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
 
@@ -128,7 +129,7 @@ class NumpyLoop:
             return self._step(carry, *data)
 
         def chosen(carry: Tree, data: Sequence[Array], places: Array) -> Any:
-            return whole(carry, [ops.take(x, places, axis=0) for x in data])
+            return whole(carry, [gather(x, places, axis=0) for x in data])
 
         function: Callable[..., Any] = chosen if gathered else whole
         if gathered:

@@ -75,6 +75,8 @@ def _result(call: Call, ranges: Mapping[Value, Range]) -> Range | None:
         x, axis = call.args[0], call.options.get("axis")
         n = int(np.prod(x.shape, dtype=np.int64)) if axis is None else x.shape[axis]
         return 0, n - 1
+    if call.name == "in_range" and call.options["exempt"] is None:
+        return call.options["low"], call.options["high"] - 1
     if is_view(call) or call.name in ("take", "astype"):
         x = call.args[0]
         found = range_of(x, ranges) if type(x) is Value and x.dtype.kind in "iu" else None

@@ -7,6 +7,7 @@ from math import prod
 from portnn import ops
 from portnn._typing import Array
 from portnn.data.augment._images import check_fill, check_images, float_dtype, restore
+from portnn.ops._indexing import gather as take
 
 __all__ = ["clip_places", "gather", "read", "sample"]
 
@@ -109,7 +110,7 @@ def gather(images: Array, rows: Array, columns: Array, fill: float, *, corners: 
     inside = ops.add(ops.multiply(_whole(rows), width), _whole(columns))
     places = ops.add(ops.add(inside, first), width + 1)
     steps = (0, 1, width, width + 1) if corners else (0,)
-    return [ops.take(pixels, ops.add(places, step) if step else places, axis=0) for step in steps]
+    return [take(pixels, ops.add(places, step) if step else places, axis=0) for step in steps]
 
 
 def _whole(x: Array) -> Array:

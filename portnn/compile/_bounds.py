@@ -1,0 +1,45 @@
+"""Checks of inputs before a plan is entered that cannot raise in its middle, such as a CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeAlias
+
+from portnn import tree
+from portnn._typing import Array
+from portnn.program import Program
+from portnn.tracing import Call, Value, map_nested
+
+__all__ = ["Check", "inputs_checked"]
+
+Check: TypeAlias = Callable[[Sequence[Array]], None]
+"""Looks at the inputs of a program, and raises where one holds an integer that numbers nothing."""
+
+
+def inputs_checked(program: Program) -> tuple[Program, list[Check]]:
+    """The same program without the checks of its inputs, and these by themselves.
+
+    Args:
+        program: a simplified program. Its checks of what it computes itself stay where they are.
+    """
+    places = {value: i for i, value in enumerate(program.inputs)}
+    stand_ins: dict[Value, Value] = {}
+    calls: list[Call] = []
+    checks: list[Check] = []
+
+    def replaced(nested: Any) -> Any:
+        return map_nested(lambda x: stand_ins.get(x, x) if type(x) is Value else x, nested)
+
+    for call in program.calls:
+        if call.name == "in_range" and (x := replaced(call.args[0])) in places:
+            stand_ins[call.result] = x
+            checks.append(partial(_look, call, places[x]))
+        else:
+            calls.append(call.reading(replaced(call.args), replaced(call.options)))
+    return replace(program, calls=tuple(calls), result=tree.map(replaced, program.result)), checks
+
+
+def _look(call: Call, place: int, arrays: Sequence[Array]) -> None:
+    call.function(arrays[place], **call.options)

@@ -1,0 +1,40 @@
+"""Weights of samples, of which a weighted mean knows the ratios alone."""
+
+from __future__ import annotations
+
+from portnn._typing import Array, DType
+from portnn.autodiff import stop_gradient
+from portnn.ops._arithmetic import divide
+from portnn.ops._broadcasting import astype, where
+from portnn.ops._comparison import greater
+from portnn.ops._dtypes import finfo
+from portnn.ops._rounding import abs as abs_
+from portnn.ops._statistical import max as max_
+from portnn.tracing import is_kind
+
+__all__ = ["relative", "wide"]
+
+
+def wide(dtype: DType) -> DType | str:
+    """A dtype to sum in: float32 for those of 16 bits, whose sums overflow at 65,504 samples of weight 1."""
+    return "float32" if finfo(dtype).bits < 32 else dtype
+
+
+def relative(weight: Array, dtype: DType | str, /) -> Array:
+    """Weights over the largest of them, so that no sum or product of them overflows, or all underflow.
+
+    They are divided in their own dtype, before the cast. A weighted mean is the same for them, and so is its
+    gradient, by the weights too: the divisor counts as a constant.
+
+    Args:
+        weight: weights that are not negative, of any real dtype; weights that are all zero stay zero. JAX
+            takes float32 numbers below 1.2e-38 for zero.
+        dtype: floating-point, of the result.
+
+    Returns:
+        Weights from 0 to 1.
+    """
+    if not is_kind(weight, "real floating"):
+        weight = astype(weight, dtype)
+    largest = stop_gradient(max_(abs_(weight)))
+    return astype(divide(weight, where(greater(largest, 0.0), largest, 1.0)), dtype, copy=False)

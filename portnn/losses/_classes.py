@@ -162,9 +162,10 @@ def _of_those_present(class_weights: Array, hot: Array) -> Array:
     """Weights of classes over the largest of those that have a sample, in the logits' dtype."""
     present = ops.any(ops.reshape(ops.greater(hot, 0.0), (-1, hot.shape[-1])), axis=0)
     largest = stop_gradient(ops.max(ops.where(present, ops.abs(class_weights), 0.0)))
-    weights = ops.divide(class_weights, ops.where(ops.greater(largest, 0.0), largest, 1.0))
-    most = min(float(ops.finfo(dtype).max) for dtype in (weights.dtype, hot.dtype))
-    return _in_dtype_of(hot, ops.clip(weights, -most, most))  # of those without one, which may overflow
+    largest = ops.where(ops.greater(largest, 0.0), largest, 1.0)
+    far = ops.greater(class_weights * 2.0**-100, largest)  # of a class without a sample: it would overflow
+    weights = ops.divide(ops.where(far, largest, class_weights), largest)
+    return _in_dtype_of(hot, ops.where(far, 2.0**100, weights))
 
 
 @make_loss(task=Task.CLASSES, link=ops.softmax)

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from portnn import ops
 from portnn._typing import Array
 from portnn.losses._checks import check_library, check_real_targets
-from portnn.ops._weights import relative, wide
+from portnn.ops._weights import relative
 
 __all__ = ["Reduction", "check_reduction", "reduced"]
 
@@ -78,17 +78,12 @@ def reduced(losses: Array, sample_weight: Array | None, reduction: str, share: A
 
 def _weighted_mean(losses: Array, sample_weight: Array | None, share: Array | None) -> Array:
     """The weighted losses over the sum of the weights; the scale of the weights cancels beforehand."""
-    dtype = wide(losses.dtype)
-    total, values = share, ops.astype(losses, dtype, copy=False)
-    if share is not None:
-        total = ops.astype(share, dtype, copy=False)
     if sample_weight is not None:
-        weight = _stretched(relative(sample_weight, dtype), losses)
-        values = ops.multiply(values, weight)
-        total = weight if total is None else ops.multiply(total, weight)
-    divisor = ops.sum(total)
-    mean = ops.divide(ops.sum(values), ops.where(ops.equal(divisor, 0.0), 1.0, divisor))
-    return ops.astype(mean, losses.dtype, copy=False)
+        weight = _stretched(relative(sample_weight, losses.dtype), losses)
+        losses = ops.multiply(losses, weight)
+        share = weight if share is None else ops.multiply(share, weight)
+    total = ops.sum(share)
+    return ops.divide(ops.sum(losses), ops.where(ops.equal(total, 0.0), 1.0, total))
 
 
 def _stretched(weight: Array, losses: Array) -> Array:

@@ -7,7 +7,7 @@ import array_api_compat
 from portnn import ops
 from portnn._typing import Array, DType
 from portnn.ops._half import in_float32
-from portnn.ops._weights import relative, wide
+from portnn.ops._weights import relative
 from portnn.tracing import TracedArray, namespace
 
 
@@ -97,11 +97,9 @@ def mean(x: Array, sample_weight: Array | None) -> Array:
     """The mean of floating-point values over the first axis, weighted where weights are given."""
     if sample_weight is None:
         return ops.mean(x, axis=0)
-    w = relative(sample_weight, wide(x.dtype))
+    w = relative(sample_weight, x.dtype)
     column = ops.reshape(w, (-1,) + (1,) * (len(x.shape) - 1))
-    values = ops.astype(x, w.dtype, copy=False)
-    found = ops.divide(ops.sum(ops.multiply(values, column), axis=0), ops.sum(w))
-    return ops.astype(found, x.dtype, copy=False)
+    return ops.divide(ops.sum(ops.multiply(x, column), axis=0), ops.sum(w))
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:

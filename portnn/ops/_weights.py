@@ -7,17 +7,11 @@ from portnn.autodiff import stop_gradient
 from portnn.ops._arithmetic import divide
 from portnn.ops._broadcasting import astype, where
 from portnn.ops._comparison import greater
-from portnn.ops._dtypes import finfo
 from portnn.ops._rounding import abs as abs_
 from portnn.ops._statistical import max as max_
 from portnn.tracing import is_kind
 
-__all__ = ["relative", "wide"]
-
-
-def wide(dtype: DType) -> DType | str:
-    """A dtype to sum in: float32 for those of 16 bits, whose sums overflow at 65,504 samples of weight 1."""
-    return "float32" if finfo(dtype).bits < 32 else dtype
+__all__ = ["relative"]
 
 
 def relative(weight: Array, dtype: DType | str, /) -> Array:

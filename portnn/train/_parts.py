@@ -8,7 +8,7 @@ from typing import Any
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
-from portnn.ops._weights import relative, wide
+from portnn.ops._weights import relative
 
 __all__ = ["in_parts"]
 
@@ -47,7 +47,7 @@ def _split(batch: Any, parts: int) -> Iterator[tuple[Any, Any]]:
     """The parts of a batch, and the share of each in its mean."""
     n = batch.size
     count = min(parts, n)
-    scaled = None if batch.weight is None else relative(batch.weight, wide(batch.weight.dtype))
+    scaled = None if batch.weight is None else relative(batch.weight, batch.weight.dtype)
     total = None if scaled is None else ops.sum(scaled)
     for i in range(count):
         start, stop = i * n // count, (i + 1) * n // count

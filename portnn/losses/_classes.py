@@ -17,6 +17,7 @@ from portnn.losses._focal import check_gamma, modulated
 from portnn.losses._loss import Task, make_loss
 from portnn.losses._reduce import Reduction, check_reduction, reduced
 from portnn.ops._cross_entropy import label_cross_entropy
+from portnn.ops._weights import over
 from portnn.tracing import in_range
 
 __all__ = ["focal", "kl_divergence", "multiclass_hinge", "softmax_cross_entropy"]
@@ -162,10 +163,9 @@ def _of_those_present(class_weights: Array, hot: Array) -> Array:
     """Weights of classes over the largest of those that have a sample, in the logits' dtype."""
     present = ops.any(ops.reshape(ops.greater(hot, 0.0), (-1, hot.shape[-1])), axis=0)
     largest = stop_gradient(ops.max(ops.where(present, ops.abs(class_weights), 0.0)))
-    largest = ops.where(ops.greater(largest, 0.0), largest, 1.0)
-    far = ops.greater(class_weights * 2.0**-100, largest)  # of a class without a sample: it would overflow
-    weights = ops.divide(ops.where(far, largest, class_weights), largest)
-    return _in_dtype_of(hot, ops.where(far, 2.0**100, weights))
+    far = ops.greater(class_weights * 2.0**-60, largest)  # of a class without a sample: it could overflow
+    weights = over(ops.where(far, largest, class_weights), largest)
+    return _in_dtype_of(hot, ops.where(far, 2.0**60, weights))
 
 
 @make_loss(task=Task.CLASSES, link=ops.softmax)

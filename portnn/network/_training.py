@@ -154,7 +154,10 @@ class Training:
         try:
             found = self.model._evaluate(self.held_out, "validation_data")
         except ValueError as error:
-            raise DivergenceError(f"after epoch {number}: {error}") from error
+            found, _, _ = str(error).partition(";")
+            raise DivergenceError(
+                f"after epoch {number}, {found}; try a smaller learning rate, or inputs scaled to about 1"
+            ) from error
         return {f"val_{name}": value for name, value in found.items()}
 
     def step_once(self, start: Snapshot) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from portnn._typing import Array, DType
 from portnn.autodiff import stop_gradient
-from portnn.ops._arithmetic import divide
+from portnn.ops._arithmetic import divide, multiply
 from portnn.ops._broadcasting import astype, where
 from portnn.ops._comparison import greater
+from portnn.ops._half import widened
+from portnn.ops._like import ones_like
 from portnn.ops._rounding import abs as abs_
 from portnn.ops._statistical import max as max_
 from portnn.tracing import is_kind
 
-__all__ = ["relative"]
+__all__ = ["over", "relative"]
 
 
 def relative(weight: Array, dtype: DType | str, /) -> Array:
@@ -30,5 +32,15 @@ def relative(weight: Array, dtype: DType | str, /) -> Array:
     """
     if not is_kind(weight, "real floating"):
         weight = astype(weight, dtype)
-    largest = stop_gradient(max_(abs_(weight)))
-    return astype(divide(weight, where(greater(largest, 0.0), largest, 1.0)), dtype, copy=False)
+    weight = widened(weight)
+    return astype(over(weight, stop_gradient(max_(abs_(weight)))), dtype, copy=False)
+
+
+def over(x: Array, largest: Array, /) -> Array:
+    """`x` over a number without axes, which is not negative; over 1 where that is 0.
+
+    XLA multiplies by the inverse, and takes that of a number beyond 8e37 for zero.
+    """
+    one = ones_like(largest)
+    scale = where(greater(largest, 1.0), 2.0**-64, one)
+    return divide(multiply(x, scale), where(greater(largest, 0.0), multiply(largest, scale), one))

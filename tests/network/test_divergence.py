@@ -200,6 +200,6 @@ def test_an_overflow_in_a_layer(backend):
 
 def test_validation_whose_predictions_are_nan_is_a_divergence(backend):
     net = broken(backend, np.nan, losses.squared_error, row=40)
-    with pytest.raises(DivergenceError, match="after epoch 1: validation_data: the prediction for sample 40"):
+    with pytest.raises(DivergenceError, match="after epoch 1, validation_data: the prediction for sample 40"):
         net.fit(X[:30], Y[:30], epochs=2, batch_size=10, validation_data=(X, Y), progress=False)
     assert finite(net)

@@ -109,7 +109,8 @@ def positions(what: str, indices: Array, length: int) -> Array:
 def _looks_itself(indices: Array) -> bool:
     """Whether the library counts negative positions from the last, and raises for those that do not exist."""
     xp = plain_namespace(indices)
-    return getattr(xp, "recorded", xp).__name__ in ("array_api_compat.numpy", "array_api_strict")
+    library = getattr(xp, "recorded", None) or xp
+    return library.__name__ in ("array_api_compat.numpy", "array_api_strict")
 
 
 _take.vjp(_take_rule, None)

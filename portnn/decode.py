@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
 from portnn import ops, tree
@@ -81,6 +82,15 @@ def _log_probs(name: str, step: Step, tokens: Array, state: Tree, end: int) -> t
     return log_probs, state
 
 
+def _check_scores(name: str, scores: Array) -> None:
+    """See that scores of sequences that are open are numbers, or minus infinity."""
+    if not bool(ops.all(ops.less(scores, inf))):  # nor is NaN
+        raise ValueError(
+            f"{name}: step returned log-probabilities that are NaN or infinite; the model overflows, or its "
+            "parameters are no numbers: look at what it predicts"
+        )
+
+
 def greedy(
     step: Step, state: Tree, *, start: Array, end: int, max_length: int, stop_early: bool = True
 ) -> Decoded:
@@ -100,7 +110,8 @@ def greedy(
 
     Raises:
         TypeError: if `start` is no array of integers, or `step` returns no pair.
-        ValueError: if shapes do not fit, or `end` or `max_length` is out of range.
+        ValueError: if shapes do not fit, `end` or `max_length` is out of range, or the log-probabilities of a
+            sequence are NaN, which is seen with `stop_early` alone.
 
     Example:
         >>> import numpy as np
@@ -110,7 +121,7 @@ def greedy(
         ([[1, 2, 2, 2]], [2], [-0.8675])
     """
     check_flag("greedy", "stop_early", stop_early)
-    start = _check("greedy", start, end, max_length, state)
+    start, end = _check("greedy", start, end, max_length, state), index(end)
     n = start.shape[0]
     last, columns = start, []
     alive = ops.full((n,), True, dtype="bool", like=start)
@@ -120,6 +131,8 @@ def greedy(
         log_probs, state = _log_probs("greedy", step, last, state, end)
         best = ops.argmax(log_probs, axis=1)
         gain = ops.where(alive, ops.max(log_probs, axis=1), 0.0)
+        if stop_early:
+            _check_scores("greedy", ops.where(ops.expand_dims(alive, axis=1), log_probs, 0.0))
         scores = gain if scores is None else ops.add(scores, gain)
         last = ops.where(alive, ops.astype(best, start.dtype), end)
         lengths = ops.add(lengths, ops.astype(alive, "int32"))
@@ -197,7 +210,8 @@ def beam_search(
 
     Raises:
         TypeError: if `start` is no array of integers, or `step` returns no pair.
-        ValueError: if shapes do not fit, or a number is out of range.
+        ValueError: if shapes do not fit, a number is out of range, or the log-probabilities of a sequence are
+            NaN, which is seen with `stop_early` alone.
 
     Example:
         >>> import numpy as np
@@ -209,7 +223,7 @@ def beam_search(
         ([[[2, 2, 2], [1, 2, 2]]], [[0.3, 0.24]])
     """
     check_flag("beam_search", "stop_early", stop_early)
-    start = _check("beam_search", start, end, max_length, state)
+    start, end = _check("beam_search", start, end, max_length, state), index(end)
     n = start.shape[0]
     if not _counts(beam, 1) or not length_penalty >= 0.0:
         raise ValueError(
@@ -223,7 +237,10 @@ def beam_search(
         log_probs, state = _log_probs("beam_search", step, last, state, end)
         if live is None or done is None:
             live, done = _empty(n, beam, max_length, end, start, log_probs)
-        grown, parents = _grow(live, log_probs, t)
+        scores = _extended(live, log_probs)
+        if stop_early:
+            _check_scores("beam_search", scores)
+        grown, parents = _grow(live, scores, t)
         newest = grown.tokens[:, :, t]
         closed = ops.where(ops.equal(newest, end), grown.scores / (t + 1) ** length_penalty, -inf)
         done, _ = done.joined(grown.scored(closed)).best(beam)
@@ -256,14 +273,20 @@ def _empty(
     return _Beam(tokens, lengths, ops.where(first, 0.0, nothing)), _Beam(tokens, lengths, nothing)
 
 
-def _grow(live: _Beam, log_probs: Array, t: int) -> tuple[_Beam, Array]:
+def _extended(live: _Beam, log_probs: Array) -> Array:
+    """The scores (n, beam, symbols) of beginnings of one symbol more; what the model says of none is none."""
+    scores = ops.expand_dims(live.scores, axis=2)
+    there = ops.greater(scores, -inf)
+    gains = ops.reshape(log_probs, (*live.scores.shape, log_probs.shape[1]))
+    return ops.where(there, ops.add(ops.where(there, scores, 0.0), gains), -inf)
+
+
+def _grow(live: _Beam, scores: Array, t: int) -> tuple[_Beam, Array]:
     """The best beginnings of one symbol more, and the beginnings that they come from.
 
     Twice as many as the beam: each beginning is closed in one way, so half of them at least stay open.
     """
-    n, beam = live.scores.shape
-    symbols = log_probs.shape[1]
-    scores = ops.add(ops.expand_dims(live.scores, axis=2), ops.reshape(log_probs, (n, beam, symbols)))
+    n, beam, symbols = scores.shape
     scores = ops.reshape(scores, (n, beam * symbols))
     places = ops.argsort(ops.negative(scores), axis=1, stable=True)[:, : 2 * beam]
     parents = places // symbols

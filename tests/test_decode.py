@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
 import pytest
 
+from portnn import ops
 from portnn.compile import jit
 from portnn.decode import beam_search, greedy
 
@@ -178,3 +180,34 @@ def test_integers_of_numpy_are_numbers():
     theirs = beam_search(step, state, end=np.int64(END), max_length=np.int64(3), beam=np.int64(2), **options)
     for a, b in zip(plain, theirs, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "search", [greedy, partial(beam_search, beam=2), partial(beam_search, beam=2, length_penalty=1.0)]
+)
+def test_log_probabilities_that_are_no_numbers(backend, search, odd):
+    host = np.log(np.full((4, 3), 1 / 3, dtype=np.float32))
+    host[0] = np.log([0.2, 0.1, 0.7])
+    host[2] = np.log([0.1, 0.8, 0.1])
+    for row, column, raises in ((2, 0, True), (3, 2, True), (END, 1, False)):
+        table = host.copy()
+        table[row, column] = odd
+        placed = backend.asarray(table)
+        step = lambda t, s, placed=placed: (ops.take(placed, t, axis=0), s)  # noqa: E731  # a model
+        call = partial(search, step, (), start=backend.asarray([0, 3]), end=END, max_length=3)
+        if raises:
+            with pytest.raises(ValueError, match="step returned log-probabilities that are NaN") as caught:
+                call()
+            assert len(str(caught.value)) < 300
+        else:  # what follows the end is no part of a sequence
+            assert np.isfinite(backend.to_numpy(call().scores)).all()
+
+
+def test_the_end_may_be_an_integer_of_numpy(backend):
+    table = backend.asarray(np.log(np.full((3, 3), 1 / 3, dtype=np.float32)))
+    found = greedy(
+        lambda t, s: (ops.take(table, t, axis=0), s), (),
+        start=backend.asarray([0]), end=np.int64(2), max_length=np.int64(2),
+    )  # fmt: skip
+    assert backend.to_numpy(found.tokens).tolist() == [[0, 0]]

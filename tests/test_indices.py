@@ -224,6 +224,101 @@ def test_an_index_of_several_kinds(backend):
             ops.getitem(x, index)
 
 
+@pytest.mark.parametrize("manner", ["eager", "plan"])
+def test_positions_are_integers(backend, manner):
+    x = backend.asarray(TABLE)
+    for places in (backend.asarray([0.0, 1.0], "float32"), backend.asarray(np.asarray([True, False]))):
+        with pytest.raises(TypeError, match="take: indices must be integers, got dtype"):
+            both(lambda x, i: ops.take(x, i, axis=0))[manner](x, places)
+        with pytest.raises(TypeError, match="take_along_axis: indices must be integers, got dtype"):
+            both(lambda x, i: ops.take_along_axis(x, ops.reshape(i, (2, 1)), axis=0))[manner](x, places)
+    with pytest.raises(TypeError, match="are class labels and must be integers, got dtype"):
+        both(ops.softmax_cross_entropy)[manner](x, backend.asarray(np.zeros(5), "float32"))
+
+
+def test_an_error_is_of_both_kinds(backend):
+    for wanted in (IndexError, ValueError):
+        with pytest.raises(wanted, match="Embedding: x must be from 0 to 4, got 5"):
+            Embedding(5, 3).apply(placed(backend, {"weight": TABLE}), backend.asarray([5]))
+
+
+def test_elements_are_repeated_no_negative_number_of_times(backend):
+    x = backend.asarray(TABLE)
+    for repeats in (-1, backend.asarray([1, 0, 2, -1, 1])):
+        with pytest.raises(ValueError, match=r"repeat: repeats must be .*, got -1"):
+            ops.repeat(x, repeats, axis=0)
+    assert backend.to_numpy(ops.repeat(x, backend.asarray([1, 0, 2, 0, 0]), axis=0)).tolist() == (
+        TABLE[[0, 2, 2]].tolist()
+    )
+
+
+@pytest.mark.parametrize("ignored", [2**40, -(2**40), 2**32, 256])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32"])
+def test_an_ignored_label_that_no_sample_can_have(backend, ignored, dtype):
+    loss = partial(losses.softmax_cross_entropy, ignore_index=ignored)
+    x, y = backend.asarray(LOGITS), backend.asarray([0, 1, 2, 0], dtype)
+    expected = float(losses.softmax_cross_entropy(x, y))
+    for call in both(loss).values():
+        assert float(call(x, y)) == pytest.approx(expected, rel=1e-6)
+    net = Network([Linear(3, 3)], loss=loss, backend=backend.backend)
+    plain = Network([Linear(3, 3)], backend=backend.backend)
+    assert net.evaluate(LOGITS, y)["loss"] == pytest.approx(plain.evaluate(LOGITS, y)["loss"], rel=1e-6)
+
+
+def shifted(x):
+    """Integers that a function makes itself, so that no caller can look at them before."""
+    return ops.add(ops.astype(x, "int32"), 1)
+
+
+CELL = GRU(2, 3)
+MADE = {
+    "ids": (lambda x, i: Embedding(5, 3).apply({"weight": x}, shifted(i)), [-1.0, 3.0], [-1.0, 4.0]),
+    "labels": (lambda x, i: losses.softmax_cross_entropy(x[:2, ...], shifted(i)), [1.0, -1.0], [1.0, 2.0]),
+    "lengths": (
+        lambda x, i: CELL.apply(
+            tree.map(lambda a: ops.asarray(a, like=x), CELL.init(stream(0))),
+            ops.reshape(x[:4, ...], (2, 3, 2)), lengths=shifted(i),
+        ),
+        [-1.0, 2.0], [0.0, 3.0],
+    ),
+    "take": (lambda x, i: ops.take(x, shifted(i), axis=0), [-6.0, 3.0], [0.0, 4.0]),
+    "along": (
+        lambda x, i: ops.take_along_axis(x[:2, ...], shifted(i)[:, None], axis=1),
+        [-4.0, 1.0], [0.0, 2.0],
+    ),
+    "positions": (
+        lambda x, i: SinusoidalPositions(2).apply({}, x[:2, :2], positions=shifted(i)),
+        [-1.0, 5.0], [0.0, -2.0],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_numbers_that_a_plan_computes(backend, name):
+    f, right, wrong = MADE[name]
+    x = backend.asarray(TABLE)
+    call, bad = pn.jit(f), backend.asarray(wrong, "float32")
+    for _ in range(2):
+        np.testing.assert_allclose(
+            backend.to_numpy(call(x, backend.asarray(right, "float32"))),
+            backend.to_numpy(f(x, backend.asarray(right, "float32"))), rtol=1e-5, atol=1e-6,
+        )  # fmt: skip
+        with pytest.raises((IndexError, ValueError), match=r"must be from|out of bounds"):
+            call(x, bad)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_numbers_that_pytorch_compiles(name, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    f, right, wrong = MADE[name]
+    call, x = pn.jit(f, torch_compile=True), torch.asarray(TABLE)
+    for _ in range(2):
+        np.testing.assert_allclose(call(x, torch.asarray(right)), f(x, torch.asarray(right)), rtol=1e-5)
+        with pytest.raises((IndexError, ValueError), match="must be from"):
+            call(x, torch.asarray(wrong))
+
+
 # In a network
 
 

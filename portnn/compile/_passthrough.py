@@ -11,7 +11,7 @@ import numpy as np
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.ops._indexing import gather
-from portnn.tracing import collecting, is_array
+from portnn.tracing import OutOfRangeError, collecting, is_array
 
 __all__ = ["JaxLoop", "JaxPlan"]
 
@@ -68,7 +68,7 @@ class JaxPlan:
         found = self._compiled(*arrays)
         if self._flat.looks and bool(found.pop()):
             self._f(*args[0], **args[1])  # which looks at values, and names what is wrong
-            raise ValueError(
+            raise OutOfRangeError(
                 "jit: an id, label, length or position is out of range; call the function itself"
             )
         return self._flat.rebuild(found)
@@ -125,7 +125,7 @@ class JaxLoop:
             losses.append(loss)
             noted += wrong
         if any(map(bool, noted)):
-            raise ValueError(
+            raise OutOfRangeError(
                 "an id, label, length or position that a layer computes is out of range in one of "
                 f"{len(losses)} steps; fit(compile=False) says which"
             )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, final
 
-from portnn import tree
+from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.compile._bounds import inputs_checked
 from portnn.compile._errors import PlanError
 from portnn.program import Program
-from portnn.tracing import Value, map_nested, poisoned, values_in
+from portnn.tracing import Value, collecting, map_nested, poisoned, values_in
 
 __all__ = ["TorchPlan"]
 
@@ -31,10 +32,17 @@ class TorchPlan:
         program, self._checks = inputs_checked(program)
         self._program = program
         self._results = list(dict.fromkeys(values_in(tree.leaves(program.result))))
+        self._looks = any(call.name == "in_range" for call in program.calls)
         self._compiled: Any = torch.compile(make_fx(self._run)(*arrays))
         self._failure = torch._dynamo.exc.BackendCompilerFailed
 
     def _run(self, *arrays: Array) -> list[Array]:
+        """The results, and whether a check failed of what is computed inside, where none can raise."""
+        with collecting() as notes:
+            found = self._calls(arrays, in_range=partial(poisoned, instead=0))  # no memory beyond is read
+        return [*found, ops.any(ops.stack(notes))] if notes else found
+
+    def _calls(self, arrays: Sequence[Array], in_range: Callable[..., Array] | None = None) -> list[Array]:
         """The calls of the program, one after the other."""
         known: dict[Value, Array] = dict(zip(self._program.inputs, arrays, strict=True))
 
@@ -45,8 +53,7 @@ class TorchPlan:
 
         made = set()
         for call in self._program.calls:
-            # What is computed inside cannot be looked at: a wrong number becomes one that PyTorch refuses.
-            function = poisoned if call.name == "in_range" else call.function
+            function = in_range if in_range is not None and call.name == "in_range" else call.function
             found = function(*map_nested(find, call.args), **map_nested(find, call.options))
             places = values_in(call.result)
             known.update(zip(places, [found] if type(call.result) is Value else found, strict=True))
@@ -63,14 +70,17 @@ class TorchPlan:
         for check in self._checks:
             check(arrays)
         try:
-            found = dict(zip(self._results, self._compiled(*arrays), strict=True))
+            found = self._compiled(*arrays)
+            if self._looks and bool(found.pop()):
+                self._calls(arrays)  # which raises, and names what is wrong
         except self._failure as error:
             said = str(error).splitlines()[0]
             raise PlanError(
                 f"jit: torch.compile failed: {said:.160}; on a CPU it needs a C++ compiler "
                 "(Debian: apt install g++), or leave torch_compile out"
             ) from error
-        return tree.map(lambda leaf: found[leaf] if type(leaf) is Value else leaf, self._program.result)
+        results = dict(zip(self._results, found, strict=True))
+        return tree.map(lambda leaf: results[leaf] if type(leaf) is Value else leaf, self._program.result)
 
     def explain(self) -> str:
         """Who compiles."""

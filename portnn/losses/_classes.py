@@ -17,6 +17,7 @@ from portnn.losses._focal import check_gamma, modulated
 from portnn.losses._loss import Task, make_loss
 from portnn.losses._reduce import Reduction, check_reduction, reduced
 from portnn.ops._cross_entropy import label_cross_entropy
+from portnn.ops._helpers import held
 from portnn.ops._weights import over
 from portnn.tracing import in_range
 
@@ -140,6 +141,7 @@ def _labelled(
 ) -> tuple[Array, Array | None]:
     """The losses of integer labels, and what each counts for in the mean; perhaps both on another scale."""
     share, labels = None, _classes("softmax_cross_entropy", labels, logits.shape[-1], ignore_index)
+    ignore_index = held(labels, ignore_index)
     if ignore_index is not None:
         kept = ops.not_equal(labels, ignore_index)
         logits = ops.where(ops.expand_dims(kept, axis=-1), logits, 0.0)  # NaN times zero would be NaN

@@ -10,6 +10,7 @@ from portnn._typing import Array, ArrayLike, DType
 from portnn.backend import Backend, get_backend
 from portnn.losses import Task, task_of
 from portnn.nn import Layer, Linear
+from portnn.ops._helpers import held
 from portnn.tracing import Extent, first_outside, is_kind, parts_of
 
 __all__ = [
@@ -218,7 +219,7 @@ def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], 
         ValueError: if no sample is left.
     """
     ignored = option(loss, "ignore_index")
-    if ignored is None or len(y.shape) != 1:
+    if len(y.shape) != 1 or ignored is None or held(y, ignored) is None:
         return weight
     kept = ops.astype(ops.not_equal(y, ignored), dtype)
     weight = kept if weight is None else ops.multiply(weight, kept)

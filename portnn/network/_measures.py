@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from portnn import ops
 from portnn._typing import Array
 from portnn.losses import Task
@@ -36,7 +38,8 @@ def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool)
     if bool(ops.all(finite)):
         return
     if raw and task is Task.CLASSES:
-        good = ops.isfinite(ops.max(y, axis=-1))
+        largest = ops.max(ops.where(finite, y, -inf), axis=-1, keepdims=True)  # XLA's of NaN may be a number
+        good = ops.logical_and(ops.less(y, inf), ops.isfinite(largest))
     else:
         good = finite if task is Task.VALUES else ops.logical_not(ops.isnan(y))
     rows = ops.all(ops.reshape(good, (good.shape[0], -1)), axis=1)

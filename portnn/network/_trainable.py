@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from math import isnan
 from operator import index
 from typing import Any, Self
 
@@ -184,6 +185,11 @@ class Trainable(Model):
         with self.backend.activate():
             options = {} if data.weight is None else {"sample_weight": data.weight}
             logs = {"loss": float(self.loss(predictions, data.y, **options))}
+            if isnan(logs["loss"]):  # as of infinite predictions, which are answers
+                raise ValueError(
+                    f"{name}: the loss is NaN, although no prediction is; look for infinite ones with "
+                    "activations, and scale inputs to about 1 or train with a smaller learning rate"
+                )
             if self.task is not Task.VALUES:
                 shown = link_of(self.loss)(predictions)
                 logs["accuracy"] = score_of(predictions, shown, data.y, self.task, data.weight)

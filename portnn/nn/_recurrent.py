@@ -260,8 +260,9 @@ def _side_by_side(parts: list[Array]) -> Array:
 
 def _within(lengths: Array, time: int) -> Array:
     """Whether a step is real, of shape (time, n, 1)."""
-    steps = ops.arange(time, dtype="int32", like=lengths)
-    real = ops.less(steps[:, None], ops.astype(lengths, "int32", copy=False)[None, :])
+    dtype = "int64" if ops.iinfo(lengths.dtype).bits == 64 else "int32"  # room for a number beyond all
+    steps = ops.arange(time, dtype=dtype, like=lengths)
+    real = ops.less(steps[:, None], ops.astype(lengths, dtype, copy=False)[None, :])
     return ops.expand_dims(real, axis=2)
 
 

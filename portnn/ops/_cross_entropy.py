@@ -19,7 +19,7 @@ from portnn.ops._manipulation import expand_dims
 from portnn.ops._options import check_flag, refuse_complex
 from portnn.ops._softmax import log_softmax, lowest, sigmoid, softmax
 from portnn.ops._statistical import mean as mean_
-from portnn.tracing import in_range, namespace, primitive
+from portnn.tracing import in_range, is_kind, namespace, primitive
 
 __all__ = ["sigmoid_cross_entropy", "softmax_cross_entropy"]
 
@@ -140,7 +140,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
         Losses of shape (...) in nats, or their mean.
 
     Raises:
-        TypeError: if `mean` is not True or False.
+        TypeError: if `mean` is not True or False, or labels are not integers.
         ValueError: if the shapes do not fit, or a label is not a class. Where values are not known, as inside
             ``jax.jit``, such a label gives inf.
 
@@ -157,6 +157,11 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
             f"softmax_cross_entropy: the mean of no samples is not defined; got logits {logits.shape}"
         )
     if len(targets.shape) == len(logits.shape) - 1 and targets.shape == logits.shape[:-1]:
+        if not is_kind(targets, "integral"):
+            raise TypeError(
+                f"softmax_cross_entropy: targets of shape {tuple(targets.shape)} are class labels and must "
+                f"be integers, got dtype {targets.dtype}; convert with astype"
+            )
         targets = in_range(targets, what="softmax_cross_entropy: targets", high=logits.shape[-1])
         return _label_cross_entropy(logits, targets, mean=mean)
     if targets.shape == logits.shape and logits.shape:

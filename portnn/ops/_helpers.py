@@ -60,6 +60,12 @@ def checked_axis(axis: Axis, x: Array, more: int = 0) -> Any:
     return normalize_axes(axis, ndim) if isinstance(axis, tuple | list) else normalize_axis(axis, ndim)
 
 
+def held(x: Array, number: int | None) -> int | None:
+    """The number where integers of the dtype of `x` can be it, else None: libraries wrap it, or raise."""
+    limits = namespace(x).iinfo(x.dtype)
+    return number if number is not None and limits.min <= number <= limits.max else None
+
+
 def reduced_count(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction over `axis` combines into one."""
     if axis is None:

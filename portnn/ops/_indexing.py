@@ -99,11 +99,14 @@ def positions(what: str, indices: Array, length: int) -> Array:
         length: how many elements there are.
 
     Raises:
+        TypeError: if the indices are not integers.
         IndexError: if a position does not exist, wherever values are known.
     """
-    if _looks_itself(indices) or not is_kind(indices, "integral"):
+    if not is_kind(indices, "integral"):
+        raise TypeError(f"{what} must be integers, got dtype {indices.dtype}; convert with astype")
+    if _looks_itself(indices):
         return indices
-    return from_first(in_range(indices, what=what, low=-length, high=length, error=IndexError), length)
+    return from_first(in_range(indices, what=what, low=-length, high=length), length)
 
 
 def _looks_itself(indices: Array) -> bool:
@@ -130,6 +133,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
         An array in which `axis` is replaced by the axes of `indices`.
 
     Raises:
+        TypeError: if the indices are not integers.
         ValueError: if `axis` is left out for an array of several axes.
         IndexError: if a position does not exist. Where values are not known, as inside ``jax.jit``, such a
             position gives NaN.
@@ -180,6 +184,7 @@ def _take_along_axis_rule(g: Array, y: Array, x: Array, indices: Array, axis: in
 
 
 _take_along_axis.vjp(_take_along_axis_rule, None)
+gather_along_axis = _take_along_axis  # of positions that exist; the axis is not negative
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
@@ -194,6 +199,7 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
         An array of the shape of `indices` (broadcast with `x` apart from `axis`).
 
     Raises:
+        TypeError: if the indices are not integers.
         IndexError: if a position does not exist; as for `take`.
 
     Example:
@@ -217,6 +223,9 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     Returns:
         An array that is longer along `axis`.
 
+    Raises:
+        ValueError: if a number is negative.
+
     Example:
         >>> import numpy as np
         >>> repeat(np.asarray([1, 2]), 2).tolist()
@@ -227,10 +236,12 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     axis = normalize_axis(axis, len(x.shape))
     n = x.shape[axis]
     if isinstance(repeats, int):
+        if repeats < 0:
+            raise ValueError(f"repeat: repeats must be 0 or more, got {repeats!s:.40}")
         lead, rest = x.shape[:axis], x.shape[axis + 1 :]
         copies = broadcast_to(expand_dims(x, axis=axis + 1), (*lead, n, repeats, *rest))
         return reshape(copies, (*lead, n * repeats, *rest))
-    repeats = as_index(plain(repeats))
+    repeats = as_index(in_range(plain(repeats), what="repeat: repeats", high=2**31))
     xp = plain_namespace(x, repeats)
     return _take(x, xp.repeat(indices_at(x, n), repeats), axis=axis)
 
@@ -430,7 +441,8 @@ def _existing(x: Array, arrays: list[Array], template: list[Any]) -> list[Array]
             continue
         n = x.shape[axis] if axis < len(x.shape) else 0  # one index too many is for the library to refuse
         if template[i] is _ARRAY:
-            checked.append(positions(f"x[...]: the index of axis {axis}", entry, n))
+            mask = not is_kind(entry, "integral")  # for the library to refuse if it is no mask
+            checked.append(entry if mask else positions(f"x[...]: the index of axis {axis}", entry, n))
         elif isinstance(entry, int) and not isinstance(entry, bool) and n and not -n <= entry < n:
             raise IndexError(f"x[...]: the index of axis {axis} must be from {-n} to {n - 1}, got {entry}")
         axis += _axes_of(entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portnn._typing import Array
 from portnn.ops._helpers import checked_axis
-from portnn.ops._indexing import take_along_axis
+from portnn.ops._indexing import gather_along_axis
 from portnn.ops._options import check_flag
 from portnn.ops._searching import argsort
 from portnn.tracing import namespace, primitive
@@ -20,7 +20,7 @@ def _sort(x: Array, /, *, axis: int, descending: bool, stable: bool) -> Array:
 def _sort_rule(g: Array, y: Array, x: Array, axis: int, descending: bool, stable: bool) -> Array:
     """The inverse permutation."""
     order = argsort(x, axis=axis, descending=descending, stable=stable)
-    return take_along_axis(g, argsort(order, axis=axis), axis=axis)
+    return gather_along_axis(g, argsort(order, axis=axis), axis=axis)
 
 
 _sort.vjp(_sort_rule)

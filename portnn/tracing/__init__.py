@@ -2,7 +2,15 @@
 
 from portnn.tracing import _recorded_operators  # noqa: F401  # recorded arrays need their operators
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
-from portnn.tracing._bounds import Extent, collecting, first_outside, in_range, parts_of, poisoned
+from portnn.tracing._bounds import (
+    Extent,
+    OutOfRangeError,
+    collecting,
+    first_outside,
+    in_range,
+    parts_of,
+    poisoned,
+)
 from portnn.tracing._names import standard_name
 from portnn.tracing._namespace import as_operand, check_floating, is_kind, namespace, refuse_relatives
 from portnn.tracing._primitive import Primitive, constant, primitive
@@ -20,8 +28,8 @@ from portnn.tracing._tape import (
 )
 
 __all__ = [
-    "CONSTANT", "Call", "ControlFlowError", "Extent", "Primitive", "RecordedArray", "Tape", "Trace",
-    "TracedArray", "Unit", "Value", "as_operand", "check_floating", "collecting", "constant",
+    "CONSTANT", "Call", "ControlFlowError", "Extent", "OutOfRangeError", "Primitive", "RecordedArray", "Tape",
+    "Trace", "TracedArray", "Unit", "Value", "as_operand", "check_floating", "collecting", "constant",
     "first_outside", "in_range", "is_array", "is_kind", "is_recording", "lift", "map_nested", "namespace",
     "parts_of", "poisoned", "primitive", "recorded", "refuse_relatives", "standard_name", "strip",
     "values_in",

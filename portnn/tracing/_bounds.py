@@ -20,10 +20,14 @@ from portnn.tracing._namespace import namespace
 from portnn.tracing._primitive import constant
 from portnn.tracing._recorded import RecordedArray, record_call
 
-__all__ = ["Extent", "collecting", "first_outside", "in_range", "parts_of", "poisoned"]
+__all__ = ["Extent", "OutOfRangeError", "collecting", "first_outside", "in_range", "parts_of", "poisoned"]
 
 _parts: ContextVar[tuple[tuple[Array, Extent], ...]] = ContextVar("parts", default=())
 _notes: ContextVar[list[Array] | None] = ContextVar("notes", default=None)
+
+
+class OutOfRangeError(IndexError, ValueError):
+    """An integer that is to number something numbers nothing: a wrong value, and a wrong index."""
 
 
 @final
@@ -40,11 +44,11 @@ class Extent:
         self.whole = whole
         self._passed: set[tuple[int, int, int | None]] = set()
 
-    def fits(self, *, what: str, low: int, high: int, exempt: int | None, error: Any) -> bool:
+    def fits(self, *, what: str, low: int, high: int, exempt: int | None) -> bool:
         """Look at the whole as `in_range` does, unless that was done before; False where that cannot be."""
         if (low, high, exempt) not in self._passed:
             try:
-                _refuse(self.whole, what=what, low=low, high=high, exempt=exempt, error=error)
+                _refuse(self.whole, what=what, low=low, high=high, exempt=exempt)
             except TypeError:  # within jax.jit every result is traced
                 return False
             self._passed.add((low, high, exempt))
@@ -77,9 +81,7 @@ def collecting() -> Iterator[list[Array]]:
 
 
 @constant
-def in_range(
-    x: Array, /, *, what: str, low: int = 0, high: int, exempt: int | None = None, error: Any = ValueError
-) -> Array:
+def in_range(x: Array, /, *, what: str, low: int = 0, high: int, exempt: int | None = None) -> Array:
     """The integers themselves, once it is known that they are from `low` to below `high`.
 
     Args:
@@ -88,18 +90,17 @@ def in_range(
         low: the least that is allowed.
         high: the first that is too large.
         exempt: a number that is allowed besides.
-        error: what to raise.
 
     Raises:
-        ValueError: or `error`, if one is outside; the message names the range, the number and its place.
+        OutOfRangeError: if one is outside; the message names the range, the number and its place.
 
     Example:
         >>> import numpy as np
         >>> in_range(np.asarray([0, 3, 1]), what="Embedding: x", high=3)
         Traceback (most recent call last):
-        ValueError: Embedding: x must be from 0 to 2, got 3 at position 1
+        portnn.tracing._bounds.OutOfRangeError: Embedding: x must be from 0 to 2, got 3 at position 1
     """
-    options = {"what": what, "low": low, "high": high, "exempt": exempt, "error": error}
+    options: dict[str, Any] = {"what": what, "low": low, "high": high, "exempt": exempt}
     for part, extent in _parts.get():
         if part is x and extent.fits(**options):
             return x
@@ -122,13 +123,13 @@ def _checked(x: Array, **options: Any) -> Array:
     return namespace(x).asarray(x, copy=True)
 
 
-def _refuse(x: Array, *, what: str, low: int, high: int, exempt: int | None, error: Any) -> None:
+def _refuse(x: Array, *, what: str, low: int, high: int, exempt: int | None) -> None:
     place = first_outside(x, low, high, exempt)
     if place is None:
         return
     where = f" at position {place[0] if len(place) == 1 else place}" if place else ""
     span = f"must be from {low} to {high - 1}" if high > low else "has nothing to number: there is none"
-    raise error(f"{what} {span}, got {int(x[place] if place else x)}{where}")
+    raise OutOfRangeError(f"{what} {span}, got {int(x[place] if place else x)}{where}")
 
 
 def first_outside(x: Array, low: int, high: int, exempt: int | None = None) -> tuple[int, ...] | None:
@@ -170,20 +171,25 @@ def _default(x: Array) -> Any:
 
 def _outside(x: Array, low: int, high: int, exempt: int | None) -> Array:
     xp, signed = namespace(x), _signed(x)
-    bad = xp.logical_or(signed < low, signed >= high)
-    if exempt is None or (exempt < 0 and signed is not x and xp.isdtype(x.dtype, "unsigned integer")):
+    limits = xp.iinfo(signed.dtype)  # beyond which libraries wrap, or raise, what they compare with
+    bad = xp.logical_or(signed < max(low, limits.min), signed > min(high - 1, limits.max))
+    least = 0 if xp.isdtype(x.dtype, "unsigned integer") else limits.min
+    if exempt is None or not least <= exempt <= limits.max:
         return bad
     return xp.logical_and(bad, signed != exempt)
 
 
-def poisoned(x: Array, *, low: int, high: int, exempt: int | None, **_: Any) -> Array:
-    """The integers with the largest that there is for those outside; it is noted whether there are any.
+def poisoned(
+    x: Array, *, low: int, high: int, exempt: int | None, instead: int | None = None, **_: Any
+) -> Array:
+    """The integers with another for those outside; it is noted whether there are any.
 
     Args:
         x: integers of any shape, whose values need not be known.
         low: as for `in_range`, and likewise the others.
         high: likewise.
         exempt: likewise.
+        instead: the other integer, by default the largest that there is.
         **_: what a message would be made of.
     """
     xp = namespace(x)
@@ -191,4 +197,5 @@ def poisoned(x: Array, *, low: int, high: int, exempt: int | None, **_: Any) -> 
     if notes is not None:
         notes.append(xp.any(bad))
     signed = _signed(x)
-    return xp.where(bad, xp.asarray(xp.iinfo(signed.dtype).max, dtype=signed.dtype), signed)
+    other = xp.iinfo(signed.dtype).max if instead is None else instead
+    return xp.where(bad, xp.full_like(signed, other), signed)

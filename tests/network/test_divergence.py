@@ -138,7 +138,7 @@ def broken(backend, value, loss=losses.softmax_cross_entropy, row=1):
 
 TARGETS = {
     losses.softmax_cross_entropy: np.arange(64) % 3,
-    losses.sigmoid_cross_entropy: np.zeros((64, 3)),
+    losses.sigmoid_cross_entropy: np.zeros((64, 3), dtype=np.float32),
     losses.squared_error: Y,
 }
 
@@ -196,6 +196,15 @@ def test_an_overflow_in_a_layer(backend):
     for call in (net.predict, net.predict_proba):
         with pytest.raises(ValueError, match="the prediction for sample 0 is NaN or infinite"):
             call(np.ones((2, 3), dtype=np.float32) * 1e5)
+
+
+def test_a_loss_that_is_nan_is_no_figure(backend):
+    net = broken(backend, np.inf, losses.sigmoid_cross_entropy)  # infinite logits are answers
+    y = TARGETS[losses.sigmoid_cross_entropy].copy()
+    y[1, 0] = 1.0
+    with pytest.raises(ValueError, match="evaluate: the loss is NaN, although no prediction is") as caught:
+        net.evaluate(X, y)
+    assert len(str(caught.value)) < 300
 
 
 def test_validation_whose_predictions_are_nan_is_a_divergence(backend):

@@ -147,6 +147,12 @@ def test_padding_of_a_large_embedding_gets_no_gradient():
     assert g[299].tolist() == [2.0, 2.0]
 
 
+def test_a_symbol_that_does_not_exist():
+    params = Embedding(4, 3).init(stream(0))
+    with pytest.raises(IndexError):
+        Embedding(4, 3).apply(params, np.asarray([4]))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from portnn import metrics
+from portnn.tracing import OutOfRangeError
 
 N = np.asarray([0, 1, 2])
 F = np.asarray([0.5, 1.5, 2.5])
@@ -46,11 +47,11 @@ ROWS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "sample_weight is zero for every",
     ),
     (lambda: metrics.accuracy(N, N, sample_weight=NAN), ValueError, "sample_weight holds NaN or infinity"),
-    (lambda: metrics.confusion_matrix(N, -N), ValueError, "y_pred must be from 0 to"),
-    (lambda: metrics.confusion_matrix(-N - 1, -N - 1), ValueError, "y_true must be from 0 to 0, got"),
+    (lambda: metrics.confusion_matrix(N, -N), OutOfRangeError, "y_pred must be from 0 to"),
+    (lambda: metrics.confusion_matrix(-N - 1, -N - 1), OutOfRangeError, "y_true must be from 0 to 0, got"),
     (
         lambda: metrics.confusion_matrix(N, N, n_classes=2),
-        ValueError,
+        OutOfRangeError,
         "y_true must be from 0 to 1, got",
     ),
     (lambda: metrics.confusion_matrix(N, N, n_classes=0), ValueError, "n_classes must be 1 or more, got 0"),
@@ -63,12 +64,12 @@ ROWS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: metrics.f1(N, N, average="mean"), ValueError, "average must be one of 'binary', .* got 'mean'"),
     (lambda: metrics.f1(N, N, average="samples"), ValueError, "needs several labels per sample"),
     (lambda: metrics.f1(M, M, average="binary"), ValueError, "average='binary' needs one label per sample"),
-    (lambda: metrics.f1(N, N, average="binary"), ValueError, "y_true must be from 0 to 1"),
+    (lambda: metrics.f1(N, N, average="binary"), OutOfRangeError, "y_true must be from 0 to 1"),
     (lambda: metrics.recall(M, M, n_classes=3), ValueError, "n_classes is 3, but y_true has 2 columns"),
     (lambda: metrics.top_k_accuracy(N, F), ValueError, r"y_score must have shape \(n, classes\), got \(3,\)"),
     (lambda: metrics.top_k_accuracy(N, M), TypeError, "y_score must be floating-point, got dtype int64"),
     (lambda: metrics.top_k_accuracy(M, P), ValueError, r"y_true must have shape \(n,\).*argmax"),
-    (lambda: metrics.top_k_accuracy(N + 1, P), ValueError, "y_true must be from 0 to 2"),
+    (lambda: metrics.top_k_accuracy(N + 1, P), OutOfRangeError, "y_true must be from 0 to 2"),
     (lambda: metrics.top_k_accuracy(N, P * np.nan), ValueError, "y_score holds NaN"),
     (
         lambda: metrics.top_k_accuracy(N, P, k=4),

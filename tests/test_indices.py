@@ -247,6 +247,8 @@ def test_elements_are_repeated_no_negative_number_of_times(backend):
     for repeats in (-1, backend.asarray([1, 0, 2, -1, 1])):
         with pytest.raises(ValueError, match=r"repeat: repeats must be .*, got -1"):
             ops.repeat(x, repeats, axis=0)
+    if backend.member is Matrix.STRICT_RESTRICTED:
+        return  # which has no shapes that depend on values
     assert backend.to_numpy(ops.repeat(x, backend.asarray([1, 0, 2, 0, 0]), axis=0)).tolist() == (
         TABLE[[0, 2, 2]].tolist()
     )

@@ -14,16 +14,19 @@ from tests.compile.test_jit_table import assert_same_bits
 
 MOST = 6  # of an axis of a small program
 UNARY = [
-    ops.abs, ops.exp, ops.tanh, ops.negative, ops.square, ops.sign, ops.floor, ops.sigmoid, ops.erf, ops.expm1,
+    ops.abs, ops.exp, ops.tanh, ops.negative, ops.square, ops.sign, ops.floor, ops.sigmoid, ops.erf,
+    ops.expm1,
     lambda x: ops.sqrt(ops.abs(x)), lambda x: x + 1.0, lambda x: 2 * x, lambda x: 1.0 - x, lambda x: x**2,
     lambda x: x / 3.0, lambda x: ops.clip(x, -0.5, 0.5), lambda x: ops.maximum(x, 0.0), lambda x: x * x,
-    lambda x: ops.where(x > 0, x, 0.1 * x), lambda x: ops.astype(ops.astype(x, "float64") * 0.3, "float32"),
+    lambda x: ops.where(x > 0, x, 0.1 * x),
+    lambda x: ops.astype(ops.astype(x, "float64") * 0.3, "float32"),
     lambda x: ops.astype(ops.astype(x, "int32"), "float32"), lambda x: ops.minimum(x, x + 0.5),
 ]  # fmt: skip
 BINARY = [
     ops.add, ops.subtract, ops.multiply, ops.maximum, ops.minimum, ops.hypot, ops.atan2, ops.copysign,
     lambda x, y: ops.where(x < y, x, y), lambda x, y: x / (1.0 + ops.abs(y)), lambda x, y: x * y + x,
-    lambda x, y: ops.astype(ops.logical_and(x > 0, y > 0), "float32"), lambda x, y: ops.where(y >= 0, x, -1.0),
+    lambda x, y: ops.astype(ops.logical_and(x > 0, y > 0), "float32"),
+    lambda x, y: ops.where(y >= 0, x, -1.0),
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from portnn import tree
 from portnn._typing import Tree
 from portnn.autodiff._tape import DifferentiationError
 from portnn.autodiff._transforms import vjp
-from portnn.tracing import CONSTANT, Primitive, TracedArray, is_kind, strip
+from portnn.tracing import CONSTANT, Primitive, TracedArray, is_kind, lift, strip
 
 __all__ = ["checkpoint"]
 
@@ -43,9 +43,11 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
     def wrapper(*args: Any) -> Tree:
         leaves, shape = tree.flatten(args)
         outline: list[Tree] = []
+        traced = any(type(leaf) is TracedArray for leaf in leaves)
 
         def run(*values: Any) -> Any:
-            out = f(*tree.unflatten(shape, list(values)))
+            # What is kept for the backward pass may not change: `x += y` on a plain array would change it.
+            out = f(*tree.unflatten(shape, [lift(v) for v in values] if traced else list(values)))
             outline[:] = [tree.structure(out)]
             results = tuple(strip(y) for y in tree.leaves(out))
             if odd := [type(y).__name__ for y in results if not hasattr(y, "shape")]:
@@ -74,7 +76,7 @@ def _rule(f: Callable[..., Tree], shape: Tree) -> Callable[..., list[Any]]:
         chosen = [i for i in arrays if is_kind(values[i], "real floating")]
 
         def again(*inputs: Any) -> tuple[Any, ...]:
-            full = list(values)
+            full = [lift(v) for v in values]
             for i, v in zip(chosen, inputs, strict=True):
                 full[i] = v
             return tuple(tree.leaves(f(*tree.unflatten(shape, full))))

@@ -9,7 +9,7 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.autodiff._tape import DifferentiationError, GradTrace, Node, backward, zeros_like
-from portnn.tracing import TracedArray, constant, is_kind, lift, namespace, strip
+from portnn.tracing import TracedArray, constant, is_kind, lift, namespace, refuse_objects, strip
 
 __all__ = ["grad", "stop_gradient", "value_and_grad", "vjp"]
 
@@ -153,6 +153,7 @@ def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tup
                     f"pullback: expected a gradient of shape {tuple(y.shape)}, got {tuple(g.shape)}; "
                     "it has the shape of the output"
                 )
+            refuse_objects(g)
             if type(y) is TracedArray and y.trace is trace:
                 seeds.append((y.node, strip(g)))
 

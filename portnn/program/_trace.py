@@ -11,7 +11,16 @@ from portnn._typing import Array, Tree
 from portnn.program._line import Listing, lines_of
 from portnn.program._program import Program
 from portnn.program._simplify import simplify
-from portnn.tracing import RecordedArray, Tape, TracedArray, Value, is_array, namespace, recorded
+from portnn.tracing import (
+    RecordedArray,
+    Tape,
+    TracedArray,
+    Value,
+    is_array,
+    namespace,
+    recorded,
+    refuse_objects,
+)
 
 __all__ = ["record", "trace"]
 
@@ -32,6 +41,7 @@ def record(f: Callable[..., Tree], args: tuple[Tree, ...]) -> tuple[Program, Tre
         def enter(leaf: Any) -> Any:
             if not is_array(leaf):
                 return leaf
+            refuse_objects(leaf)
             inputs.append(Value(leaf))
             return box(leaf, tape, inputs[-1])
 

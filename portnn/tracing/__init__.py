@@ -12,7 +12,14 @@ from portnn.tracing._bounds import (
     poisoned,
 )
 from portnn.tracing._names import standard_name
-from portnn.tracing._namespace import as_operand, check_floating, is_kind, namespace, refuse_relatives
+from portnn.tracing._namespace import (
+    as_operand,
+    check_floating,
+    is_kind,
+    namespace,
+    refuse_objects,
+    refuse_relatives,
+)
 from portnn.tracing._primitive import Primitive, constant, primitive
 from portnn.tracing._recorded import RecordedArray, is_array
 from portnn.tracing._recording import recorded
@@ -31,6 +38,6 @@ __all__ = [
     "CONSTANT", "Call", "ControlFlowError", "Extent", "OutOfRangeError", "Primitive", "RecordedArray", "Tape",
     "Trace", "TracedArray", "Unit", "Value", "as_operand", "check_floating", "collecting", "constant",
     "first_outside", "in_range", "is_array", "is_kind", "is_recording", "lift", "map_nested", "namespace",
-    "parts_of", "poisoned", "primitive", "recorded", "refuse_relatives", "standard_name", "strip",
-    "values_in",
+    "parts_of", "poisoned", "primitive", "recorded", "refuse_objects", "refuse_relatives", "standard_name",
+    "strip", "values_in",
 ]  # fmt: skip

@@ -214,7 +214,9 @@ def lift(value: Any) -> Any:
     if isinstance(value, tuple | list):
         children = [lift(v) for v in value]
         return type(value)(*children) if hasattr(value, "_fields") else type(value)(children)
-    if type(value) is TracedArray or not array_api_compat.is_array_api_obj(value):
+    if type(value) is TracedArray or isinstance(value, type):  # the classes of NumPy's numbers are dtypes
+        return value
+    if not array_api_compat.is_array_api_obj(value):
         return value
     return TracedArray(value, CONSTANT, None)
 

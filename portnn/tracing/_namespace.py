@@ -9,7 +9,7 @@ import array_api_compat
 from portnn._typing import Array, DType, Namespace
 from portnn.tracing._array import TracedArray
 
-__all__ = ["as_operand", "check_floating", "is_kind", "namespace", "refuse_relatives"]
+__all__ = ["as_operand", "check_floating", "is_kind", "namespace", "refuse_objects", "refuse_relatives"]
 
 _NUMBERS = (bool, int, float, complex)
 _SCALARS = (*_NUMBERS, type(None))
@@ -91,6 +91,16 @@ def refuse_relatives(kind: type) -> None:
             raise TypeError(_RELATIVES[base.__name__])
 
 
+def refuse_objects(x: Array) -> None:
+    """Raise a TypeError for NumPy's arrays of Python objects, texts, dates and records.
+
+    What is computed of them may be no array at all, which would stay what it is in every later run.
+    """
+    kind = getattr(x.dtype, "kind", "f")
+    if kind in "OSTUMm" or (kind == "V" and x.dtype.type.__name__ in ("void", "record")):
+        raise TypeError(f"expected an array of numbers, got dtype {x.dtype!s:.60}; convert it with astype")
+
+
 def _label(xp: Namespace) -> str:
     return str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")
 
@@ -126,6 +136,7 @@ def as_operand(x: Any, beside: Array) -> Any:
         namespace(x)
     except TypeError:
         return NotImplemented
+    refuse_objects(x)
     return x
 
 

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import array_api_compat
 
 from portnn._typing import Array, Device, Namespace
-from portnn.tracing._tape import Call, ControlFlowError, Nested, Tape, Value, is_plain, map_nested
+from portnn.tracing._namespace import refuse_objects
+from portnn.tracing._tape import (
+    Call,
+    ControlFlowError,
+    Nested,
+    Tape,
+    Value,
+    is_plain,
+    map_nested,
+    refuse_other_tape,
+)
 from portnn.tracing._wrapped import WrappedArray
 
 __all__ = ["RecordedArray", "births", "find_tape", "is_array", "record_call"]
@@ -22,8 +32,11 @@ births = count(1)
 _STAYS = (
     "leave it an array, one without axes takes part in arithmetic as a number does; or call it on the result"
 )
-_SHAPED_BY_VALUES = ("getitem", "nonzero", "repeat", "unique_all", "unique_counts", "unique_inverse",
-                     "unique_values")  # fmt: skip
+_SHAPED_BY_VALUES = ("arange", "empty", "eye", "getitem", "nonzero", "ones", "unique_all", "unique_counts",
+                     "unique_inverse", "unique_values", "zeros")  # fmt: skip
+# The position and the name of the argument that is a shape or a number of elements.
+_SHAPES = {"broadcast_to": (1, "shape"), "full": (0, "shape"), "linspace": (2, "num"), "repeat": (1, "repeats"),
+           "reshape": (1, "shape"), "tile": (1, "repetitions")}  # fmt: skip
 _BY_SHAPE = ("empty_like", "full_like", "ones_like", "zeros_like")
 
 
@@ -166,11 +179,13 @@ def is_array(x: Any) -> bool:
 
 
 def find_tape(nested: Nested) -> Tape | None:
-    """The tape of the first recorded array that is no constant."""
+    """The tape of the recorded arrays that are no constants."""
     found: list[Tape] = []
 
     def look(item: Any) -> None:
         if isinstance(item, RecordedArray) and item.tape is not None:
+            if found and found[0] is not item.tape:
+                refuse_other_tape()
             found.append(item.tape)
 
     map_nested(look, nested)
@@ -188,8 +203,9 @@ def _refuse_unknown_shape(
     if name == "getitem":
         masks = args[1] if isinstance(args[1], tuple) else (args[1],)
         unknown = any(find_tape(mask) and xp.isdtype(mask.dtype, "bool") for mask in masks if is_array(mask))
-    elif name == "repeat":
-        unknown = find_tape((args[1:], options)) is not None
+    elif name in _SHAPES:
+        position, word = _SHAPES[name]
+        unknown = find_tape((args[position : position + 1], options.get(word))) is not None
     else:
         unknown = True
     if unknown:
@@ -210,7 +226,7 @@ def record_call(
     """Carry out a call on the values, write it down, and return what it gave as recorded arrays."""
     # What depends on the shape of the first argument alone is the same in every run.
     tape = find_tape((args[1:] if name in _BY_SHAPE else args, options))
-    if tape is not None and name in _SHAPED_BY_VALUES:
+    if tape is not None and (name in _SHAPED_BY_VALUES or name in _SHAPES):
         _refuse_unknown_shape(xp, name, args, options)
     result = function(*_plain(args), **_plain(options))
     made: list[Array] = []
@@ -218,6 +234,7 @@ def record_call(
     def wrap(item: Any) -> Any:
         if not is_plain(item):
             return item
+        refuse_objects(item)
         made.append(item)
         return xp.array(item, tape, None if tape is None else Value(item))
 

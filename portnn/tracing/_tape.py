@@ -17,7 +17,7 @@ from portnn._typing import Array, DType
 
 __all__ = [
     "Call", "ControlFlowError", "Tape", "Unit", "Value", "is_plain", "is_recording", "map_nested",
-    "open_tapes", "values_in",
+    "open_tapes", "refuse_other_tape", "values_in",
 ]  # fmt: skip
 
 Nested: TypeAlias = Any
@@ -34,6 +34,14 @@ def is_recording() -> bool:
 
 class ControlFlowError(TypeError):
     """Python asked for the value of an array while a program was being written down."""
+
+
+def refuse_other_tape() -> None:
+    """Raise a ControlFlowError for an array of another program, whose value of this moment would stay."""
+    raise ControlFlowError(
+        "an array of a program that is being written is used in another one, where it would stay what it is "
+        "now; call the function itself inside, not its program, or give the array as an argument"
+    )
 
 
 @final
@@ -218,6 +226,8 @@ class Tape:
             if getattr(item, "tape", None) is self:
                 return item.symbol
             if hasattr(item, "tape"):
+                if item.tape is not None:
+                    refuse_other_tape()
                 return self.constant(item.value, item.born)
             return self.constant(item) if is_plain(item) else item
 

@@ -196,5 +196,5 @@ def test_every_backend(backend: BackendUnderTest) -> None:
 def test_precision_is_for_gpus() -> None:
     with pytest.raises(ValueError, match="'tf32' is for products on a GPU through CuPy, not for numpy"):
         jit(lambda x: x @ x.T, precision="tf32")(X)
-    with pytest.raises(ValueError, match="must be 'float32', 'tf32' or 'bfloat16', got 'half'"):
+    with pytest.raises(ValueError, match="must be one of float32, tf32, bfloat16, got 'half'"):
         jit(lambda x: x @ x.T, precision="half")(X)

@@ -236,3 +236,76 @@ def test_full_like_inside_a_program_is_not_a_constant():
 def test_pickling_inside_a_program_is_refused():
     with pytest.raises(TypeError, match="pickling needs values"):
         pn.trace(lambda x: pickle.loads(pickle.dumps(x)))(np.ones(3))
+
+
+@pytest.mark.parametrize("written", [pn.trace, pn.jit], ids=["trace", "jit"])
+def test_an_array_of_one_program_is_no_constant_of_another(written):
+    uses = (lambda v, x: v * x, lambda v, x: x * v, lambda v, x: x, lambda v, x: ops.stack([v, x]))
+    for use in uses:
+        with pytest.raises(TypeError, match="array of a program that is being written is used in another"):
+            written(lambda x, use=use: pn.trace(lambda v: use(v, x))(np.ones(3)).eval(np.ones(3)))(np.ones(3))
+
+
+ODD = {
+    "objects": np.asarray([1.0, 2.0], dtype=object),
+    "dates": np.asarray(["2020-01-01"] * 2, dtype="datetime64[D]"),
+    "times": np.asarray([1, 2], dtype="timedelta64[s]"),
+    "records": np.zeros(2, dtype=[("a", "f8")]),
+    "text": np.asarray(["a", "b"]),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_arrays_of_no_numbers_are_refused(kind):
+    """The sum of objects is no array, and would be a constant of every later run."""
+    x, odd = np.ones(2), ODD[kind]
+    attempts = {
+        "grad": lambda: pn.grad(ops.sum)(odd),
+        "closed over": lambda: pn.grad(lambda x: ops.sum(x * odd))(x),
+        "the other way": lambda: pn.grad(lambda x: ops.sum(odd * x))(x),
+        "vjp": lambda: pn.vjp(lambda x: x * odd, x),
+        "pullback": lambda: pn.vjp(ops.exp, x)[1](odd),
+        "jit": lambda: pn.jit(lambda x: ops.sum(x * 2.0))(odd),
+        "closed over in jit": lambda: pn.jit(lambda x: ops.sum(x * odd))(x),
+        "trace": lambda: pn.trace(lambda x: ops.sum(x * 2.0))(odd),
+    }
+    for name, attempt in attempts.items():
+        with pytest.raises(TypeError, match=r"array of numbers|floating-point array") as caught:
+            attempt()
+        assert len(str(caught.value)) < 300, name
+
+
+def test_results_of_objects_inside_a_program_are_refused():
+    with pytest.raises(TypeError, match="expected an array of numbers, got dtype object"):
+        pn.jit(lambda x: ops.sum(np.frompyfunc(lambda v: v * v, 1, 1)(x)))(np.ones(2))
+
+
+SIZED = {
+    "arange": lambda xp, x, n: xp.arange(n),
+    "eye": lambda xp, x, n: xp.eye(n),
+    "zeros": lambda xp, x, n: xp.zeros((n,)),
+    "full": lambda xp, x, n: xp.full((n,), 1.0),
+    "linspace": lambda xp, x, n: xp.linspace(0.0, 1.0, n),
+    "reshape": lambda xp, x, n: xp.reshape(x, (n, -1)),
+    "broadcast_to": lambda xp, x, n: xp.broadcast_to(x, (n, 2)),
+    "tile": lambda xp, x, n: xp.tile(x, (n,)),
+    "repeat": lambda xp, x, n: xp.repeat(x, n),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_no_value_becomes_a_length_in_a_program(name):
+    def f(x):
+        n = ops.astype(x[0], "int64")
+        return ops.sum(SIZED[name](x.__array_namespace__(), x, n))
+
+    with pytest.raises(TypeError, match=r"depends on values|needs values"):
+        pn.trace(f)(np.ones(2))
+
+
+def test_values_in_a_program_fill_and_reach():
+    def f(x):
+        xp = x.__array_namespace__()
+        return xp.full((2,), x[0]) + xp.linspace(0.0, x[1], 2)
+
+    assert pn.trace(f)(np.ones(2)).eval(np.asarray([5.0, 3.0])).tolist() == [5.0, 8.0]

@@ -25,8 +25,9 @@ from pathlib import Path
 from tests.mutants.coverage_map import CoverageMap, Project, find
 from tests.mutants.processes import fork_all
 from tests.mutants.sites import Site, Source, read
-from tests.mutants.trial import Outcome, Reach, difference, draw, select, trial, verdict
+from tests.mutants.trial import Outcome, Reach, control, difference, draw, select, trial, verdict
 
+START = time.monotonic()
 ROOT = Path(__file__).parents[2]
 PARTS = ("ops", "losses", "optim", "nn", "autodiff", "compile", "train", "serialize", "metrics")
 ABOVE = ("accuracy", "cli", "docs", "estimators", "examples", "export", "plot")
@@ -55,8 +56,6 @@ PORTNN = Project(
         *("hypothesis.extra.numpy", "scipy.special", "sklearn.metrics", "pandas", "matplotlib.figure"),
     ],
 )
-CONTROLS = 2
-"""Trials without a mistake: if a test fails there, it fails by itself."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -77,7 +76,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def run(project: Project, given: argparse.Namespace) -> int:
     """Draw mistakes, try them, print those that survived; 1 if too many did."""
-    start = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the processes end, too
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     preload(project.preloaded)
@@ -91,15 +89,15 @@ def run(project: Project, given: argparse.Namespace) -> int:
         print(f"no mistakes in {name}: {reason}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         known = find(project, every, given.cache, Path(folder), given.workers)
-        print(f"map: {len(known.tests)} tests, {time.monotonic() - start:.0f} s", flush=True)
+        print(f"map: {len(known.tests)} tests, {time.monotonic() - START:.0f} s", flush=True)
         for name in known.failing:
             print(f"left out, as it fails without a mistake: {name}", flush=True)
-        outcomes, guilty = _try_all(project, every, sites, known, given, Path(folder))
+        outcomes = _try_all(project, every, sites, known, given, Path(folder))
     if given.json:
         given.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], default=sorted, indent=1))
     _print_survivors(every, outcomes)
-    print(f"{time.monotonic() - start:.0f} s")
-    return _sentence(outcomes, given.floor) or bool(guilty)
+    print(f"{time.monotonic() - START:.0f} s")
+    return _sentence(outcomes, given.floor)
 
 
 def preload(names: Sequence[str]) -> None:
@@ -119,27 +117,27 @@ def _try_all(
     known: CoverageMap,
     given: argparse.Namespace,
     folder: Path,
-) -> tuple[list[Outcome], list[str]]:
-    """All trials, and the tests that failed in one without a mistake."""
+) -> list[Outcome]:
+    """All trials; where a test failed, it has to pass after the same tests without the mistake."""
     by_path = {source.path: source for source in every}
     reach = Reach(every)
     runs = {site: select(known, reach.of(site), site.path, given.budget) for site in sites}
-    controls = [trial(project, by_path[s.path], None, runs[s]) for s in sites[:CONTROLS]]
     jobs = [trial(project, by_path[site.path], site, runs[site]) for site in sites if runs[site]]
-    outcomes = [Outcome(site, "survived", "no test executes it", 0.0) for site in sites if not runs[site]]
-    guilty = []
-    for end in fork_all([*controls, *jobs], given.workers, folder):
-        outcome = verdict(end)
-        if end.name is not None:
-            outcomes.append(outcome)
-            if outcome.verdict == "survived":
-                print(f"{outcome.site.path}:{outcome.site.line}: survived", flush=True)
-            if len(outcomes) % 20 == 0:
-                print(f"{len(outcomes)}: {dict(Counter(o.verdict for o in outcomes))}", flush=True)
-        elif outcome.verdict != "survived":
-            guilty.append(outcome.by)
-            print(f"control: {outcome.by} failed without a mistake", flush=True)
-    return outcomes, guilty
+    outcomes = {site: Outcome(site, "survived", "no test executes it", 0.0) for site in sites}
+    for i, end in enumerate(fork_all(jobs, given.workers, folder), 1):
+        outcomes[end.name] = outcome = verdict(end)
+        if outcome.verdict == "survived":
+            print(f"{outcome.site.path}:{outcome.site.line}: survived", flush=True)
+        if i % 20 == 0:
+            print(f"{i} of {len(jobs)}, {time.monotonic() - START:.0f} s", flush=True)
+    killed = [outcome for outcome in outcomes.values() if outcome.verdict == "killed"]
+    controls = [control(project, o.site, runs[o.site], o.by) for o in killed]
+    for end in fork_all(controls, given.workers, folder):
+        if verdict(end).verdict != "survived":
+            test = outcomes[end.name].by
+            outcomes[end.name] = Outcome(end.name, "survived", f"{test} fails without it, too", end.seconds)
+            print(f"{end.name.path}:{end.name.line}: survived, as {outcomes[end.name].by}", flush=True)
+    return list(outcomes.values())
 
 
 def _print_survivors(every: Sequence[Source], outcomes: Sequence[Outcome]) -> None:

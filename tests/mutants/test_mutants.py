@@ -34,9 +34,14 @@ def down(n):
     while n > 0:
         n -= STEP
     return n
+
+def tripled(x):
+    return x * 3
 """
 TESTS = """\
-from sample.core import doubled, down, positive
+from sample.core import doubled, down, positive, tripled
+
+SEEN = []
 
 def test_positive():
     assert [positive(x) for x in (-1, 0, 1)] == [0, 0, 1]
@@ -49,6 +54,13 @@ def test_down():
 
 def test_wrong():
     assert positive(2) == 3
+
+def test_before():
+    SEEN.append(1)
+
+def test_that_fails_alone():
+    assert SEEN
+    assert tripled(0) == 0
 """
 PROGRAM = """\
 import sys
@@ -104,12 +116,19 @@ def test_found_and_equivalent_mistakes(sample):
         (15, "1"): "killed",
         (16, "n += STEP"): "timeout",
         (17, "return None"): "killed",
+        (20, "return None"): "survived",  # the test that fails fails without it, too
+        (20, "(x / 3)"): "survived",
+        (20, "4"): "survived",
     }
     assert done.returncode == 1
     assert (
-        "13 killed by a failing test, 1 by the time limit, 4 survived (3 that no test executes" in done.stdout
+        "13 killed by a failing test, 1 by the time limit, 7 survived (3 that no test executes" in done.stdout
     )
     assert "sample/core.py:4: comparison\n--- sample/core.py" in done.stdout
+    assert (
+        "core.py:20: survived, as tests/test_core.py::test_that_fails_alone fails without it, too"
+        in done.stdout
+    )
     assert "-    if x > 0:\n+    if (x >= 0):\n" in done.stdout
     assert "sample/core.py:12: arithmetic (no test executes it)" in done.stdout
     assert (sample / "sample" / "core.py").read_text() == SAMPLE, "no file changes"

@@ -6,10 +6,11 @@ import ast
 import difflib
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.mutants.importing import import_changed
 from tests.mutants.processes import End, Job
 from tests.mutants.sites import Probe, Site, Source
 
-__all__ = ["Outcome", "Reach", "difference", "draw", "select", "trial", "verdict"]
+__all__ = ["Outcome", "Reach", "control", "difference", "draw", "select", "trial", "verdict"]
 
 FIRST = 2.0
 """Seconds of processor time after which the cheapest and nearest tests should have found a mistake."""
@@ -130,19 +131,30 @@ def _distance(file: str, path: str) -> int:
     return 0 if file == path or words & set(test.stem.split("_")[1:]) else 1
 
 
-def trial(project: Project, source: Source, site: Site | None, runs: Sequence[Sequence[Test]]) -> Job:
-    """The job of running tests with a mistake, or without any."""
-    work = partial(_run, project, source, site, runs)
-    return Job(site, work, 3600.0)
+def trial(project: Project, source: Source, site: Site, runs: Sequence[Sequence[Test]]) -> Job:
+    """The job of running tests with a mistake."""
+    code = compile(source.mutated(site), str(project.root / source.path), "exec", dont_inherit=True)
+    return Job(site, partial(_run, project, {project.root / source.path: code}, runs), 3600.0)
+
+
+def control(project: Project, site: Site, runs: Sequence[Sequence[Test]], by: str) -> Job:
+    """The same tests without a mistake, up to the one that failed; one of each file if none did."""
+    done: list[Sequence[Test]] = []
+    for run in runs:
+        files = list(dict.fromkeys(test.file for test in run))
+        ordered = sorted(run, key=lambda test: files.index(test.file))  # as they run
+        last = next((i for i, test in enumerate(ordered) if test.id == by), None)
+        if last is not None:
+            return Job(site, partial(_run, project, {}, [*done, ordered[: last + 1]]), 3600.0)
+        done.append(run)
+    one = {test.file: test for run in runs for test in run}
+    return Job(site, partial(_run, project, {}, [list(one.values())]), 3600.0)
 
 
 def _run(
-    project: Project, source: Source, site: Site | None, runs: Sequence[Sequence[Test]], place: Path
+    project: Project, changes: Mapping[Path, CodeType], runs: Sequence[Sequence[Test]], place: Path
 ) -> Any:
-    if site is not None:
-        file = project.root / source.path
-        code = compile(source.mutated(site), str(file), "exec", dont_inherit=True)
-        import_changed(project.package, {file: code})
+    import_changed(project.package, changes)
     for run in runs:
         _limit(COLLECTION)
         chosen = _Chosen(run, project.patience)

@@ -11,8 +11,10 @@ import array_api_strict
 import numpy as np
 import pytest
 
-from portnn import losses, nn, ops, optim
+import portnn as pn
+from portnn import losses, metrics, nn, ops, optim, serialize
 from portnn.optim import schedules
+from portnn.train import callbacks
 
 NAMESPACES = {"": (ops, array_api_strict)} | {
     name: (getattr(ops, name), getattr(array_api_strict, name)) for name in ("linalg", "fft")
@@ -245,3 +247,110 @@ PAPERS = {
 def test_papers_have_them(name):
     ours, option, expected = PAPERS[name]
     assert defaults(ours)[option] == expected
+
+
+# Options that neither the standard nor PyTorch nor a paper decides, or that stand under other names there.
+STACK = {"num_layers": 1, "bidirectional": False, "dropout": 0.0, "bias": True}
+TRANSFORMER = {"dropout": 0.0, "norm_first": True, "rotary": False}
+TRANSPOSED = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+OURS: dict[str, dict[str, Any]] = {
+    "losses.Task": {"start": 1},
+    "losses.poisson_nll": {"log_input": True},
+    "metrics.accuracy": {"normalize": True},
+    "metrics.top_k_accuracy": {"k": 2, "normalize": True},
+    "nn.Concatenate": {"axis": 1, "paired": False},
+    **{f"nn.{name}": STACK for name in ("RNN", "LSTM", "GRU")},
+    "nn.MultiHeadAttention": {"dropout": 0.0, "bias": True, "rotary": False},
+    "nn.Parallel": {"paired": False},
+    "nn.RMSNorm": {"affine": True},
+    "nn.Shared": {"transposed": False},
+    "nn.Sum": {"paired": False},
+    "nn.TransformerDecoderLayer": TRANSFORMER,
+    "nn.TransformerEncoderLayer": TRANSFORMER,
+    "nn.Upsample": {"align_corners": False},
+    "nn.gelu": {"approximate": False},
+    **{f"nn.{name}": {"axis": -1} for name in ("log_softmax", "softmax", "softmin")},
+    "nn.outline": {"limit": float("inf")},
+    **{f"nn.init.{name}": {"mean": 0.0} for name in ("Normal", "normal")},
+    **{f"nn.init.{name}": {"gain": 1.0} for name in ("Orthogonal", "orthogonal")},
+    **{
+        f"nn.init.{name}": {"mean": 0.0, "lower": -2.0, "upper": 2.0}
+        for name in ("TruncatedNormal", "truncated_normal")
+    },
+    "optim.dynamic_loss_scale": {"initial": 32768.0},
+    "optim.ema": {"decay": 0.999},
+    "optim.lion": {"learning_rate": 1e-4, "weight_decay": 0.0},
+    "optim.scale_by_adam": {"amsgrad": False, "eps_first": False},
+    "optim.schedules.polynomial": {"end": 0.0},
+    "train.callbacks.CSVLogger": {"append": False},
+    "train.callbacks.Checkpoint": {"every_epochs": 1, "keep": 2},
+    "train.callbacks.EarlyStopping": {"patience": 5, "min_delta": 0.0, "restore_best": True},
+    "train.callbacks.ModelCheckpoint": {"save_best_only": False, "every": 1},
+    "train.callbacks.ReduceLROnPlateau": {
+        "factor": 0.1, "patience": 10, "min_delta": 1e-4, "cooldown": 0, "min_scale": 0.0,
+    },
+    "serialize.read_checked": {"keep": True},
+    "ops.attention_weights": {"causal": False},
+    "ops.scaled_dot_product_attention": {"causal": False},
+    **{f"ops.avg_pool{n}d": {"padding": 0, "count_include_pad": True} for n in (1, 2)},
+    **{f"ops.max_pool{n}d": {"padding": 0, "dilation": 1} for n in (1, 2)},
+    **{f"ops.conv{n}d": CONVOLUTION for n in (1, 2)},
+    **{f"ops.conv_transpose{n}d": TRANSPOSED for n in (1, 2)},
+    "ops.logsumexp": {"keepdims": False},
+    "ops.softmax_cross_entropy": {"mean": False},
+    "ops.upsample": {"align_corners": False},
+    "Network": {"seed": 0},
+    "Primitive": {"constant": False},
+    "export_onnx": {"softmax": False},
+    "grad": {"argnums": 0, "has_aux": False},
+    "value_and_grad": {"argnums": 0, "has_aux": False},
+    "jit": {"cache_size": 32, "torch_compile": False},
+    "lockstep": {"backends": ("cpu", "gpu")},
+}  # fmt: skip
+
+
+def numbers(function: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults that are numbers, flags or tuples with something in them."""
+    return {
+        k: v
+        for k, v in defaults(function).items()
+        if isinstance(v, bool | int | float) or (v and type(v) is tuple)
+    }
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours(name):
+    found = numbers(operator.attrgetter(name)(pn))
+    for option, expected in OURS[name].items():
+        assert found[option] == expected, option
+        assert type(found[option]) is type(expected), option
+
+
+def test_every_default_stands_in_a_table():
+    """Of what is public; a new option without a row fails."""
+    rows = {(function, option) for function, _, options in PYTORCH.values() for option in options}
+    rows |= {(function, option) for function, option, _ in PAPERS.values()}
+    rows |= {(p.values[0], option) for p in STANDARD for option in defaults(p.values[1])}
+    rows |= {(operator.attrgetter(name)(pn), option) for name, options in OURS.items() for option in options}
+    modules = (
+        losses,
+        metrics,
+        nn,
+        nn.init,
+        optim,
+        schedules,
+        callbacks,
+        serialize,
+        ops,
+        ops.linalg,
+        ops.fft,
+        pn,
+    )
+    for module in modules:
+        for name in module.__all__:
+            public = getattr(module, name)
+            is_error = inspect.isclass(public) and issubclass(public, Exception)
+            if inspect.isfunction(public) or (inspect.isclass(public) and not is_error):
+                missing = {(public, option) for option in numbers(public)} - rows
+                assert not missing, f"{module.__name__}.{name}"

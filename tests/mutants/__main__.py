@@ -50,6 +50,7 @@ PORTNN = Project(
         "tests/mutants/": "tests of this program",
         "tests/peers/": "they need other libraries; nox -s peers runs them",
     },
+    tests_of_the_import=["tests/test_defaults.py", "tests/test_public_names.py"],
     pytest=["--backend", "numpy", "tests/conftest.py"],
     preloaded=[
         *("numpy", "array_api_compat.numpy", "array_api_strict", "hypothesis.strategies", "mpmath", "onnx"),
@@ -121,7 +122,8 @@ def _try_all(
     """All trials; where a test failed, it has to pass after the same tests without the mistake."""
     by_path = {source.path: source for source in every}
     reach = Reach(every)
-    runs = {site: select(known, reach.of(site), site.path, given.budget) for site in sites}
+    seen = {site: () if site.probe else project.tests_of_the_import for site in sites}
+    runs = {site: select(known, reach.of(site), site.path, given.budget, seen[site]) for site in sites}
     jobs = [trial(project, by_path[site.path], site, runs[site]) for site in sites if runs[site]]
     outcomes = {site: Outcome(site, "survived", "no test executes it", 0.0) for site in sites}
     for i, end in enumerate(fork_all(jobs, given.workers, folder), 1):

@@ -36,6 +36,8 @@ class Project:
     """Files and folders of tests; a folder is one unit, except one called "tests", whose files are units."""
     tests_left_out: Mapping[str, str]
     """Files or folders of tests that are not run, and why."""
+    tests_of_the_import: Sequence[str] = ()
+    """Files of tests that look at what the import makes, such as defaults, and execute nothing."""
     pytest: Sequence[str] = ()
     """Options of pytest."""
     preloaded: Sequence[str] = ()

@@ -96,15 +96,26 @@ class Reach:
         return frozenset(probes) or self.probes[site.path]
 
 
-def select(known: CoverageMap, reach: frozenset[Probe], path: str, budget: float) -> list[list[Test]]:
-    """The tests that can see a mistake in `path`, the nearest package first, there the fastest; two runs."""
+def select(
+    known: CoverageMap, reach: frozenset[Probe], path: str, budget: float, first: Sequence[str] = ()
+) -> list[list[Test]]:
+    """The tests that can see a mistake in `path`, the nearest package first, there the fastest; two runs.
+
+    Args:
+        known: what is known of the tests.
+        reach: the statements that show it.
+        path: where it is.
+        budget: seconds of processor time.
+        first: files of tests that may see it though they execute none of these statements.
+    """
     mask = sum(1 << known.index[probe] for probe in reach)
     direct = [test for test in known.tests if test.hits & mask]
     shared = {file.path for file in known.files.values() if file.hits & mask}
     indirect = [test for test in known.tests if not test.hits & mask and test.file in shared]
     runs: list[list[Test]] = [[], []]
     spent, files = 0.0, set()
-    for test in [*_ordered(direct, path), *_ordered(indirect, path)]:
+    before = _ordered([test for test in known.tests if test.file in first], path)
+    for test in dict.fromkeys([*before, *_ordered(direct, path), *_ordered(indirect, path)]):
         cost = test.seconds + (0 if test.file in files else known.files[test.file].seconds)
         if spent + cost <= budget:
             spent += cost

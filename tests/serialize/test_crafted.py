@@ -59,7 +59,7 @@ WRONG = {
         {"metadata": {"portnn.tensors": json.dumps(digests({"a": b"", "b": BOTH[48:]}))}},
         "tensor 'a'",
     ),
-    "digest that is no text": ({"metadata": {"portnn.tensors": '{"a":1,"b":""}'}}, "of tensor 'a' is no text"),
+    "digest that is no text": ({"metadata": {"portnn.tensors": '{"a":1,"b":""}'}}, "tensor 'a' is no text"),
     "no digests": ({"metadata": {"portnn.tensors": None}}, "a digest for each tensor, got 0"),
     "no digest of the whole": ({"metadata": {"portnn.sha256": None}}, "SHA-256 of the whole once"),
     "short digest of the whole": ({"metadata": {"portnn.sha256": "0" * 63}}, "SHA-256 of the whole once"),

@@ -309,6 +309,28 @@ def test_numbers_that_a_plan_computes(backend, name):
             call(x, bad)
 
 
+@pytest.mark.parametrize(
+    ("of", "right", "wrong"),
+    [(ops.multiply, (2, 3), (3, 4)), (ops.subtract, (1, 3), None), (ops.add, (4, 4), None)],
+)
+def test_plans_trust_no_indices_but_sums_and_choices(of, right, wrong):
+    """Where the largest of five stands is from 0 to 4; a sum of two is from 0 to 8, a product is not."""
+    table = np.arange(9.0)
+
+    def found(x, y):
+        return ops.take(table, of(ops.argmax(x, axis=1), ops.argmax(y, axis=1)), axis=0) * 2.0
+
+    def peaks(places):
+        return [np.eye(5)[[place]] for place in places]
+
+    call = pn.jit(found)
+    for _ in range(3):
+        assert call(*peaks(right)).tolist() == (table[[of(*map(np.asarray, right))]] * 2.0).tolist()
+        if wrong is not None:
+            with pytest.raises(IndexError):
+                call(*peaks(wrong))
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_numbers_that_pytorch_compiles(name, monkeypatch):
     torch = pytest.importorskip("torch")

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portnn import Network, optim
+from portnn import CheckpointError, Network, optim
 from portnn.nn import Linear
-from portnn.serialize import checkpoints, latest, load_tensors, save_npz, save_tensors
+from portnn.serialize import checkpoints, held, latest, load_npz, load_tensors, save_npz, save_tensors, verify
 from portnn.train.callbacks import Checkpoint, ModelCheckpoint
 from tests.serialize.small import X, Y, fit
 
@@ -235,3 +235,33 @@ def test_a_training_whose_checkpoint_cannot_be_written_ends_and_can_go_on(callba
     later = fit(*keepers, resume=folder, compile=compile)
     assert np.array_equal(later.params[1]["weight"], whole.params[1]["weight"])
     assert later.epochs == 4
+
+
+def handles():
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+def test_no_handle_stays_open_after_an_error(tmp_path):
+    """Neither of files that cannot be read or written nor of folders that another writer has."""
+    damaged, missing = tmp_path / "damaged", tmp_path / "no" / "x"
+    for text in (b"", b"PK\x03\x04", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 100):
+        damaged.write_bytes(text)
+        before = handles()
+        for read in (load_tensors, load_npz, verify, Network.load):
+            with pytest.raises(CheckpointError):
+                read(damaged)
+            assert handles() == before
+    for save in SAVES.values():
+        before = handles()
+        with pytest.raises(FileNotFoundError):
+            save(missing)
+        assert handles() == before
+    with held(tmp_path):
+        before = handles()
+        with pytest.raises(FileExistsError, match="another training is writing"), held(tmp_path):
+            pass
+        assert handles() == before
+    with held(tmp_path):
+        pass
+    assert handles() == before - 1

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from portnn import Network
-from portnn.train.callbacks import CSVLogger, ModelCheckpoint, TensorBoard
+from portnn.train.callbacks import (
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+)
 from tests.train.small import X, Y, leaves, network
 
 
@@ -105,3 +112,18 @@ def test_tensorboard_says_what_is_missing(monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "portnn\[tensorboard\]"'):
         net.fit(X, Y, callbacks=[TensorBoard("runs")])
     assert net.epochs == 0
+
+
+def test_a_callback_is_what_its_context_gives(tmp_path, monkeypatch):
+    writer = ModuleType("tensorboardX")
+    writer.SummaryWriter = lambda folder: (tmp_path / "events").open("w")
+    monkeypatch.setitem(sys.modules, "tensorboardX", writer)
+    (tmp_path / "b").mkdir()
+    made = [
+        EarlyStopping(), ReduceLROnPlateau(), CSVLogger(tmp_path / "a.csv"), ModelCheckpoint(tmp_path / "a"),
+        Checkpoint(tmp_path / "b"), TensorBoard(tmp_path / "c"),
+    ]  # fmt: skip
+    for callback in made:
+        if hasattr(callback, "__enter__"):
+            with callback as entered:
+                assert entered is callback

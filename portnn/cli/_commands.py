@@ -13,6 +13,7 @@ from portnn.cli._options import (
     ANY,
     FILE,
     Number,
+    Whole,
     backend,
     network,
     option,
@@ -198,9 +199,9 @@ def _compare() -> click.Command:
         option("--dtypes", metavar="A,B", help=dtypes),
         option("--gradient", is_flag=True, help="Compare the gradient as well."),
         option("--data", type=ANY, help="Samples to compare with.  [default: random ones]"),
-        option("--samples", type=click.IntRange(min=1), default=32, metavar="N", help="How many."),
+        option("--samples", type=Whole(min=1), default=32, metavar="N", help="How many."),
         shape(),
-        option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of random samples."),
+        option("--seed", type=Whole(min=0), default=0, metavar="N", help="Of random samples."),
     ]
     text = (
         "Run NETWORK on two backends at the same pace; exit 1 if a primitive differs by more than rounding."
@@ -216,7 +217,7 @@ def _compare() -> click.Command:
 
 
 def _bench() -> click.Command:
-    positive = click.IntRange(min=1)
+    positive = Whole(min=1)
     params: list[click.Parameter] = [
         click.Argument(["network"], type=FILE, required=False, metavar="[NETWORK]"),
         option("--features", type=positive, metavar="N", default=784, help="Without NETWORK: its inputs."),

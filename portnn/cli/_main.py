@@ -13,7 +13,7 @@ from portnn.cli._terminal import note
 
 __all__ = ["main"]
 
-_LONGEST = 400  # characters of an error
+_LONGEST = 284  # characters of an error, which "portnn: error: " stands before
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +54,8 @@ def _carry_out(arguments: list[str]) -> int:
             code = make_group().main(arguments or ["--help"], prog_name="portnn", standalone_mode=False)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "portnn"
-        return _fail(f"{_cut(error.format_message())} (see {path} --help)", 2)
+        see = f" (see {path} --help)"
+        return _fail(_cut(error.format_message(), _LONGEST - len(see)) + see, 2)
     except BrokenPipeError:  # whoever read has enough; nothing more may be written, not even at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -82,10 +83,10 @@ def _say(error: Exception) -> str:
     return _cut(text)
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, most: int = _LONGEST) -> str:
     """An error in one line that is not too long."""
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _fail(text: str, code: int) -> int:

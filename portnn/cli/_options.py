@@ -14,6 +14,7 @@ __all__ = [
     "ANY",
     "FILE",
     "Number",
+    "Whole",
     "backend",
     "network",
     "option",
@@ -27,14 +28,31 @@ FILE = click.Path(dir_okay=False)
 ANY = click.Path()
 
 
+class Whole(click.IntRange):  # type: ignore[misc]  # click is untyped here
+    """A whole number in the digits 0 to 9: Python reads those of other scripts too, and 1_0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        _check_digits(self, value, param, ctx)
+        found: int = super().convert(value, param, ctx)
+        return found
+
+
 class Number(click.FloatRange):  # type: ignore[misc]  # click is untyped here
     """A finite number: NaN is neither below a bound nor above it, and passes those of click."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        _check_digits(self, value, param, ctx)
         found: float = super().convert(value, param, ctx)
         if not isfinite(found):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return found
+
+
+def _check_digits(
+    kind: click.ParamType, value: Any, param: click.Parameter | None, ctx: click.Context | None
+) -> None:
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        kind.fail(f"{value[:40]!r} is not a number.", param, ctx)
 
 
 def option(*names: str, **more: Any) -> click.Option:
@@ -89,8 +107,8 @@ def table_options() -> list[click.Parameter]:
 
 
 _MOST_THREADS = 1 << 16
-_POSITIVE = click.IntRange(min=1)
-_NATURAL = click.IntRange(min=0)
+_POSITIVE = Whole(min=1)
+_NATURAL = Whole(min=0)
 _ABOVE = Number(min=0.0, min_open=True)
 _SHARE = Number(min=0.0, max=1.0, max_open=True)
 
@@ -152,7 +170,7 @@ def _run_options() -> list[click.Parameter]:
         option("--patience", type=_POSITIVE, metavar="N", help=patience),
         option("--seed", type=_NATURAL, default=0, metavar="N", help=seed),
         backend(),
-        option("--threads", type=click.IntRange(1, _MOST_THREADS), metavar="N", help=threads),
+        option("--threads", type=Whole(1, _MOST_THREADS), metavar="N", help=threads),
         option("--quiet", "-q", is_flag=True, help="Show no progress."),
     ]
 

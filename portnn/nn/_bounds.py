@@ -23,6 +23,10 @@ __all__ = ["MOST_CALLS", "MOST_GROWTH", "check_bounds"]
 
 MOST_CALLS = 10_000  # of layers in one prediction, besides the first time that each is called
 MOST_GROWTH = 2**24  # numbers of a channel that may come of a single pixel: 4096 by 4096
+_PROBES = (
+    ((1, 1, 1), MOST_GROWTH, "one"),
+    ((8, 8, 1), 2**27, "8 x 8"),  # what is added to an image grows less than what multiplies it
+)
 _Size = tuple[int, ...]
 _WINDOWS = (AvgPool1d, AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d)
 
@@ -37,7 +41,8 @@ def check_bounds(layer: Layer) -> None:
     if calls > MOST_CALLS:
         shown = f"{calls:,}" if calls < 2**64 else "far more"
         raise ValueError(f"Repeat: a prediction repeats {shown} layers; expected at most {MOST_CALLS:,}")
-    _grown(layer, (1, 1, 1))
+    for size, most, of in _PROBES:
+        _grown(layer, size, most, of)
 
 
 def _calls(layer: Layer, *, repeated: bool) -> int:
@@ -46,30 +51,36 @@ def _calls(layer: Layer, *, repeated: bool) -> int:
     return 1 + times * sum([_calls(member, repeated=repeated) for member in layer.members])
 
 
-def _grown(layer: Layer, size: _Size) -> _Size:
+def _grown(layer: Layer, size: _Size, most: int, of: str) -> _Size:
     """The lengths of the spatial axes behind a layer, at most.
+
+    Args:
+        layer: any layer.
+        size: the lengths before it.
+        most: how many numbers they may be.
+        of: what they were at first, for the message.
 
     Raises:
         ValueError: if they are too many numbers, there or on the way.
     """
     if isinstance(layer, Sequential):
         for member in layer.members:
-            size = _grown(member, size)
+            size = _grown(member, size, most, of)
         return size
     if isinstance(layer, Repeat):
         for _ in range(layer.times):
-            before, size = size, _grown(layer.layer, size)
+            before, size = size, _grown(layer.layer, size, most, of)
             if size == before:
                 break
         return size
     if layer.members:
-        after = [_grown(member, size) for member in layer.members]
+        after = [_grown(member, size, most, of) for member in layer.members]
         return tuple([max(lengths) for lengths in zip(size, *after, strict=True)])
     inside, size = _axes(layer, size)
-    if prod(inside) > MOST_GROWTH:
+    if prod(inside) > most:
         shown = " x ".join([f"{n:,}" if n < 2**64 else "far more" for n in inside if n > 1])
         name = type(layer).__name__
-        raise ValueError(f"{name} makes {shown} numbers of one; expected at most {MOST_GROWTH:,}")
+        raise ValueError(f"{name} makes {shown} numbers of {of}; expected at most {most:,}")
     return size
 
 
@@ -85,7 +96,8 @@ def _axes(layer: Any, size: _Size) -> tuple[_Size, _Size]:
     if isinstance(layer, ConvTranspose1d | ConvTranspose2d):
         stride, more = cast("_Size", layer.stride), cast("_Size", layer.output_padding)
         options = zip(stride, _spans(layer), more, strict=True)
-        after = tuple([(n - 1) * s + d + p for n, (s, d, p) in zip(size, options, strict=False)])
+        # The stride is the distance of what comes of two neighbours: a single pixel does not show it.
+        after = tuple([max((n - 1) * s + d + p, n * s) for n, (s, d, p) in zip(size, options, strict=False)])
         return (after + size[len(after) :],) * 2
     if isinstance(layer, _WINDOWS):
         spans = _spans(layer)

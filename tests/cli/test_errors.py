@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click import FloatRange
+from click import FloatRange, IntRange
 
 from portnn.cli import _info
 from portnn.cli._commands import make_group
@@ -300,6 +300,31 @@ def test_numbers_are_finite(files, portnn):
             code, _, err = portnn(command, f"{option.opts[0]}={value}")
             assert (code, "Invalid value" in err) == (2, True), (command, option.opts, value)
     assert portnn("train", "flowers.csv", "--threads", 10**30)[0] == 2
+
+
+def test_numbers_have_the_digits_0_to_9(files, portnn):
+    """Python reads those of other scripts, and 1_0."""
+    commands = make_group().commands
+    found = [
+        (c, o)
+        for c, command in commands.items()
+        for o in command.params
+        if isinstance(o.type, FloatRange | IntRange)
+    ]
+    assert len(found) >= 15
+    for command, option in found:
+        for value in ("\u0663", "\uff11", "\xb2", "1_0"):
+            code, _, err = portnn(command, f"{option.opts[0]}={value}")
+            assert (code, "Invalid value" in err) == (2, True), (command, option.opts, value)
+
+
+def test_errors_are_short_whatever_was_written(files, portnn):
+    for text in ("x" * 5000, "9" * 5000):
+        for command in make_group().commands:
+            for arguments in ((text, text), ("flowers.csv", text), (f"--json={text}",), (f"--{text}",)):
+                code, _, err = portnn(command, *arguments)
+                assert code in (1, 2), (command, arguments)
+                assert len(err) <= 300, (command, arguments)
 
 
 def test_debug_shows_the_traceback(portnn):

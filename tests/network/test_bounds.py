@@ -82,6 +82,8 @@ ALONE = {
     "dilation": nn.Conv2d(1, 1, 3, padding="same", dilation=2048),
     "dilation transposed": nn.ConvTranspose2d(1, 1, 3, dilation=2048),
     "output padding": nn.ConvTranspose1d(1, 1, 1, stride=2**24 + 2, output_padding=2**24 + 1),
+    "stride": nn.ConvTranspose2d(1, 1, 1, stride=4097),
+    "stride of one axis": nn.ConvTranspose1d(1, 1, 1, stride=2**24 + 1),
     "strides transposed": nn.Sequential([nn.ConvTranspose2d(1, 1, 2, stride=2)] * 13),
 }
 
@@ -95,6 +97,24 @@ def test_layers_that_grow_without_a_tensor_are_not_written_and_not_read(layer, t
     with pytest.raises(ValueError, match=r"cannot save .*expected at most (10,000|16,777,216)"):
         net.save(tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
+
+
+IMAGES = {
+    "upsampling": nn.Upsample(1449),
+    "upsampling again and again": nn.Sequential([nn.Upsample(3)] * 7),
+    "strides": nn.ConvTranspose2d(1, 1, 3, stride=1449),
+    "strides of a signal": nn.ConvTranspose1d(1, 1, 3, stride=2**21 + 1),
+    "strides of one axis": nn.ConvTranspose2d(1, 1, 1, stride=(1, 2**21 + 1)),
+    "padding before upsampling": nn.Sequential([nn.ZeroPad2d(1), nn.Upsample(1300)]),
+}
+
+
+@pytest.mark.parametrize("layer", IMAGES.values(), ids=IMAGES)
+def test_layers_that_multiply_an_image_are_bounded_by_it(layer, tmp_path):
+    with pytest.raises(ValueError, match=r"numbers of 8 x 8; expected at most 134,217,728"):
+        from_description(describe(layer))
+    with pytest.raises(ValueError, match=r"cannot save .* numbers of 8 x 8"):
+        Network(layer, loss=losses.squared_error).save(tmp_path / "x")
 
 
 NORMAL = {
@@ -122,7 +142,7 @@ def test_the_most_that_is_read_can_be_run():
     x = np.ones((1, 1, 1, 1), np.float32)
     for layer in (
         nn.ZeroPad2d(2047),
-        nn.Upsample(4096),
+        nn.Upsample(1448),
         nn.Repeat(nn.ZeroPad2d(2), 1000),
         nn.MaxPool2d(2, 1, 1),
     ):

@@ -6,9 +6,11 @@ import ast
 import doctest
 import inspect
 import json
+import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import is_dataclass
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -181,3 +183,23 @@ def test_names_come_from_where_the_types_say():
             home = import_module(str(node.module))
             for name in (alias.name for alias in node.names):
                 assert getattr(portnn, name) is getattr(home, name), name
+
+
+# Notes that functions keep for themselves while they work.
+CHANGING = {"portnn.compile._numpy._steps._Line", "portnn.plot._blocks.Box"}
+
+
+def test_dataclasses_do_not_change():
+    """Layers, optimizers and results are values: they may be shared, hashed and kept."""
+    found = set()
+    for module in pkgutil.walk_packages(portnn.__path__, "portnn."):
+        try:
+            names = vars(import_module(module.name))
+        except ImportError:
+            continue  # an extra, or CuPy
+        for name, item in names.items():
+            if is_dataclass(item) and item.__module__ == module.name:
+                settings = item.__dataclass_params__
+                assert settings.frozen or f"{module.name}.{name}" in CHANGING, f"{module.name}.{name}"
+                found.add(name)
+    assert {"Linear", "Optimizer", "Program"} <= found

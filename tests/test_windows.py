@@ -147,3 +147,17 @@ def test_words_for_padding(layer):
     edge = -np.inf if layer.startswith("max") else 0.0
     around = np.pad(x, [(0, 0), (0, 0), *((0, 1), (1, 1))[:axes]], constant_values=edge)
     np.testing.assert_array_equal(same, f(around, kernel, **options))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_groups_of_transposed_convolutions(groups):
+    """Each group by itself, then the bias; three outputs of each."""
+    x, w = RNG.normal(size=(2, 2 * groups, 4, 5)), RNG.normal(size=(2 * groups, 3, 2, 3))
+    b = RNG.normal(size=3 * groups)
+    options = {"stride": (2, 1), "padding": (0, 1), "output_padding": (1, 0)}
+    parts = [slice(2 * g, 2 * g + 2) for g in range(groups)]
+    wanted = np.concatenate([ops.conv_transpose2d(x[:, p], w[p], **options) for p in parts], axis=1)
+    found = ops.conv_transpose2d(x, w, b, groups=groups, **options)
+    np.testing.assert_allclose(found, wanted + b[:, None, None], atol=1e-12)
+    with pytest.raises(ValueError, match=rf"expected a bias of shape \({3 * groups},\), got \(3{groups},\)"):
+        ops.conv_transpose2d(x, w, RNG.normal(size=30 + groups), groups=groups)

@@ -77,6 +77,10 @@ def to_host(x: Array) -> Any:
     if x.requires_grad:
         message = "x is a torch tensor that requires grad; gradients do not cross libraries: pass x.detach()"
         raise ValueError(message)
+    if x.is_meta:
+        raise TypeError("x is a torch tensor on the device 'meta', which holds no numbers")
+    if str(x.layout) != "torch.strided":
+        raise TypeError("x is a sparse torch tensor: pass x.to_dense()")
     try:
         return x.cpu().resolve_conj().resolve_neg().numpy()
     except TypeError as error:

@@ -144,9 +144,13 @@ def draw_strokes(strokes: Sequence[ArrayLike], *, thickness: float = 2.6) -> NDA
 def _points(stroke: Any) -> NDArray[np.float64]:
     """The points of a stroke, checked."""
     try:
-        points = np.asarray(stroke, dtype=np.float64)
+        given = np.asarray(stroke)
+        text = given.size > 0 and given.dtype.kind in "bcSU"  # NumPy would make numbers of it
+        points = np.zeros(0) if text else given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"draw_strokes: a stroke must be a list of points: {error}"[:290]) from None
+    if text:
+        raise TypeError(f"draw_strokes: a stroke must be a list of points, got dtype {given.dtype}")
     if points.size == 0:
         return np.zeros((0, 2))
     if points.ndim != 2 or points.shape[1] != 2:

@@ -11,9 +11,9 @@ from typing import Any, final
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
-from portnn.tracing import is_array
+from portnn.tracing import is_array, is_kind
 
-__all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched"]
+__all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched", "matched_state"]
 
 COUNTS = 2**32  # epochs and steps: a step's number is drawn from as 32 bits
 _ABSENT = object()
@@ -93,6 +93,20 @@ def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bo
     if unchanged and tree.structure(given) == tree.structure(expected):
         return given
     return tree.unflatten(expected, arrays)
+
+
+def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:
+    """The same of a running state, whose integers without axes are counters.
+
+    Raises:
+        TypeError: as for `matched`.
+        ValueError: as for `matched`; if a counter is negative.
+    """
+    state = matched(who, given, expected, backend, copy=copy)
+    for name, a in tree.items(state):
+        if not a.shape and is_kind(a, "integral") and int(a) < 0:
+            raise ValueError(f"{who}: {name[:60]!r} counts, so it must be at least 0, got {int(a)}")
+    return state
 
 
 def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from portnn.network._inputs import (
     input_shape_of,
     without_ignored,
 )  # fmt: skip
-from portnn.network._loading import check_count, expected_of, matched
+from portnn.network._loading import check_count, expected_of, matched, matched_state
 from portnn.network._measures import check_predictions, decide
 from portnn.network._options import check_seed
 from portnn.nn import Layer, Sequential
@@ -126,7 +126,7 @@ class Model(Copied):
 
     @state.setter
     def state(self, state: Tree) -> None:
-        found = matched("state", state, self._template()[1], self.backend)
+        found = matched_state("state", state, self._template()[1], self.backend)
         self._now = self._now._replace(state=found)
 
     @property
@@ -167,7 +167,8 @@ class Model(Copied):
         Args:
             params: a tree like `params`, or a flat mapping such as ``{"0.weight": array}``. The arrays are
                 floating-point ones of any library and precision, or nested lists.
-            state: the running state, likewise; counters in it are integers. None keeps the present one.
+            state: the running state, likewise; counters in it are integers, at least 0. None keeps the
+                present one.
 
         Raises:
             TypeError: if an array holds another kind of numbers, or it is no tree of arrays.
@@ -207,7 +208,7 @@ class Model(Copied):
         wanted, wanted_state = self._template()
         new = {"params": matched(who, params, wanted, self.backend, copy=True)}
         if state is not None:
-            new["state"] = matched(f"{who}: state", state, wanted_state, self.backend, copy=True)
+            new["state"] = matched_state(f"{who}: state", state, wanted_state, self.backend, copy=True)
         self._now = self._now._replace(fitted=None, **new, **counts)
 
     def restore(self, params: Tree, state: Tree) -> None:
@@ -225,7 +226,7 @@ class Model(Copied):
         """
         wanted, wanted_state = self._template()
         found = matched("restore", params, wanted, self.backend)
-        found_state = matched("restore: state", state, wanted_state, self.backend)
+        found_state = matched_state("restore: state", state, wanted_state, self.backend)
         self._now = self._now._replace(params=found, state=found_state)
 
     @property

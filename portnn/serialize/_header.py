@@ -137,6 +137,7 @@ def make_header(arrays: Mapping[str, tuple[str, Any]], description: Mapping[str,
     if "__metadata__" in arrays:
         raise ValueError("the name '__metadata__' is that of the description; call the tensor something else")
     for name, (code, a) in arrays.items():
+        _check_name(name)
         entries[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [end, end := end + a.nbytes]}
     metadata = {
         _DESCRIPTION: _as_json(description),
@@ -149,6 +150,14 @@ def make_header(arrays: Mapping[str, tuple[str, Any]], description: Mapping[str,
         raise ValueError(f"cannot save: {reason}; put long lists into files of their own")
     raw = struct.pack("<Q", len(text)) + text
     return raw.replace(_entry(_ZEROS), _entry(sha256(raw).hexdigest()))
+
+
+def _check_name(name: str) -> None:
+    """A name is text that other readers of the format take too: JSON would hold half a character."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"tensor {name[:60]!r}: a file cannot hold this name; rename it") from None
 
 
 def _as_json(description: Mapping[str, Any]) -> str:

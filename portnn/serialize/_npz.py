@@ -87,7 +87,12 @@ def _writable(name: str, value: Any) -> Any:
         kept = False
     if not kept:
         raise ValueError(f"tensor {name[:60]!r}: a .npz file cannot hold this name; rename it")
-    return host_array(name, value)
+    host = host_array(name, value)
+    if host.dtype.isbuiltin == 2:  # from another package, such as ml_dtypes
+        raise TypeError(
+            f"tensor {name[:60]!r}: .npz has no {host.dtype.name}; convert to float32 with astype"
+        )
+    return host
 
 
 def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:

@@ -138,6 +138,10 @@ def test_integers_narrow_only_where_every_value_fits():
         no_x64.asarray([1], dtype="int64")
 
 
+def _torch_sparse():
+    return pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it").eye(2).to_sparse()
+
+
 def _torch_grad():
     return pytest.importorskip("torch", reason="PyTorch is optional; tests(torch) has it").ones(
         2, requires_grad=True
@@ -181,6 +185,7 @@ BAD_VALUES = [
     (NUMPY, lambda: 1.0, {"dtype": 3}, TypeError, ["dtype must be", "'3'"]),
     (NUMPY, _torch_grad, {}, ValueError, ["requires grad", "x.detach()"]),
     (NUMPY, _torch_bfloat16, {}, TypeError, ["torch.bfloat16", "torch.float32"]),
+    (NUMPY, _torch_sparse, {}, TypeError, ["sparse", "x.to_dense()"]),
 ]
 
 

@@ -100,6 +100,8 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda: center_digit(np.full((3, 3), np.nan)), ValueError, "NaN or infinity"),
     (lambda: draw_strokes([[1, 2, 3]]), ValueError, r"shape \(points, 2\), got \(3,\)"),
     (lambda: draw_strokes(["ab"]), TypeError, "a stroke must be a list of points"),
+    (lambda: draw_strokes([[("1", "2")]]), TypeError, "a stroke must be a list of points, got dtype <U1"),
+    (lambda: draw_strokes([[(True, False)]]), TypeError, "a stroke must be a list of points, got dtype bool"),
     (lambda: draw_strokes([[[1, None]]]), ValueError, "finite"),
     (lambda: draw_strokes([[[1, np.inf]]]), ValueError, "finite"),
     (lambda: draw_strokes([np.zeros((20_001, 2))]), ValueError, "at most 20,000 points"),

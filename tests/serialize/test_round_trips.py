@@ -91,6 +91,31 @@ def test_names_that_an_archive_cannot_hold_are_refused(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """JSON could write half of a character, and other readers of safetensors would not take the file."""
+    with pytest.raises(ValueError, match=r"tensor 'a\\ud800': a file cannot hold this name; rename it"):
+        save_tensors(tmp_path / "x", {"a\ud800": np.ones(2)}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@formats
+def test_tensors_without_numbers_are_named(kind, tmp_path):
+    torch = pytest.importorskip("torch")
+    for value, text in ((torch.ones(2, device="meta"), "'meta'"), (torch.eye(2).to_sparse(), "sparse")):
+        with pytest.raises(TypeError, match=f"tensor 'w': .*{text}"):
+            SAVES[kind](tmp_path / "x", {"w": value})
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "uint4", "float4_e2m1fn"]
+)
+def test_dtypes_of_other_packages_are_not_written_to_npz(dtype, tmp_path):
+    dtypes = pytest.importorskip("ml_dtypes")
+    with pytest.raises(TypeError, match=f"tensor 'w': .*{dtype}"):
+        save_npz(tmp_path / "x", {"w": np.zeros(2, getattr(dtypes, dtype))})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_name_of_the_description_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'__metadata__' is that of the description"):
         save_tensors(tmp_path / "x", {"__metadata__": np.ones(2)}, {})

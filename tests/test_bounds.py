@@ -1,6 +1,6 @@
 """Options with a bound: the last value that is allowed is taken, the next one beyond is refused by name."""
 
-# one row a line, so that it reads as a table
+# ruff: noqa: E501  # one row a line, so that it reads as a table
 
 from __future__ import annotations
 
@@ -51,6 +51,10 @@ BOUNDS = {
     "clip_by_value limit": (optim.clip_by_value, TINY, 0.0),
     "clip_by_global_norm max_norm": (optim.clip_by_global_norm, TINY, 0.0),
     "dynamic_loss_scale initial": (lambda v: optim.dynamic_loss_scale(optim.sgd(0.1), initial=v), 1.0, 0.0),
+    "dynamic_loss_scale initial, up": (lambda v: optim.dynamic_loss_scale(optim.sgd(0.1), initial=v), 2.0**24, 2.0**25),
+    "dynamic_loss_scale initial, kind": (lambda v: optim.dynamic_loss_scale(optim.sgd(0.1), initial=v), 4.0, 3.0),
+    "truncated_normal interval": (lambda v: nn.init.TruncatedNormal(1.0, lower=v, upper=9.0), 3.05, 3.15),
+    "truncated_normal lower": (lambda v: nn.init.TruncatedNormal(1.0, lower=v), BELOW_ONE, 2.0),
     "dynamic_loss_scale interval": (lambda v: optim.dynamic_loss_scale(optim.sgd(0.1), interval=v), 1, 0),
     "ema decay, up": (lambda v: optim.ema(optim.sgd(0.1), v), BELOW_ONE, 1.0),
     "ema decay, down": (lambda v: optim.ema(optim.sgd(0.1), v), 0.0, -TINY),

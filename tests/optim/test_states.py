@@ -223,3 +223,25 @@ def test_optimizers_are_named_after_the_calls_that_made_them():
     assert len(makers) > 20
     assert all(hasattr(f, "__wrapped__") for f in makers), "each is named"
     assert len(optim.chain(*[optim.sgd(0.1)] * 99).name) == 200
+
+
+WRAPPED = {
+    "ema": lambda: optim.ema(optim.adam(0.01), 0.9),
+    "accumulate": lambda: optim.accumulate(optim.adam(0.01), 2),
+    "loss scale": lambda: optim.dynamic_loss_scale(optim.adam(0.01)),
+    "adjustable": lambda: optim.adjustable(optim.adam(0.01)),
+    **{case.name: (lambda case=case: case.optimizer) for case in CASES},
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_states_have_memory_of_their_own(name):
+    """Whoever writes to parameters or gradients later, as NumPy's users do, does not change a state."""
+    params, grads = {"w": np.asarray([1.0, -2.0])}, {"w": np.asarray([0.5, 0.25])}
+    optimizer = WRAPPED[name]()
+    state = optimizer.init(params)
+    updates, later = optimizer.update(grads, state, params)
+    for given in (params["w"], grads["w"]):
+        for leaf in [*tree.leaves(state), *tree.leaves(later)]:
+            assert not np.shares_memory(given, leaf)
+    assert not np.shares_memory(updates["w"], params["w"])

@@ -193,3 +193,15 @@ def test_gradients_clipped_inside_do_not_stop_the_training():
 def test_errors(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+def test_the_loss_scale_ends_at_both_ends():
+    """2**24, from which float32 has no room beside it, and 1."""
+    params = np.ones(2, dtype=np.float32)
+    for start, gradient, wanted in ((2.0**22, 0.0, [23, 24, 24, 24]), (4.0, np.inf, [1, 0, 0, 0])):
+        optimizer = optim.dynamic_loss_scale(optim.sgd(0.1), initial=start, interval=1)
+        state, found = optimizer.init(params), []
+        for _ in wanted:
+            _, state = optimizer.update(np.full(2, gradient, dtype=np.float32), state, params)
+            found.append(float(np.log2(optim.loss_scale(state))))
+        assert found == wanted

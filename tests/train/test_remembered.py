@@ -71,6 +71,29 @@ def test_going_on_is_as_going_through(name, tmp_path, monkeypatch):
         assert other.files == [f for f in model.files if int(f.rpartition("-")[2]) > cut]
 
 
+@pytest.mark.parametrize("name", MAKE)
+def test_a_callback_that_is_used_again_begins_anew(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    callback = MAKE[name]()
+    first = follow(callback, Model(), range(1, 16))
+    again = follow(callback, Model(), range(1, 16))
+    for (one, (data, _)), (two, (later, _)) in zip(first, again, strict=True):
+        assert one[0] == two[0]
+        for key in set(data) - {"saved"}:  # the names of files stay
+            assert data[key] == later[key]
+
+
+def test_a_log_that_is_used_again_begins_anew(tmp_path):
+    logger = CSVLogger(tmp_path / "log.csv")
+    for _ in range(2):
+        with logger:
+            assert logger.remember()[0] == {"before": 0, "done": 0}
+            for i in (1, 2):
+                logger(Epoch(i, 2, {"loss": 2.0 * i}, None))
+                assert logger.remember()[0] == {"before": 0, "done": i}
+        assert (tmp_path / "log.csv").read_text().splitlines() == ["epoch,loss", "1,2.0", "2,4.0"]
+
+
 def test_stopping_answers_with_a_flag():
     """From the epoch on that is as many after the best as it has patience."""
     answers = [answer for (answer, _), _ in follow(MAKE["stopping"](), Model(), range(1, 16))]

@@ -35,8 +35,8 @@ _STAYS = (
 _SHAPED_BY_VALUES = ("arange", "empty", "eye", "getitem", "nonzero", "ones", "unique_all", "unique_counts",
                      "unique_inverse", "unique_values", "zeros")  # fmt: skip
 # The position and the name of the argument that is a shape or a number of elements.
-_SHAPES = {"broadcast_to": (1, "shape"), "full": (0, "shape"), "linspace": (2, "num"), "repeat": (1, "repeats"),
-           "reshape": (1, "shape"), "tile": (1, "repetitions")}  # fmt: skip
+_SHAPES = {"broadcast_to": (1, "shape"), "full": (0, "shape"), "linspace": (2, "num"),
+           "repeat": (1, "repeats"), "reshape": (1, "shape"), "tile": (1, "repetitions")}  # fmt: skip
 _BY_SHAPE = ("empty_like", "full_like", "ones_like", "zeros_like")
 
 

@@ -125,7 +125,13 @@ def is_half(x: Any, dtype: DType | None = None) -> bool:
     known = _halves.get((type(x), dtype))  # dtypes of different libraries need not be comparable
     if known is None:
         xp = plain_namespace(x)
-        known = bool(xp.isdtype(dtype, "real floating") and xp.finfo(dtype).bits < 32)
+        try:
+            known = bool(xp.isdtype(dtype, "real floating") and xp.finfo(dtype).bits < 32)
+        except TypeError:  # such as bfloat16 of the package ml_dtypes, which NumPy does not know
+            raise TypeError(
+                f"expected a dtype of the Array API standard, got dtype {dtype!s:.60}; "
+                "convert it with x.astype('float32')"
+            ) from None
         _halves[type(x), dtype] = known
     return known
 

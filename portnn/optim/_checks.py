@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from portnn import tree
 from portnn._typing import Array, Tree
-from portnn.tracing import TracedArray, namespace
+from portnn.tracing import TracedArray, is_kind, namespace
 
 __all__ = [
     "Schedule", "check_gradients", "check_params", "check_rate", "check_wrapped", "finite", "fraction",
@@ -95,10 +95,10 @@ def check_params(params: Tree) -> None:
     for path, leaf in tree.items(params):
         where = f"params[{path}]" if path else "params"
         try:
-            xp = namespace(_plain(leaf), first)
+            namespace(_plain(leaf), first)
         except TypeError as error:
             raise TypeError(f"{where}: {error}") from None
-        if not xp.isdtype(leaf.dtype, "real floating"):
+        if not is_kind(leaf, "real floating"):
             raise TypeError(
                 f"{where}: expected real floating-point parameters, got dtype {leaf.dtype}; "
                 "convert them with astype, or keep what is not trained in another tree"

@@ -172,7 +172,11 @@ def is_kind(x: Array, kind: str) -> bool:
         raise TypeError(f"expected an array, got {type(x).__name__}; make one with xp.asarray") from None
     known = _kinds.get(key)
     if known is None:
-        known = _kinds[key] = bool(namespace(x).isdtype(x.dtype, kind))
+        xp = namespace(x)
+        try:
+            known = _kinds[key] = bool(xp.isdtype(x.dtype, kind))
+        except TypeError:  # such as bfloat16 of the package ml_dtypes, which NumPy does not know
+            known = _kinds[key] = False
     return known
 
 

@@ -194,6 +194,7 @@ REDUCTIONS = [
     trap("variance of a shifted ramp", ops.var, [1e6, 1e6 + 1.0, 1e6 + 2.0], 2.0 / 3.0, [-2.0 / 3.0, 0.0, 2.0 / 3.0]),
     trap("standard deviation of equal values", ops.std, [3.0, 3.0, 3.0], 0.0, [0.0, 0.0, 0.0]),
     trap("norm of zero", ops.linalg.vector_norm, [0.0, 0.0], 0.0, [0.0, 0.0]),
+    trap("norm of order 0.5 at 0", lambda x: ops.linalg.vector_norm(x, ord=0.5), [0.0, 0.0], 0.0, [0.0, 0.0]),
     trap("norm of large", ops.linalg.vector_norm, [3e18, 4e18], 5e18, [0.6, 0.8]),
     trap("matrix norm of zero", ops.linalg.matrix_norm, [[0.0, 0.0]], 0.0, [[0.0, 0.0]]),
     trap("prod with a zero", ops.prod, [2.0, 0.0, 3.0], 0.0, [0.0, 6.0, 0.0]),

@@ -12,7 +12,7 @@ from portnn import ops, tree
 from portnn.autodiff import vjp
 from tests.backends import BackendUnderTest
 from tests.table.engine import dtypes
-from tests.table.rows_traps import TRAPS, Trap, trap
+from tests.table.rows_traps import TRAPS, Trap, second, trap
 
 
 @pytest.mark.parametrize("case", TRAPS, ids=str)
@@ -57,6 +57,20 @@ WITH_WARNINGS = [
         [2.0],
         [nan],
         [nan],
+    ),
+    trap(
+        "norm of order -1 beside a zero",
+        lambda x: ops.linalg.vector_norm(x, ord=-1),
+        [0.0, 2.0, -3.0],
+        0.0,
+        [0.0, 0.0, 0.0],
+    ),
+    trap(
+        "Hessian of a norm of order 1.5 beside a zero",
+        second(lambda x: ops.linalg.vector_norm(x, ord=1.5)),
+        [0.0, 4.0, -1.0],
+        [0.0, 1.9229994270765445, -1.4422495703074083],
+        [nan, 0.18695827763244183, 0.7478331105297673],
     ),
     trap("deviation of a sample of one", lambda x: ops.std(x, correction=1.0), [2.0], nan, [nan]),
 ]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import portnn as pn
-from portnn import ops
+from portnn import losses, metrics, ops, optim
 
 POINT = 2.5
 
@@ -309,3 +309,21 @@ def test_values_in_a_program_fill_and_reach():
         return xp.full((2,), x[0]) + xp.linspace(0.0, x[1], 2)
 
     assert pn.trace(f)(np.ones(2)).eval(np.asarray([5.0, 3.0])).tolist() == [5.0, 8.0]
+
+
+def test_a_dtype_that_numpy_does_not_know_is_refused():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    x = np.ones(3).astype(ml_dtypes.bfloat16)
+    attempts = (
+        lambda: pn.grad(ops.sum)(x),
+        lambda: ops.layer_norm(x),
+        lambda: ops.linalg.vector_norm(x),
+        lambda: optim.adam().init({"w": x}),
+        lambda: optim.adam().update({"w": x}, optim.adam().init({"w": np.ones(3)}), {"w": np.ones(3)}),
+        lambda: losses.squared_error(x, x),
+        lambda: metrics.mean_squared_error(x, x),
+    )
+    for attempt in attempts:
+        with pytest.raises(TypeError, match="bfloat16") as caught:
+            attempt()
+        assert "numpy.dtype[" not in str(caught.value)

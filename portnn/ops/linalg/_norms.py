@@ -6,6 +6,7 @@ from math import inf
 from typing import Literal
 
 from portnn._typing import Array, Axis
+from portnn.autodiff import stop_gradient
 from portnn.ops._arithmetic import divide, multiply
 from portnn.ops._broadcasting import astype, keep, reshape, where
 from portnn.ops._broadcasting import sum as sum_
@@ -37,8 +38,12 @@ def _slope(x: Array, y: Array, axis: Axis, order: float) -> Array:
         count = sum_(attained, axis=axis, keepdims=True)
         count = where(equal(count, 0.0), float("nan"), count)  # NaN equals nothing: its gradient is NaN
         return divide(multiply(sign(x), attained), count)
-    size = direction(abs(x), y)
-    return multiply(sign(x), pow(size, order - 1))
+    zero = equal(y, 0.0)
+    x, y = where(zero, 1.0, x), where(zero, 1.0, y)
+    # A factor of each, so that a second derivative without bound at one element stays there.
+    unit = stop_gradient(y)
+    powers = multiply(sign(x), pow(direction(abs(x), unit), order - 1))
+    return where(zero, 0.0, multiply(powers, pow(direction(y, unit), 1 - order)))
 
 
 @primitive

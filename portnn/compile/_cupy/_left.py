@@ -18,7 +18,7 @@ _VIEWS = frozenset(
 # function might wait for the device or copy a list of addresses from host memory that is reused afterwards.
 _SAFE = frozenset(
     ["abs", "add", "all", "any", "argmax", "argmin", "astype", "bitwise_left_shift",
-     "bitwise_right_shift", "copysign", "cumulative_sum", "divide", "equal", "exp", "exp2",
+     "bitwise_right_shift", "copysign", "count_nonzero", "cumulative_sum", "divide", "equal", "exp", "exp2",
      "flip", "floor_divide", "full_like", "greater", "greater_equal", "hypot", "isfinite", "isinf",
      "isnan", "less", "less_equal", "logaddexp", "logical_and", "logical_not", "logical_or", "max",
      "maximum", "mean", "min", "minimum", "multiply", "negative", "nextafter", "not_equal", "ones_like",

@@ -12,12 +12,13 @@ from portnn.compile._bounds import inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
+from portnn.compile._cupy._kernels import element_strides
 from portnn.compile._cupy._plan import make_plan, warn
 from portnn.compile._precision import Precision
 from portnn.program import Program, record, simplify
 from portnn.tracing import is_array
 
-__all__ = ["CupyPlan", "plan_function"]
+__all__ = ["CupyPlan", "packed", "plan_function"]
 
 
 @final
@@ -25,7 +26,7 @@ class CupyPlan:
     """A program on a GPU, launched as one CUDA graph.
 
     Args:
-        program: written with CuPy arrays.
+        program: written with CuPy arrays that are `packed`.
         precision: of matrix products of float32.
         device: the number of the GPU.
         driver: what drives it; None for CuPy.
@@ -45,6 +46,12 @@ class CupyPlan:
             driver = driver_for(device)
         self._driver = driver
         self._names, self._values = program.names, program.inputs
+        for name, value in zip(self._names, self._values, strict=True):
+            if value.strides is not None and not _is_packed(value.shape, element_strides(value)):
+                raise ValueError(
+                    f"{name} has gaps between its elements, which memory for it would not have: "
+                    "write the program down with packed arrays"
+                )
         program, self._checks = inputs_checked(program)
         self._plan = make_plan(program, precision=precision)
         self._execution = Execution(self._plan, driver)
@@ -122,7 +129,27 @@ def plan_function(
         args: its positional and keyword arguments.
         precision: of products of float32 matrices.
     """
+    args = tree.map(lambda leaf: packed(leaf) if is_array(leaf) else leaf, args)
     program, result = record(lambda p, o: f(*p, **o), args)
     program = replace(simplify(program), name=getattr(f, "__name__", "function"))
     device = next(int(leaf.device.id) for leaf in tree.leaves(args) if is_array(leaf))
     return _FunctionPlan(CupyPlan(program, precision=precision, device=device)), result
+
+
+def packed(x: Array) -> Array:
+    """The array, or a copy in C order if its elements do not lie end to end, with the axes in some order.
+
+    A plan keeps inputs in memory of its own, which has no gaps, and its kernels are written for these strides.
+    """
+    steps = tuple([s // x.itemsize for s in x.strides])
+    return x if _is_packed(tuple(x.shape), steps) else x.copy(order="C")
+
+
+def _is_packed(shape: tuple[int, ...], steps: tuple[int, ...]) -> bool:
+    """Whether strides in elements leave no gap, in some order of the axes; without elements there is none."""
+    expected = 1
+    for step, n in sorted([(s, n) for s, n in zip(steps, shape, strict=True) if n != 1]):
+        if step != expected:
+            return 0 in shape
+        expected *= n
+    return True

@@ -15,13 +15,14 @@ from tests.compile.gpu.helpers import digits, net_step, program_of
 from tests.compile.gpu.test_expressions import (
     _FLOATING,
     _TRUTH,
-    _WHOLE,
     COMPARISONS,
     FLOATS,
     INTEGERS,
     cast_to,
     each,
     numbers,
+    shifts,
+    whole_names,
 )
 
 pytestmark = [
@@ -66,8 +67,8 @@ def test_every_function_and_dtype(tmp_path):
         sources += sources_of(each(names), numbers(dtype), numbers(dtype, 1))
         sources += sources_of(lambda x: (x * float("inf"), x + float("nan"), x - 1e-45), numbers(dtype))
     for dtype in INTEGERS:
-        names = [n for n in _WHOLE if n != "negative" or not dtype.startswith("u")]
-        sources += sources_of(each([*names, *COMPARISONS]), numbers(dtype), numbers(dtype, 1))
+        sources += sources_of(each([*whole_names(dtype), *COMPARISONS]), numbers(dtype), numbers(dtype, 1))
+        sources += sources_of(shifts, numbers(dtype))
         sources += sources_of(
             cast_to([t for t in ("bool", *INTEGERS, *FLOATS) if t != dtype]), numbers(dtype)
         )

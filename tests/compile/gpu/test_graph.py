@@ -1,13 +1,16 @@
 """Capture: the order in which the driver is asked, what happens when it breaks, and plans of functions."""
 
 import gc
+from itertools import permutations
 
 import numpy as np
 import pytest
+from array_api_compat import array_namespace
 
 from portnn import optim, tree
 from portnn.compile import PlanWarning
 from portnn.compile._cupy._graph import CaptureError, capture
+from portnn.compile._cupy._single import packed
 from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, plan_of, same
 from tests.compile.gpu.standin import StandIn
 
@@ -21,7 +24,7 @@ def works(words):
 
 @needs_compiler
 def test_pool_stream_warm_up_capture_upload_launch():
-    plan, driver = plan_of(lambda x: (x.__array_namespace__().sum(x * 2.0), x @ x.T), X)
+    plan, driver = plan_of(lambda x: (array_namespace(x).sum(x * 2.0), x @ x.T), X)
     plan(X)
     log = driver.log
     marks = [w for w in log if w in ("stream", "pool", "synchronize", "begin", "end", "upload", "launch")]
@@ -67,7 +70,7 @@ def test_python_numbers_and_constants_among_the_results():
 
 
 def test_other_shapes_are_refused():
-    plan, _ = plan_of(lambda x: x.__array_namespace__().sum(x), X)
+    plan, _ = plan_of(lambda x: array_namespace(x).sum(x), X)
     with pytest.raises(ValueError, match=r"a plan was made for 0 of shape \(3, 4\)"):
         plan(X.T)
     with pytest.raises(ValueError, match="and dtype float32"):
@@ -80,11 +83,43 @@ def test_other_layouts_are_laid_out_anew():
     assert same(plan(np.asfortranarray(X)), X * 2.0)
 
 
+GAPS = {
+    "a column": lambda x: x[:, :1],
+    "every second row": lambda x: x[::2],
+    "some columns": lambda x: x[:, 1:3],
+    "backwards": lambda x: x[::-1, ::-1],
+    "broadcast": lambda x: np.broadcast_to(x[:1], (3, 4)),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+@pytest.mark.parametrize("gap", GAPS)
+def test_arrays_with_gaps_are_packed_before_a_plan_is_made(gap, precision):
+    x = GAPS[gap](np.arange(12, dtype="float32").reshape(3, 4))
+    close = packed(x)
+    assert same(close, x)
+    assert close.strides == np.ascontiguousarray(x).strides
+    plan, _ = plan_of(lambda x: (x * 2.0, x @ x.T), close, precision=precision)
+    for again in (x, x + 1.0, x):
+        assert same(plan(again), (again * 2.0, again @ again.T))
+    with pytest.raises(ValueError, match="has gaps between its elements"):
+        plan_of(lambda x: x * 2.0, x)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_arrays_without_gaps_stay_as_they_are(order):
+    x = np.arange(24.0).reshape(2, 3, 4).transpose(order)
+    assert packed(x) is x
+    for alone in (np.ones(()), np.ones((1, 3))[:, ::-1][:, :1], np.ones((0, 5))[:, ::2]):
+        assert packed(alone) is alone
+
+
 @needs_compiler
 @pytest.mark.parametrize("word", ["kernel", "product", "call sum"])
 def test_a_capture_that_breaks_falls_back_and_says_so(word):
     def f(x):
-        return x.__array_namespace__().sum((x * 2.0) @ x.T)
+        return array_namespace(x).sum((x * 2.0) @ x.T)
 
     plan, driver = plan_of(f, X)
     driver.fail = word
@@ -109,7 +144,7 @@ def test_an_end_that_breaks_falls_back_too():
 @needs_compiler
 def test_what_cannot_be_captured_is_said_before_it_is_tried():
     with pytest.warns(PlanWarning, match="sort: not known to only start kernels"):
-        plan, driver = plan_of(lambda x: x.__array_namespace__().sort(x * -1.0), X)
+        plan, driver = plan_of(lambda x: array_namespace(x).sort(x * -1.0), X)
     assert same(plan(X), np.sort(X * -1.0))
     assert "begin" not in driver.log
 

@@ -4,18 +4,28 @@ import warnings
 
 import numpy as np
 import pytest
+from array_api_compat import array_namespace
 from hypothesis import given, settings
 
 import portnn as pn
 from portnn import optim, tree
 from portnn.compile import PlanWarning
 from portnn.compile._cupy import CupyLoop, CupyPlan
-from portnn.compile._cupy._elementwise import _FLOATING, _TRUTH, _WHOLE
+from portnn.compile._cupy._elementwise import _FLOATING, _TRUTH
 from portnn.compile._cupy._left import _SAFE
 from portnn.program import record, simplify
 from tests.backends import Matrix, in_use, open_member
 from tests.compile.gpu.helpers import digits, exact_step, net_step
-from tests.compile.gpu.test_expressions import COMPARISONS, FLOATS, INTEGERS, cast_to, each, numbers
+from tests.compile.gpu.test_expressions import (
+    COMPARISONS,
+    FLOATS,
+    INTEGERS,
+    cast_to,
+    each,
+    numbers,
+    shifts,
+    whole_names,
+)
 from tests.compile.gpu.test_fusion import programs
 from tests.conftest import SELECTED
 
@@ -72,7 +82,8 @@ def test_floating_functions(gpu, dtype):
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_whole_numbers(gpu, dtype):
     x, y = moved(gpu, [numbers(dtype, 0), numbers(dtype, 1)])
-    check(gpu, each([n for n in _WHOLE if n != "negative" or not dtype.startswith("u")]), x, y)
+    check(gpu, each(whole_names(dtype)), x, y)
+    check(gpu, shifts, x)
     check(gpu, each(COMPARISONS), x, y)
 
 
@@ -80,7 +91,7 @@ def test_whole_numbers(gpu, dtype):
 def test_clip(gpu, dtype):
     check(
         gpu,
-        lambda x: [x.__array_namespace__().clip(x, *b) for b in ((-1, 2), (0, None))],
+        lambda x: [array_namespace(x).clip(x, *b) for b in ((-1, 2), (0, None))],
         *moved(gpu, [numbers(dtype)]),
     )
 
@@ -122,6 +133,7 @@ SPECIAL = {
     "any": lambda xp, f, x, y, index, small: f(x > 0.99, axis=1),
     "argmax": lambda xp, f, x, y, index, small: f(x, axis=1),
     "argmin": lambda xp, f, x, y, index, small: f(x, axis=1),
+    "count_nonzero": lambda xp, f, x, y, index, small: [f(x > 0.5), f(x > 0.5, axis=1)],
     "cumulative_sum": lambda xp, f, x, y, index, small: f(x, axis=1),
     "full_like": lambda xp, f, x, y, index, small: f(x, 2.0) * x,
     "ones_like": lambda xp, f, x, y, index, small: f(x) * x,
@@ -138,7 +150,7 @@ def test_what_counts_as_safe_to_capture_is(gpu, name):
     """Each function that is left to CuPy inside a graph, alone: launched again, it sees the new values."""
 
     def f(x, y, index, small):
-        xp = x.__array_namespace__()
+        xp = array_namespace(x)
         function = getattr(xp, name)
         if name in SPECIAL:
             return SPECIAL[name](xp, function, x, y, index, small)
@@ -235,7 +247,7 @@ def test_precision(gpu, precision):
 
 def test_what_cannot_be_captured_runs_eagerly(gpu):
     (x,) = moved(gpu, [np.random.default_rng(0).normal(size=100).astype("float32")])
-    program = simplify(record(lambda x: x.__array_namespace__().sort(x * -1.0), (x,))[0])
+    program = simplify(record(lambda x: array_namespace(x).sort(x * -1.0), (x,))[0])
     with pytest.warns(PlanWarning, match="sort"):
         plan = CupyPlan(program)
     assert gpu.to_numpy(plan(x)).tobytes() == np.sort(-gpu.to_numpy(x)).tobytes()

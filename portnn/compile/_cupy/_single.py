@@ -139,7 +139,7 @@ def plan_function(
 def packed(x: Array) -> Array:
     """The array, or a copy in C order if its elements do not lie end to end, with the axes in some order.
 
-    A plan keeps inputs in memory of its own, which has no gaps, and its kernels are written for these strides.
+    A plan keeps inputs in memory of its own, without gaps, and its kernels are written for these strides.
     """
     steps = tuple([s // x.itemsize for s in x.strides])
     return x if _is_packed(tuple(x.shape), steps) else x.copy(order="C")

@@ -259,6 +259,26 @@ PLANS = {
         lambda c, x: ops.where(c, x, 128), np.zeros(2049, bool), np.zeros(2049, np.int64),
         "16,448; copyto(a0, 128); copyto(a0, v1, same_kind, v0)",
     ),
+    "where, many, a float": (
+        lambda c, x: ops.where(c, 0.5, x), np.zeros(2049, bool), np.zeros(2049, np.float32),
+        "8,256; v2 = view(v1, int32); bitwise_xor(1056964608, v2, a0); multiply(a0, v0, a0); bitwise_xor(a0, v2, a0)",
+    ),
+    "where, many, an integer beside floats": (
+        lambda c, x: ops.where(c, x, 2**31), np.zeros(2049, bool), np.zeros(2049, np.float64),
+        "16,448; v2 = view(v1, int64); bitwise_xor(v2, 4746794007248502784, a0); multiply(a0, v0, a0); bitwise_xor(a0, 4746794007248502784, a0)",
+    ),
+    "where, many, a larger integer beside floats": (
+        lambda c, x: ops.where(c, x, 2**31 + 1), np.zeros(2049, bool), np.zeros(2049, np.float64),
+        "16,448; copyto(a0, 2147483649.0); copyto(a0, v1, same_kind, v0)",
+    ),
+    "where, many, two dtypes": (
+        lambda c, x, y: ops.where(c, x, y), np.zeros(2049, bool), np.zeros(2049, np.float64), np.zeros(2049, np.float32),
+        "16,448; copyto(a0, v2); copyto(a0, v1, same_kind, v0)",
+    ),
+    "where, many, an integer below": (
+        lambda c, x: ops.where(c, x, -1), np.zeros(2049, bool), np.zeros(2049, np.int32),
+        "8,256; copyto(a0, -1); copyto(a0, v1, same_kind, v0)",
+    ),
     "numbers beside integers": (
         lambda x: x + 127, S,
         "64; add(v0, 127, a0)",

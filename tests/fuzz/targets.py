@@ -278,20 +278,8 @@ def quiet():
 def signed(name: str, write: Callable[[], list[Path]], read: Callable[[Path], None]) -> Target:
     """Return a target of files whose headers are fuzzed."""
     files = Signed(write, read)
-    words = (
-        "Linear",
-        "is",
-        "F32",
-        "BF16",
-        "I64",
-        "shape",
-        "dtype",
-        "data_offsets",
-        "9223372036854775807",
-        "-1",
-        "1e400",
-    )
-    return Target(name, files.make_seeds, files.run, [word.encode() for word in words])
+    words = b"Linear is F32 BF16 I64 shape dtype data_offsets 9223372036854775807 -1 1e400".split()
+    return Target(name, files.make_seeds, files.run, words, files.change)
 
 
 def resume(path: Path) -> None:

@@ -99,6 +99,8 @@ def test_many_weights_in_half_precision():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("size", [1e-38, 1e-30, 1e30, 1e38])
 def test_class_weights_of_any_size(backend, size, smoothing):
+    if backend.member is Matrix.JAX and (CLASS_WEIGHTS * size).min() < TINY:
+        pytest.skip("JAX takes it for zero")
     x, t = backend.asarray(LOGITS, "float32"), backend.asarray(CLASSES)
     loss = partial(losses.softmax_cross_entropy, label_smoothing=smoothing)
     expected = float(loss(LOGITS, CLASSES, class_weights=CLASS_WEIGHTS))

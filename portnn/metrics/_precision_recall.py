@@ -14,6 +14,7 @@ from portnn.ops._weights import relative
 
 Average: TypeAlias = Literal["binary", "micro", "macro", "weighted", "samples"] | None
 
+_MANY = 1 << 20  # classes, each of which takes memory whether it occurs or not
 _AVERAGES = ("binary", "micro", "macro", "weighted", "samples", None)
 
 
@@ -159,9 +160,18 @@ def _score(
     if len(true.shape) == 2:
         return _score_columns(measure, true, pred, average, n_classes, sample_weight)
     true, pred, n = count_classes(true, pred, 2 if average == "binary" and n_classes is None else n_classes)
+    if average is not None and n_classes is None and n > _MANY:
+        true, pred, n = _numbered(true, pred)
     tally = _tally_classes(true, pred, n, sample_weight)
     occurs = ops.greater(ops.add(tally.predicted, tally.true), 0)
     return _combine(measure, tally, average, ops.astype(occurs, tally.true.dtype))
+
+
+def _numbered(true: Array, pred: Array) -> tuple[Array, Array, int]:
+    """Labels as places in the row of all labels: those that do not occur change no mean."""
+    ordered = ops.sort(ops.concat([true, pred]))
+    places = [ops.astype(ops.searchsorted(ordered, y), true.dtype, copy=False) for y in (true, pred)]
+    return places[0], places[1], int(ordered.shape[0])
 
 
 def _score_columns(

@@ -117,6 +117,21 @@ def test_ratios_of_many_classes_need_little_memory(name: str, weighted: bool) ->
         equal(found, theirs(t, p, average=average, sample_weight=w, zero_division=0))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", RATIOS)
+def test_averages_of_huge_labels_need_little_memory(name: str, weighted: bool, backend: Any) -> None:
+    """Hashes and article numbers as labels: only those that occur count."""
+    mine, theirs = RATIOS[name]
+    t = np.asarray([5, 2**30, 2**30, 7, 2**31 - 1, 5], np.int32)
+    p = np.asarray([5, 2**30, 7, 7, 5, 2**31 - 1], np.int32)
+    w = np.asarray([1.0, 0.5, 2.0, 0.25, 1.5, 1.0], np.float32) if weighted else None
+    given = [None if a is None else backend.asarray(a) for a in (t, p, w)]
+    for average in ("macro", "weighted", "micro"):
+        expected = theirs(t, p, average=average, sample_weight=w, zero_division=0)
+        found = mine(given[0], given[1], average=average, sample_weight=given[2])
+        np.testing.assert_allclose(float(found), expected, rtol=1e-6)
+
+
 def test_weighted_confusion_matrices_need_no_column_a_class() -> None:
     draw = np.random.default_rng(0)
     t, p = draw.integers(0, 500, (2, 20_000))

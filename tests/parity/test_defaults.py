@@ -6,9 +6,10 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from portnn import losses, nn, optim
+from portnn import losses, nn, ops, optim
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "from-pytorch.md"
 # PyTorch's words for the same thing.
@@ -102,3 +103,53 @@ def test_the_defaults_that_differ_are_those_on_the_page():
 def test_most_classes_are_compared():
     same = [n for m in (nn, losses, optim) for n in m.__all__ if callable(getattr(m, n)) and theirs(n)]
     assert len(same) > 60
+
+
+def causal_by_default():
+    """The layers that hide what comes later unless they are told otherwise."""
+    found = set()
+    for name in nn.__all__:
+        option = inspect.signature(getattr(getattr(nn, name), "forward", len)).parameters.get("causal")
+        if option is not None and option.default is not False:
+            found.add(name)
+    return found
+
+
+def test_what_is_causal_by_default_is_on_the_page():
+    text = PAGE.read_text("utf-8")
+    assert causal_by_default() == {"TransformerDecoderLayer"}
+    assert "`TransformerDecoderLayer` has `causal=True`" in text
+
+
+def test_decoders_and_masks_are_as_the_page_says():
+    torch = pytest.importorskip("torch")
+    layer = nn.TransformerDecoderLayer(8, 2, 12, norm_first=False)
+    theirs = torch.nn.TransformerDecoderLayer(8, 2, 12, dropout=0.0, batch_first=True, dtype=torch.float64)
+    params, state = nn.from_torch(layer, theirs.state_dict())
+    x, memory = (np.random.default_rng(i).normal(size=(2, n, 8)) for i, n in enumerate((3, 5)))
+    keep = np.asarray([[True] * 5, [True, True, False, True, False]])
+    given = [torch.asarray(a) for a in (x, memory)]
+
+    def here(**options):
+        return layer.forward(params, state, x, memory, training=False, key=None, **options)[0]
+
+    with torch.no_grad():
+        hidden = theirs(*given, tgt_mask=torch.ones((3, 3), dtype=torch.bool).triu(1))
+        np.testing.assert_allclose(here(), hidden, rtol=1e-9)
+        np.testing.assert_allclose(here(causal=False), theirs(*given), rtol=1e-9)
+        without = theirs(*given, memory_key_padding_mask=torch.asarray(~keep))
+        np.testing.assert_allclose(here(causal=False, memory_mask=keep), without, rtol=1e-9)
+
+
+def test_defaults_of_the_standard_are_as_the_page_says():
+    torch = pytest.importorskip("torch")
+    x = np.asarray([1.0, 2.0, 4.0])
+    for name in ("var", "std"):
+        mine, other = getattr(ops, name), getattr(torch, name)
+        np.testing.assert_allclose(mine(x, correction=1), other(torch.asarray(x)), rtol=1e-12)
+        assert mine(x) < mine(x, correction=1)
+    ours = ops.meshgrid(x, x[:2], indexing="ij")
+    for a, b in zip(ours, torch.meshgrid(torch.asarray(x), torch.asarray(x[:2]), indexing="ij"), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert ops.meshgrid(x, x[:2])[0].shape == (2, 3)
+    np.testing.assert_array_equal(ops.repeat(x, 2), torch.repeat_interleave(torch.asarray(x), 2))

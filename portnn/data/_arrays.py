@@ -91,7 +91,8 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
         The pixels, uint8, of that shape.
 
     Raises:
-        DataError: the file is not a picture, or has more than 2²⁵ (about 33 million) pixels.
+        DataError: the file is not a picture, has more than 2²⁵ (about 33 million) pixels, or such of 32 bits,
+            whose black and white nothing tells.
         FileNotFoundError: there is no such file.
         ImportError: Pillow is not installed.
         ValueError: the shape is none of pictures.
@@ -122,7 +123,8 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
             opened = Image.open(path)
         with opened:
             _check_size(path, opened.width, opened.height)
-            picture = _on_paper(ImageOps.exif_transpose(opened))
+            turned = _of_8_bits(path, ImageOps.exif_transpose(opened), str(opened.format))
+            picture = _on_paper(turned)
             picture = picture.convert("RGB" if len(shape) == 3 and shape[0] == 3 else "L")
     except DataError:
         raise
@@ -141,6 +143,21 @@ def _check_size(path: Path, width: int, height: int) -> None:
             f"{shown(path)}: has {width} x {height} pixels, at most {_MOST_PIXELS:,} are read; "
             "make the picture smaller"
         )
+
+
+def _of_8_bits(path: Path, picture: Any, kind: str) -> Any:
+    """Shades of 16 bits as those of 8: Pillow would make everything above 255 white."""
+    from PIL import Image
+
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and kind == "PNG"):
+        shades = np.asarray(picture).astype(np.uint32)
+        return Image.fromarray(((shades * 255 + 32767) // 65535).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise DataError(
+            f"{shown(path)}: its pixels have 32 bits, and nothing says which are black and white; "
+            "convert it to 8 or 16 bits"
+        )
+    return picture
 
 
 def _on_paper(picture: Any) -> Any:

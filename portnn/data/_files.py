@@ -37,10 +37,15 @@ _PATIENCE = 2.0  # seconds in which somebody has to write to a pipe
 
 
 def as_path(value: PathLike, argument: str) -> Path:
-    """`value` as a Path; a TypeError that names the argument if it is no path."""
+    """`value` as a Path; a TypeError that names the argument if it is no path, an OSError if none can be."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{argument} must be a str or a path, got {type(value).__name__}")
-    return Path(value)
+    path = Path(value)
+    try:
+        path.exists()
+    except OSError as error:  # the name is too long, for one
+        raise OSError(error.errno, f"{shown(path)}: {error.strerror}") from None
+    return path
 
 
 def shown(path: Path) -> str:

@@ -402,6 +402,26 @@ def test_objects_in_arrays_are_refused(tmp_path):
         read_arrays(tmp_path / "none.npy")
 
 
+@pytest.mark.parametrize("end", ["png", "tiff"])
+@pytest.mark.parametrize("dtype", ["uint16", ">u2"])
+def test_shades_of_16_bits_become_those_of_8(end, dtype, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    shades = np.linspace(0, 65535, 48).round().astype(dtype).reshape(6, 8)
+    image.fromarray(shades).save(tmp_path / f"a.{end}")
+    expected = np.rint(shades / 257)
+    for shape in ((6, 8), (1, 6, 8), (3, 6, 8)):
+        found = read_image(tmp_path / f"a.{end}", shape)
+        np.testing.assert_array_equal(found, np.broadcast_to(expected, shape))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_pixels_of_32_bits_are_refused(dtype, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.ones((6, 8), dtype)).save(tmp_path / "a.tiff")
+    with pytest.raises(DataError, match=r"its pixels have 32 bits, .*; convert it to 8 or 16 bits"):
+        read_image(tmp_path / "a.tiff", (6, 8))
+
+
 def test_shapes_of_pictures(tmp_path):
     image = pytest.importorskip("PIL.Image")
     file = tmp_path / "a.png"
@@ -447,3 +467,10 @@ def test_pictures_and_arrays_are_not_read_from_pipes(read_file, tmp_path):
     os.mkfifo(tmp_path / "pipe.npy")
     with pytest.raises(OSError, match=r"pipe\.npy: is a pipe or a device, expected a file"):
         read_file(tmp_path / "pipe.npy")
+
+
+@pytest.mark.parametrize("read_file", [read_table, read_arrays, lambda path: read_image(path, (8, 8))])
+def test_names_that_no_system_takes(read_file):
+    with pytest.raises(OSError, match="File name too long") as caught:
+        read_file("x" * 5000)
+    assert len(str(caught.value)) < 300

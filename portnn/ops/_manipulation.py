@@ -157,7 +157,10 @@ def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[i
         (3, 4, 2)
     """
     n = len(x.shape)
-    origin, target = normalize_axes(source, n), normalize_axes(destination, n)
+    origin, target = [
+        [normalize_axis(a, n) for a in (axes if isinstance(axes, tuple | list) else (axes,))]
+        for axes in (source, destination)
+    ]
     if len(origin) != len(target) or len({*origin}) != len(origin) or len({*target}) != len(target):
         raise ValueError(
             f"moveaxis: source={source} and destination={destination} must name equally many distinct axes"

@@ -104,7 +104,7 @@ def test_text_of_a_small_program():
         "  c1        float32[2, 3]",
         "lines",
         "  %0        float32[2, 3]  multiply(params.w, x)",
-        "  %1        float32[2]     sum(%0, axis=-1, dtype=None, keepdims=False)",
+        "  %1        float32[2]     sum(%0, axis=1, dtype=None, keepdims=False)",
         "  %2        float32[2]     multiply(%1, c0)",
         "  %3        float32[1]     getitem(%2, 1:)",
         "result",

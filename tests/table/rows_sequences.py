@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from portnn import nn, ops, tree
+from portnn import nn, ops, random, tree
 from tests.table.engine import Row, between, fixed, normal
 from tests.table.rows_nn import layer, tree_of
 
@@ -144,6 +144,7 @@ def projections(n: int, width: int) -> Callable[[np.random.Generator], Any]:
 
 
 REAL = fixed([[True, False, True]], "bool")
+RARE = 2.0**-20  # so that nothing is dropped here, and the rest grows
 
 
 def positions(x: np.ndarray) -> np.ndarray:
@@ -168,6 +169,9 @@ LAYERS = [
     Row("nn.MultiHeadAttention", lambda p, x, m, real: nn.MultiHeadAttention(2, 2, memory_features=1, bias=False).apply(p, x, m, key_mask=real),
         (projections(2, 1), normal(1, 2, 2), normal(1, 3, 1), REAL), lambda p, x, m, real: heads(p, x, m, real[:, None]),
         case="cross"),
+    Row("nn.MultiHeadAttention", lambda p, x: nn.MultiHeadAttention(2, 2, bias=False, dropout=RARE).apply(
+            p, x, training=True, key=random.key(3, like=x)),
+        (projections(2, 2), normal(1, 3, 2)), lambda p, x: heads(p, x, x) / (1.0 - RARE), case="dropout"),
     layer("SinusoidalPositions", nn.SinusoidalPositions(4), tree_of(), normal(1, 2, 4), lambda p, x: positions(x)),
     layer("LSTM", nn.LSTM(2, 1, num_layers=2), parameters(4, 2, 1), normal(1, 2, 2),
           lambda p, x: through(lstm_step, p[1], through(lstm_step, p[0], x, (2,))[0], (2,))[0]),

@@ -98,6 +98,8 @@ BOUNDS = {
     "InstanceNorm features": (nn.InstanceNorm, 1, 0),
     "Embedding padding_idx": (lambda v: nn.Embedding(3, 2, padding_idx=v), 2, 3),
     "Embedding embeddings": (lambda v: nn.Embedding(v, 2), 1, 0),
+    "InstanceNorm positions": (lambda v: nn.InstanceNorm(2).apply({}, np.ones((1, 2, v))), 2, 1),
+    "InstanceNorm positions, down and across": (lambda v: nn.InstanceNorm(2).apply({}, np.ones((1, 2, v, 1))), 2, 1),
     "MultiHeadAttention heads": (lambda v: nn.MultiHeadAttention(4, v), 1, 0),
     "PReLU features": (nn.PReLU, 1, 0),
     "Upsample scale": (nn.Upsample, 1, 0),

@@ -237,3 +237,31 @@ def test_numbers_of_numpy_become_those_of_python():
     assert type(init.constant(np.float32(0.5)).value) is float
     assert type(init.orthogonal(np.asarray(2.0)).gain) is float
     assert draw(init.truncated_normal(1.0, lower=0.0, upper=float("inf"))).min() >= 0.0
+
+
+NUMBERS = {
+    init.Constant: {"value": 1.0},
+    init.Normal: {"stddev": 1.0, "mean": 0.0},
+    init.Orthogonal: {"gain": 1.0},
+    init.TruncatedNormal: {"stddev": 1.0, "mean": 0.0, "lower": -2.0, "upper": 2.0},
+    init.Uniform: {"low": 0.0, "high": 1.0},
+}
+MAY_BE_INFINITE = {("lower", -np.inf), ("upper", np.inf)}
+
+
+@pytest.mark.parametrize("kind", NUMBERS, ids=lambda kind: kind.__name__)
+def test_each_number_is_one_and_finite(kind):
+    """Of each initializer, each field in turn."""
+    fields = NUMBERS[kind]
+    kind(**fields)
+    for name in fields:
+        for odd in (np.nan, np.inf, -np.inf):
+            if (name, odd) not in MAY_BE_INFINITE:
+                with pytest.raises(ValueError, match=rf"{name}|lower must be below upper"):
+                    kind(**{**fields, name: odd})
+        for odd in ("1", None, [1.0], True, 1j):
+            with pytest.raises(TypeError, match=f"{name} must be a number"):
+                kind(**{**fields, name: odd})
+    for name, end in MAY_BE_INFINITE:
+        if name in fields:
+            kind(**{**fields, name: end})

@@ -151,3 +151,21 @@ def test_attention_has_its_projections_in_one_tensor_or_in_three(memory, bias):
     back = to_torch(layer, params, layer.init_state())
     assert back.keys() == theirs.keys()
     assert all(np.array_equal(back[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (1, "a0 not"),
+        (4, "a0, a1, a2, a3 not"),
+        (5, "a0, a1, a2, a3 and 1 more not"),
+        (7, "a2, a3 and 3 more not"),
+    ],
+)
+def test_a_few_names_stand_for_many(count, text):
+    layer = nn.Linear(2, 1)
+    entries = {"weight": np.ones((1, 2)), "bias": np.ones(1)}
+    with pytest.raises(ValueError, match=rf"{text} expected; Linear has weight, bias$"):
+        nn.from_torch(layer, entries | {f"a{i}": np.ones(1) for i in range(count)})
+    with pytest.raises(ValueError, match="weight, bias missing in the state_dict of nothing"):
+        nn.from_torch(layer, {})

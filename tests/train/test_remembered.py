@@ -75,6 +75,13 @@ def test_going_on_is_as_going_through(name, tmp_path, monkeypatch):
 def test_a_callback_that_is_used_again_begins_anew(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     callback = MAKE[name]()
+    fresh = callback.remember()
+    for n in range(1, 15):  # wherever the training before has ended
+        follow(callback, Model(), range(1, n))
+        with callback:
+            assert {**callback.remember()[0], "saved": []} == {**fresh[0], "saved": []}
+            assert callback.remember()[1] == fresh[1]
+    callback = MAKE[name]()
     first = follow(callback, Model(), range(1, 16))
     again = follow(callback, Model(), range(1, 16))
     for (one, (data, _)), (two, (later, _)) in zip(first, again, strict=True):
@@ -154,6 +161,7 @@ def test_the_log_of_a_training_that_goes_on(tmp_path):
         again.recall(data, {}, None)
         again(Epoch(4, 5, {"loss": 0.25}, None))
         assert again.remember()[0] == {"before": 2, "done": 4}
+    assert b"\r" not in path.read_bytes()
     lines = path.read_text().splitlines()
     assert lines[:3] == first
     assert lines[3:] == ["3,1.0", "4,0.5", f"5,{1 / 3!r}", "6,0.25"]

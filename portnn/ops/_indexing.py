@@ -15,7 +15,6 @@ from typing import Any
 import array_api_compat
 
 from portnn._typing import Array
-from portnn.autodiff import DifferentiationError
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
 from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad, permute_dims
@@ -259,16 +258,24 @@ def _getitem(x: Array, /, *arrays: Array, index: tuple[Any, ...]) -> Array:
 
 def _getitem_rule(g: Array, y: Array, x: Array, *arrays: Array, index: tuple[Any, ...]) -> list[Array | None]:
     """Put the gradient back where the elements were taken from, zeros elsewhere."""
-    flags = [e for e in index if isinstance(e, bool)] + [
-        a for a in arrays if is_kind(a, "bool") and not a.shape
-    ]
-    if flags:
-        raise DifferentiationError("x[True] has no derivative rule; use x[None, ...]")
-    back = _unpick(g, x, arrays, index) if arrays else _unslice(g, x, index)
+    if any(isinstance(e, bool) for e in index) or any(is_kind(a, "bool") and not a.shape for a in arrays):
+        back = _unpick_flags(g, x, arrays, index)
+    else:
+        back = _unpick(g, x, arrays, index) if arrays else _unslice(g, x, index)
     return [back, *[None] * len(arrays)]
 
 
 _getitem.vjp_joint(_getitem_rule)
+
+
+def _unpick_flags(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...]) -> Array:
+    """The rule where a single True or False stands among the others: the library picks places, too."""
+    xp, n = plain_namespace(x), prod(x.shape)
+    places = _getitem(
+        xp.reshape(indices_at(x, n), tuple(x.shape)), *[plain(a) for a in arrays], index=index
+    )
+    flat = scatter_add(reshape(g, (-1,)), xp.reshape(places, (-1,)), length=n)
+    return reshape(flat, tuple(x.shape))
 
 
 def _unpick(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...]) -> Array:
@@ -387,7 +394,6 @@ def getitem(x: Array, index: Any, /) -> Array:
 
     Raises:
         TypeError: for a list in which there is something other than integers or booleans.
-        DifferentiationError: in the backward pass, for ``x[True]``.
         IndexError: if a position does not exist; as for `take`.
 
     Example:

@@ -30,8 +30,3 @@ def test_a_list_of_other_things_is_no_index():
     for index in ([0.5, 1.0], ["a"], [None]):
         with pytest.raises(TypeError, match=r"x\[\[...\]\]: expected integers or booleans"):
             pn.grad(lambda x, index=index: ops.sum(x[index]))(np.ones(3))
-
-
-def test_a_boolean_is_no_index_to_differentiate():
-    with pytest.raises(pn.DifferentiationError, match="None"):
-        pn.grad(lambda x: ops.sum(x[True]))(np.ones(3))

@@ -139,10 +139,35 @@ def _entry(rng, n):
     return [positions[0], slice(None, None, -1), slice(0, n, 2), positions[:1], positions][rng.integers(0, 5)]
 
 
-@pytest.mark.parametrize("flag", [True, np.asarray(True)])
-def test_a_flag_has_no_derivative(flag):
-    with pytest.raises(pn.DifferentiationError, match="None"):
-        pn.grad(lambda x: ops.sum(x[flag]))(np.ones(3))
+FLAGS = [
+    True, False, (True, 0), (slice(None), True), (0, True, [1, 0]), ([0], False), (..., True), (True, None),
+    (True, [0, 1], slice(None, None, 2)), (np.asarray(True),), (np.asarray(False), 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax.numpy"])
+@pytest.mark.parametrize("index", FLAGS, ids=str)
+def test_a_single_boolean_in_an_index(index, library):
+    """Value, first and second derivative, against the places that NumPy picks."""
+    xp = pytest.importorskip(library)
+    x = np.arange(1.0, 7.0, dtype="float32").reshape(2, 3)
+    places = np.arange(6).reshape(2, 3)[index].reshape(-1)
+    times = np.bincount(places, minlength=6).reshape(2, 3)
+    theirs = index
+    if isinstance(index, tuple):
+        theirs = tuple(xp.asarray(e) if isinstance(e, np.ndarray) else e for e in index)
+
+    def f(x):
+        y = x[theirs]
+        return ops.sum(y * y * y)
+
+    given = xp.asarray(x)
+    np.testing.assert_array_equal(np.asarray(pn.vjp(lambda x: x[theirs], given)[0]), x[index])
+    np.testing.assert_allclose(np.asarray(pn.grad(f)(given)), 3.0 * x**2 * times)
+    second = pn.grad(lambda x: ops.sum(pn.grad(f)(x)))(given)
+    np.testing.assert_allclose(np.asarray(second), 6.0 * x * times)
+    if library == "numpy":
+        np.testing.assert_allclose(pn.jit(pn.grad(f))(given), 3.0 * x**2 * times)
 
 
 def test_what_is_no_index_is_refused_as_by_the_library():

@@ -271,9 +271,7 @@ _getitem.vjp_joint(_getitem_rule)
 def _unpick_flags(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...]) -> Array:
     """The rule where a single True or False stands among the others: the library picks places, too."""
     xp, n = plain_namespace(x), prod(x.shape)
-    places = _getitem(
-        xp.reshape(indices_at(x, n), tuple(x.shape)), *[plain(a) for a in arrays], index=index
-    )
+    places = _getitem(xp.reshape(indices_at(x, n), tuple(x.shape)), *[plain(a) for a in arrays], index=index)
     flat = scatter_add(reshape(g, (-1,)), xp.reshape(places, (-1,)), length=n)
     return reshape(flat, tuple(x.shape))
 

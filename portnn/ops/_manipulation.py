@@ -7,6 +7,7 @@ from typing import Any
 from portnn._typing import Array
 from portnn.ops._broadcasting import reshape
 from portnn.ops._helpers import checked_axis, normalize_axes, normalize_axis, zeros_at
+from portnn.ops._options import check_whole
 from portnn.tracing import namespace, primitive
 
 __all__ = ["expand_dims", "flip", "moveaxis", "permute_dims", "roll", "squeeze"]
@@ -232,4 +233,8 @@ def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ..
         axis = tuple([normalize_axis(a, ndim) for a in axis])  # NumPy lets one come twice
     elif axis is not None:
         axis = normalize_axis(axis, ndim)
+    if isinstance(shift, tuple | list):
+        shift = tuple([check_whole("roll", "shift", s) for s in shift])
+    else:
+        shift = check_whole("roll", "shift", shift)
     return _roll(x, shift=shift, axis=axis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portnn._typing import Array, Axis
-from portnn.ops._helpers import checked_axis
+from portnn.ops._helpers import checked_axis, indices_at
 from portnn.ops._options import check_flag
 from portnn.tracing import constant, namespace, primitive
 
@@ -117,7 +117,10 @@ def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> 
         2
     """
     check_flag("count_nonzero", "keepdims", keepdims)
-    return namespace(x).count_nonzero(x, axis=checked_axis(axis, x), keepdims=keepdims)
+    xp, axis = namespace(x), checked_axis(axis, x)
+    if axis == ():  # which PyTorch takes for all axes
+        return xp.astype(xp.astype(x, xp.bool), indices_at(x, 0).dtype)
+    return xp.count_nonzero(x, axis=axis, keepdims=keepdims)
 
 
 @constant

@@ -195,3 +195,23 @@ def test_relatives_of_arrays_are_refused_everywhere(kind: str) -> None:
         with pytest.raises(TypeError, match=text) as caught:
             attempt()
         assert len(str(caught.value)) < 300, name
+
+
+def test_no_axes_reduce_nothing(backend: BackendUnderTest) -> None:
+    x = backend.asarray(np.asarray([[0.0, 2.0], [-1.0, 0.0]]), "float32")
+    assert backend.to_numpy(ops.count_nonzero(x, axis=())).tolist() == [[0, 1], [1, 0]]
+    assert ops.count_nonzero(x, axis=()).dtype == ops.count_nonzero(x).dtype
+    for name in ("sum", "mean", "max", "min", "prod"):
+        found = backend.to_numpy(getattr(ops, name)(x, axis=()))
+        assert found.tolist() == [[0.0, 2.0], [-1.0, 0.0]], name
+
+
+def test_shifts_are_integers(backend: BackendUnderTest) -> None:
+    x = backend.asarray(X, "float32")
+    for shift in (1.5, "1", (1, 0.5)):
+        with pytest.raises(TypeError, match="roll: shift must be"):
+            ops.roll(x, shift, axis=(0, 1) if isinstance(shift, tuple) else 0)  # type: ignore[arg-type]
+    for shift in (np.int64(1), 1):
+        np.testing.assert_allclose(
+            backend.to_numpy(ops.roll(x, shift, axis=0)), np.roll(X, 1, axis=0), rtol=1e-6
+        )

@@ -12,6 +12,7 @@ import pytest
 
 from portnn import ops
 from portnn.compile import RetraceWarning, jit
+from portnn.compile._signature import described, differences
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -116,3 +117,29 @@ def test_functions_of_arrays_without_axes_are_written_down_once() -> None:
     planned = jit(lambda x, rate: x * rate)
     for i in range(20):  # a warning would be an error
         np.testing.assert_array_equal(planned(X, np.asarray(i, dtype=np.float32)), X * np.float32(i))
+
+
+def test_arguments_in_words() -> None:
+    """With strides only where an array is not row by row; axes of length one lie in any order."""
+    x = np.zeros((3, 4), dtype=np.float32)
+    cases = {
+        "float32[3, 4]": x,
+        "float32[4, 3] with strides (4, 16)": x.T,
+        "float32[3, 2]": x[:, ::2],
+        "float32[1, 4]": x[:1],
+        "float32[4, 1]": x[:1].T,
+        "float32[3, 1]": x[:, :1].copy(),
+        "float32[4]": x[0],
+        "float32[]": x[0, 0],
+        "int64[2]": np.zeros(2, dtype=np.int64),
+        "'word'": "word",
+        "2.5": 2.5,
+    }
+    for words, leaf in cases.items():
+        assert described(lambda p: p, (({"a": leaf},), {})) == {"p.a": words}
+    found = described(lambda p, q: p, ((1, [x], 2), {"flag": True}))
+    assert found == {"p": "1", "q.0": "float32[3, 4]", "2": "2", "flag": "True"}
+    assert described(min, ((1,), {})) == {"0": "1"}
+    same = {"x": "1", "y": "2"}
+    assert differences(same, same) == []
+    assert differences(same, {"x": "1", "z": "3"}) == ["y: 2, then nothing", "z: nothing, then 3"]

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from portnn import metrics, nn, ops, optim
+from portnn import Network, losses, metrics, nn, ops, optim
 from portnn.backend import get_backend
 from portnn.optim import schedules
 from portnn.train import callbacks
@@ -17,7 +19,14 @@ X = np.arange(1.0, 25.0).reshape(2, 3, 4)
 IMAGES = np.ones((1, 2, 4, 4))
 Y, P = np.asarray([0, 1, 2]), np.eye(3)
 TINY = 5e-324  # the smallest number above zero
-BELOW_ONE = float(np.nextafter(1.0, 0.0))
+BELOW_ONE, ABOVE_ONE = float(np.nextafter(1.0, 0.0)), float(np.nextafter(1.0, 2.0))
+
+
+def trained(**options):
+    x = np.ones((4, 2), dtype=np.float32)
+    net = Network([nn.Linear(2, 1)], loss=losses.squared_error)
+    return net.fit(x, x[:, :1], progress=False, **{"epochs": 1, **options})
+
 
 # What an option does with a value; the last that is allowed; the first beyond.
 BOUNDS = {
@@ -100,6 +109,43 @@ BOUNDS = {
     "Embedding embeddings": (lambda v: nn.Embedding(v, 2), 1, 0),
     "InstanceNorm positions": (lambda v: nn.InstanceNorm(2).apply({}, np.ones((1, 2, v))), 2, 1),
     "InstanceNorm positions, down and across": (lambda v: nn.InstanceNorm(2).apply({}, np.ones((1, 2, v, 1))), 2, 1),
+    "BatchNorm momentum, up": (lambda v: nn.BatchNorm(2, momentum=v), 1.0, ABOVE_ONE),
+    "BatchNorm elements": (lambda v: nn.BatchNorm(2, affine=False, track=False).apply({}, np.ones((v, 2)), training=True), 2, 1),
+    "Dropout p, up": (nn.Dropout, 1.0, ABOVE_ONE),
+    "he_normal scale": (lambda v: replace(nn.init.he_normal(), scale=v), 0.0, -TINY),
+    "uniform low": (lambda v: nn.init.uniform(v, 1.0), 1.0, ABOVE_ONE),
+    "normal stddev": (nn.init.normal, 0.0, -TINY),
+    "MLP width": (lambda v: nn.MLP([4] * v), 2, 1),
+    "SinusoidalPositions base": (lambda v: nn.SinusoidalPositions(4, base=v), ABOVE_ONE, 1.0),
+    "Reshape shape": (nn.Reshape, (2, -1), (-1, -1)),
+    "celu alpha": (lambda v: nn.celu(X, alpha=v), 1e-3, 0.0),
+    "conv_transpose1d output_padding, stride": (lambda v: ops.conv_transpose1d(X, np.ones((3, 1, 2)), stride=3, output_padding=v), 2, 3),
+    "conv_transpose1d output_padding, dilation": (lambda v: ops.conv_transpose1d(X, np.ones((3, 1, 2)), dilation=3, output_padding=v), 2, 3),
+    "conv_transpose1d padding": (lambda v: ops.conv_transpose1d(X[:, :, :1], np.ones((3, 1, 5)), padding=v), 2, 3),
+    "tensordot axes": (lambda v: ops.tensordot(X, X, axes=v), 3, 4),
+    "tensordot axes, down": (lambda v: ops.tensordot(X, X, axes=v), 0, -1),
+    "diff n": (lambda v: ops.diff(X, n=v), 0, -1),
+    "repeat repeats": (lambda v: ops.repeat(X, v, axis=0), 0, -1),
+    "max_pool1d padding, even": (lambda v: ops.max_pool1d(X, 4, padding=v), 2, 3),
+    "max_pool1d padding, odd": (lambda v: ops.max_pool1d(X, 3, padding=v), 1, 2),
+    "avg_pool1d padding": (lambda v: ops.avg_pool1d(X, 2, padding=v), 1, 2),
+    "pad widths": (lambda v: ops.pad(X, [(0, 0), (0, 0), (v, 0)]), 0, -1),
+    "focal gamma": (lambda v: losses.focal(P, Y, gamma=v), 0.0, -TINY),
+    "sigmoid_focal gamma": (lambda v: losses.sigmoid_focal(P, P, gamma=v), 0.0, -TINY),
+    "sigmoid_focal alpha, up": (lambda v: losses.sigmoid_focal(P, P, alpha=v), 1.0, ABOVE_ONE),
+    "sigmoid_focal alpha, down": (lambda v: losses.sigmoid_focal(P, P, alpha=v), 0.0, -TINY),
+    "softmax_cross_entropy label_smoothing, up": (lambda v: losses.softmax_cross_entropy(P, Y, label_smoothing=v), BELOW_ONE, 1.0),
+    "softmax_cross_entropy label_smoothing, down": (lambda v: losses.softmax_cross_entropy(P, Y, label_smoothing=v), 0.0, -TINY),
+    "sigmoid_cross_entropy label_smoothing": (lambda v: losses.sigmoid_cross_entropy(P, P, label_smoothing=v), BELOW_ONE, 1.0),
+    "huber delta": (lambda v: losses.huber(P, P, delta=v), TINY, 0.0),
+    "huber delta, up": (lambda v: losses.huber(P, P, delta=v), 1e300, float("inf")),
+    "r2 samples": (lambda v: metrics.r2(P[:v, 0], P[:v, 1]), 2, 1),
+    "accuracy y_true": (lambda v: metrics.accuracy(Y[:v], Y[:v]), 1, 0),
+    "confusion_matrix n_classes": (lambda v: metrics.confusion_matrix(Y[:1], Y[:1], n_classes=v), 1, 0),
+    "fit batch_size": (lambda v: trained(batch_size=v), 1, 0),
+    "fit epochs": (lambda v: trained(epochs=v), 1, 0),
+    "fit accumulate": (lambda v: trained(accumulate=v), 1, 0),
+    "fit validation_split, up": (lambda v: trained(validation_split=v), 0.7, 1.0),
     "MultiHeadAttention heads": (lambda v: nn.MultiHeadAttention(4, v), 1, 0),
     "PReLU features": (nn.PReLU, 1, 0),
     "Upsample scale": (nn.Upsample, 1, 0),

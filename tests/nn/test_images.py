@@ -150,3 +150,16 @@ def test_refused(call, kind, text):
     with pytest.raises(kind, match=text) as caught:
         call()
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_transposed_kernels_are_drawn_as_kernels_are(groups):
+    """By the fans of the same connections the other way around: outputs of one are inputs of the other."""
+    kernel = (2, 3)
+    drawn = nn.Conv2d(4, 6, kernel, groups=groups).init(stream(5))["weight"]
+    found = nn.ConvTranspose2d(4, 6, kernel, groups=groups).init(stream(5))["weight"]
+    n, m = 4 // groups, 6 // groups
+    for g in range(groups):
+        for i in range(n):
+            for o in range(m):
+                np.testing.assert_array_equal(found[g * n + i, o], drawn[g * m + o, i])

@@ -124,3 +124,24 @@ def root(y_pred, y_true, **options):
 
 def test_names_of_layers_are_listed():
     assert set(nn.__all__) <= set(dir(nn))
+
+
+def test_lengths_below_minus_one_are_none():
+    """NumPy takes each negative length for -1."""
+    for shape in ((-2,), (2, -3), (-1, -2)):
+        with pytest.raises(ValueError, match="lengths of at least -1"):
+            ops.reshape(X, shape)
+        with pytest.raises(ValueError, match="lengths of at least -1"):
+            traced(lambda x, shape=shape: ops.reshape(x, shape))
+    assert ops.reshape(X, (2, -1)).shape == (2, 2)
+
+
+def test_a_copy_is_one_and_none_where_it_must_not_be():
+    assert np.shares_memory(ops.reshape(X, (4,)), X)
+    assert np.shares_memory(ops.reshape(X, (4,), copy=False), X)
+    assert not np.shares_memory(ops.reshape(X, (4,), copy=True), X)
+    with pytest.raises(ValueError, match="copy"):
+        ops.reshape(X.T, (4,), copy=False)
+    assert not np.shares_memory(ops.asarray(X, like=X, copy=True), X)
+    assert ops.asarray(X, like=X, copy=False) is X
+    assert np.shares_memory(ops.asarray(X, like=X), X)

@@ -63,6 +63,10 @@ class SinusoidalPositions(Layer):
         (n, 1) for a single step of n sequences, none of them negative; by default 0, 1, 2, ...
         """
         check_features("SinusoidalPositions", x, self.features)
+        if positions is None and len(x.shape) < 2:
+            raise ValueError(
+                f"SinusoidalPositions: expected an input (..., time, features), got shape {tuple(x.shape)}"
+            )
         if positions is None:
             positions = ops.arange(x.shape[-2], dtype="int32", like=x)
         elif is_kind(positions, "integral"):

@@ -147,11 +147,16 @@ def reshape(x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) ->
     Returns:
         An array of the shape `shape`.
 
+    Raises:
+        ValueError: if a length is below -1, which NumPy would take for -1.
+
     Example:
         >>> import numpy as np
         >>> reshape(np.asarray([1, 2, 3, 4]), (2, -1)).tolist()
         [[1, 2], [3, 4]]
     """
+    if shape and min(shape) < -1:
+        raise ValueError(f"reshape: expected lengths of at least -1, got shape {shape!s:.80}")
     return _reshape(x, shape=shape, copy=copy)
 
 

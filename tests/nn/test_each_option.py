@@ -130,3 +130,43 @@ def test_every_option_of_every_layer_is_here():
         found = inspect.signature(getattr(nn, name)).parameters.values()
         wanted = {p.name for p in found if p.default is not p.empty} - {"memory_features", "paired"}
         assert wanted == set(options), name
+
+
+ODD = {
+    "last axis": lambda x: x[..., :-1],
+    "channels": lambda x: x[:, :-1],
+    "no axis": lambda x: x[(0,) * x.ndim],
+    "one axis": lambda x: x[(0,) * (x.ndim - 1)],
+    "more axes": lambda x: np.stack([x, x]),
+    "fewer axes": lambda x: x[0],
+    "integers": lambda x: x.astype(int),
+}
+FIXED_AXES = frozenset({"no axis", "one axis", "more axes", "fewer axes", "integers"})
+ROWS_OF_FEATURES = {"last axis", "channels", "no axis", "integers"}  # of which there may be any number
+OF_TIME = FIXED_AXES | {"last axis"}
+REFUSED = {
+    "Linear": ROWS_OF_FEATURES, "LayerNorm": ROWS_OF_FEATURES, "RMSNorm": ROWS_OF_FEATURES,
+    **dict.fromkeys(("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"), FIXED_AXES | {"channels"}),
+    **dict.fromkeys(("BatchNorm", "GroupNorm", "InstanceNorm"), FIXED_AXES | {"channels"}),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d", "Dropout1d", "Dropout2d"), FIXED_AXES),
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "MultiHeadAttention"), OF_TIME),
+    "SinusoidalPositions": {"last axis", "no axis", "one axis", "integers"},
+    "Upsample": {"no axis", "one axis", "more axes", "integers"},
+    "Dropout": {"integers"}, "PReLU": {"integers"}, "glu": {"last axis", "no axis", "integers"},
+    **dict.fromkeys(("celu", "elu", "gelu", "leaky_relu", "softmax", "log_softmax", "softmin"), frozenset({"integers"})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_inputs_that_do_not_fit_are_refused_by_name(name):
+    """And others are not."""
+    make, x, _ = LAYERS[name]
+    layer = make()
+    params, state = layer.init(stream(3)), layer.init_state()
+    for what, change in ODD.items():
+        if what in REFUSED[name]:
+            with pytest.raises((ValueError, TypeError), match=f"(?i){name}") as caught:
+                layer.forward(params, state, change(x), training=True, key=key(4))
+            assert len(str(caught.value)) < 300
+        elif not (name.startswith("softm") or name == "log_softmax"):
+            layer.forward(params, state, change(x), training=True, key=key(4))

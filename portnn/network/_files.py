@@ -206,11 +206,11 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
     size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
     try:
         check_counts(layers, len(header.tensors), path)
-        check_numbers(layers, max([0, *(n for spec in header.tensors.values() for n in spec.shape)]), path)
         layer = from_description(layers)
         if not isinstance(layer, Layer):
             raise TypeError(f"the description is of a {type(layer).__name__}, expected a layer")
-        params, state = outline(layer, dtype, limit=size)
+        params, state = outline(layer, dtype, limit=size)  # what has tensors is refused by their size
+        check_numbers(layers, max([0, *(n for spec in header.tensors.values() for n in spec.shape)]), path)
     except CheckpointError:
         raise
     except ODD as error:

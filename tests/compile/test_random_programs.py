@@ -152,6 +152,7 @@ def test_programs_of_large_arrays(seed: int) -> None:
         assert_same_bits(planned(*given), f(*given))
 
 
+MIX = {n: np.random.default_rng(n).normal(size=(n, n)).astype(np.float32) / n for n in (3, 6)}
 TREATMENTS = {
     "step": lambda p, g, other: p - 0.1 * g,
     "longer step": lambda p, g, other: p - 0.2 * g,
@@ -166,6 +167,16 @@ TREATMENTS = {
     "shared": lambda p, g, other: p - other * g,
     "of the old": lambda p, g, other: p + (p - 0.1 * g),
     "normed": lambda p, g, other: p - g / (1.0 + ops.sqrt(ops.sum(g * g))),
+    "mixed": lambda p, g, other: p @ MIX[p.shape[-1]],
+    "mixed and moved": lambda p, g, other: p @ MIX[p.shape[-1]] - 0.1 * g,
+    "taken": lambda p, g, other: ops.take(p, np.arange(p.shape[-1])[::-1] // 2, axis=-1),
+    "joined": lambda p, g, other: ops.concat([p[..., 1:], p[..., :1]], axis=-1),
+    "chosen, the other": lambda p, g, other: ops.where(p > g, g, p * 0.5),
+    "running": lambda p, g, other: ops.cumulative_sum(p, axis=-1),
+    "turned": lambda p, g, other: p[..., ::-1] - 0.1 * g,
+    "by its largest": lambda p, g, other: p - ops.max(p, axis=-1, keepdims=True),
+    "bounded": lambda p, g, other: ops.tanh(p),
+    "chosen": lambda p, g, other: ops.where(p > g, p, 0.0),
     "twice": lambda p, g, other: (p - 0.1 * g) - 0.1 * g,
 }
 PAIRS = [*combinations_with_replacement(TREATMENTS, 2)]

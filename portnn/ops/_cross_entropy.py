@@ -47,7 +47,7 @@ def _label_terms(x: Array, labels: Array) -> tuple[Array, Array, Array, Array, A
     the exponentials and their sums.
     """
     xp = namespace(x, labels)
-    places = xp.argmax(x, axis=-1, keepdims=False)
+    places = xp.argmax(x, axis=len(x.shape) - 1, keepdims=False)  # as `ops.argmax` asks: a plan does it once
     top = xp.maximum(_at(x, places), lowest(x))
     shifted = x - top[..., None]
     e = xp.exp(shifted)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from portnn import Network, losses, metrics, nn, ops, optim
+from portnn import Network, jit, losses, metrics, nn, ops, optim
 from portnn.backend import get_backend
 from portnn.optim import schedules
 from portnn.train import callbacks
@@ -146,6 +146,7 @@ BOUNDS = {
     "fit epochs": (lambda v: trained(epochs=v), 1, 0),
     "fit accumulate": (lambda v: trained(accumulate=v), 1, 0),
     "fit validation_split, up": (lambda v: trained(validation_split=v), 0.7, 1.0),
+    "jit cache_size": (lambda v: jit(ops.exp, cache_size=v), 1, 0),
     "MultiHeadAttention heads": (lambda v: nn.MultiHeadAttention(4, v), 1, 0),
     "PReLU features": (nn.PReLU, 1, 0),
     "Upsample scale": (nn.Upsample, 1, 0),

@@ -141,3 +141,34 @@ def test_losses_run_under_jax_jit(name):
     found, slope = step(jax.numpy.asarray(x))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_allclose(slope, grad(lambda x: loss(x, t, sample_weight=w))(x), rtol=1e-10, atol=1e-14)
+
+
+LINKS = {
+    "softmax": ("softmax_cross_entropy", "focal", "kl_divergence"),
+    "sigmoid": ("sigmoid_cross_entropy", "sigmoid_focal"),
+    "the raw output": (
+        "hinge", "multiclass_hinge", "squared_error", "absolute_error", "huber", "log_cosh",
+        "cosine_distance",
+    ),
+    "exp": ("poisson_nll",),
+    "the first half": ("gaussian_nll",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_what_each_loss_makes_of_raw_outputs(link):
+    raw = np.asarray([[0.5, -1.0, 2.0, 0.0]])
+    wanted = {
+        "softmax": np.exp(raw) / np.exp(raw).sum(),
+        "sigmoid": 1.0 / (1.0 + np.exp(-raw)),
+        "the raw output": raw,
+        "exp": np.exp(raw),
+        "the first half": raw[:, :2],
+    }[link]
+    for name in LINKS[link]:
+        np.testing.assert_allclose(link_of(getattr(losses, name))(raw), wanted, rtol=1e-14, err_msg=name)
+
+
+def test_every_loss_has_a_link_in_the_table():
+    listed = {name for names in LINKS.values() for name in names}
+    assert listed == set(losses.__all__) - {"Loss", "Reduction", "Task", "link_of", "task_of"}

@@ -8,7 +8,7 @@ bias; those of GRU in the order update, reset, new, with one row of biases for e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias, final
 
@@ -20,19 +20,33 @@ from portnn.nn._batch_norm import BatchNorm
 from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
+from portnn.nn._dropout import Dropout1d, Dropout2d
 from portnn.nn._embedding import Embedding
 from portnn.nn._layer import Layer
 from portnn.nn._linear import Linear
-from portnn.nn._normalization import GroupNorm, LayerNorm
+from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm
 from portnn.nn._outline import outline
-from portnn.nn._pooling import GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d
+from portnn.nn._pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAvgPool1d,
+    GlobalAvgPool2d,
+    GlobalMaxPool1d,
+    GlobalMaxPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)  # fmt: skip
 from portnn.nn._recurrent import Recurrent
 from portnn.nn._recurrent_layers import GRU, LSTM, RNN
+from portnn.nn._resampling import ZeroPad1d, ZeroPad2d
 from portnn.nn._reshaping import Flatten, Reshape
 from portnn.tracing import is_kind
 
 __all__ = ["from_keras", "to_keras"]
 
+_GLOBAL = (GlobalAvgPool1d, GlobalAvgPool2d, GlobalMaxPool1d, GlobalMaxPool2d)
+_ONE_AXIS = (AvgPool1d, Dropout1d, MaxPool1d, ZeroPad1d)  # which are given (n, channels, length)
+_TWO_AXES = (AvgPool2d, Dropout2d, MaxPool2d, ZeroPad2d)
 Weights: TypeAlias = dict[tuple[str, str], Array]  # by "params" or "state", and a name within it
 
 
@@ -58,27 +72,53 @@ class _Place:
     Attributes:
         axes: how many axes of positions what it is given has beside the channels; None in sequences, whose
             axis 1 is time here.
+        channels: how many channels that has, if a layer says so.
+        images: whether axis 1 is known to be channels, which Keras has last.
         rows: the shape of the images that were flattened before it, or None.
+        flat: where the `Flatten` stands whose vectors it is given, or None.
     """
 
     axes: int | None = 0
+    channels: int | None = None
+    images: bool = False
     rows: tuple[int, ...] | None = None
+    flat: _Place | None = None
 
     def after(self, layer: Layer, flattened: tuple[int, ...] | None) -> _Place:
         """Where the next layer stands."""
         if isinstance(layer, Flatten):
-            return _Place(0, flattened)
+            return self._flattened(flattened)
         if isinstance(layer, Linear):
             return _Place(self.axes)
         if isinstance(layer, Embedding | Recurrent):
             return _Place(0 if getattr(layer, "returns", "") == "last" else None)
-        if isinstance(layer, GlobalAvgPool1d | GlobalAvgPool2d | GlobalMaxPool1d | GlobalMaxPool2d):
+        if isinstance(layer, _GLOBAL):
             return _Place()
-        if isinstance(layer, Conv1d | ConvTranspose1d):
-            return _Place(1)
-        if isinstance(layer, Conv2d | ConvTranspose2d):
-            return _Place(2)
-        return _Place(len(layer.shape) - 1) if isinstance(layer, Reshape) else self
+        if isinstance(layer, Conv1d | Conv2d | ConvTranspose1d | ConvTranspose2d):
+            return _Place(layer.axes, layer.out_channels, images=True)
+        if isinstance(layer, Reshape):
+            first = layer.shape[0]
+            return _Place(len(layer.shape) - 1, None if first == -1 else first)
+        if self.axes is not None and isinstance(layer, _ONE_AXIS + _TWO_AXES):
+            return replace(self, axes=1 if isinstance(layer, _ONE_AXIS) else 2, images=True)
+        if self.axes == 0 and self.flat is None and isinstance(layer, BatchNorm | InstanceNorm):
+            return _Place(0, layer.features, images=True)  # of vectors, as long as what is flattened
+        return self
+
+    def _flattened(self, flattened: tuple[int, ...] | None) -> _Place:
+        """Where the layer behind a `Flatten` stands.
+
+        Raises:
+            ValueError: if `flattened` does not begin with the channels.
+        """
+        if self.axes is None or self.flat is not None:  # sequences are flattened alike there
+            return _Place(flat=self) if self.flat is None else self
+        if flattened is not None and self.images and self.channels not in (None, flattened[0]):
+            raise ValueError(
+                f"flattened: expected (channels, {'length' if self.axes == 1 else 'height, width'}) with the "
+                f"{self.channels} channels of the layers before Flatten first, got {tuple(flattened)}"
+            )
+        return _Place(rows=flattened, flat=self)
 
 
 def _moved(*columns: tuple[str, tuple[int, ...] | None]) -> _Entry:
@@ -184,8 +224,9 @@ def from_keras(
     Args:
         layer: the description.
         weights: what ``model.get_weights()`` gives.
-        flattened: the shape (channels, height, width) of what a `Flatten` makes vectors of, if there are
-            images before it: Keras flattens with channels last, so rows of the layer behind it change places.
+        flattened: the shape (channels, height, width) of what a `Flatten` makes vectors of, needed if there
+            are images before it: Keras flattens with channels last, so rows of the layer behind it change
+            places.
 
     Returns:
         The parameters and the state, NumPy arrays of the dtypes of the weights. Hand them to `layer.apply`,
@@ -193,7 +234,8 @@ def from_keras(
 
     Raises:
         TypeError: if Keras has no such layer, or a weight is not made of real numbers.
-        ValueError: if there are too few weights, too many, or one has the wrong shape.
+        ValueError: if there are too few weights, too many, or one has the wrong shape; if `flattened` is
+            needed, does not begin with the channels, or is of another size.
 
     Example:
         >>> import numpy as np
@@ -215,7 +257,9 @@ def from_keras(
         for (kind, name), like in expected.items():
             i, weight = next(numbered)
             label = f"weight {i}, {kind}{''.join(f'.{k}' for k in path)}.{name}"
-            found[kind, name] = _from_there(_checked(label, weight, like, part), _rows_of(part, name, place))
+            found[kind, name] = _from_there(
+                _checked(label, weight, like, part), _rows_of(part, name, like, place)
+            )
         made[path] = tree.map(_copy, _ENTRIES[type(part)].read(part, found)) if found else empty
     return _gathered(layer, made, (), 0), _gathered(layer, made, (), 1)
 
@@ -237,7 +281,8 @@ def to_keras(
 
     Raises:
         TypeError: if Keras has no such layer, or has other slopes for a `PReLU`.
-        ValueError: if the parameters or the state are of another structure.
+        ValueError: if the parameters or the state are of another structure, or `flattened` is wrong, as for
+            `from_keras`.
 
     Example:
         >>> from portnn.random import stream
@@ -252,7 +297,7 @@ def to_keras(
         )
     params, state = tree.map(get_backend("numpy").to_numpy, (params, state))
     return [
-        _copy(_to_there(a, _rows_of(part, name, place)))
+        _copy(_to_there(a, _rows_of(part, name, a, place)))
         for _, part, p, s, place in _parts(layer, params, state, flattened)
         for (_, name), a in _written(part, p, s, place).items()
     ]
@@ -316,18 +361,33 @@ def _checked(label: str, weight: ArrayLike, like: Array, part: Layer) -> Array:
     return a
 
 
-def _rows_of(part: Layer, name: str, place: _Place) -> tuple[int, ...] | None:
-    """The shape of the images whose flattened axis is the first of this array, or None."""
-    if isinstance(part, PReLU) and part.features == 1:
+def _rows_of(part: Layer, name: str, a: Array, place: _Place) -> tuple[int, ...] | None:
+    """The shape of the images whose flattened axis is the first of this array, or None.
+
+    Raises:
+        ValueError: if it is not given and needed, or of another size.
+    """
+    others = (isinstance(part, PReLU) and part.features == 1) or (
+        isinstance(part, Linear) and name != "weight"
+    )
+    if others or place.flat is None:
         return None
-    return place.rows if name == "weight" or not isinstance(part, Linear) else None
+    rows, flat, n = place.rows, place.flat, a.shape[0]
+    if rows is not None and prod(rows) != n:
+        raise ValueError(f"flattened={rows} is {prod(rows)} numbers, but there are {n}")
+    if rows is None and flat.images and flat.channels not in (1, n):
+        shape = f"({flat.channels or 'channels'}, {'length' if flat.axes == 1 else 'height, width'})"
+        raise ValueError(
+            f"flattened: needed, since Flatten in Keras has channels last; give the shape of a sample before "
+            f"Flatten, flattened={shape}, {n} numbers in all"
+        )
+    return rows
 
 
 def _to_there(a: Array, rows: tuple[int, ...] | None) -> Array:
     """An array whose first axis is a flattened image, with channels last."""
     if rows is None:
         return a
-    _check_rows(a, rows)
     image = ops.reshape(a, (*rows, *a.shape[1:]))
     return ops.reshape(ops.moveaxis(image, 0, len(rows) - 1), a.shape)
 
@@ -336,14 +396,8 @@ def _from_there(a: Array, rows: tuple[int, ...] | None) -> Array:
     """Such an array with channels first."""
     if rows is None:
         return a
-    _check_rows(a, rows)
     image = ops.reshape(a, (*rows[1:], rows[0], *a.shape[1:]))
     return ops.reshape(ops.moveaxis(image, len(rows) - 1, 0), a.shape)
-
-
-def _check_rows(a: Array, rows: tuple[int, ...]) -> None:
-    if prod(rows) != a.shape[0]:
-        raise ValueError(f"flattened={rows} is {prod(rows)} numbers, but there are {a.shape[0]}")
 
 
 def _copy(a: Array) -> Array:

@@ -260,3 +260,79 @@ def test_what_is_refused():
         to_keras(flat, flat.init(stream(0)), flattened=(1, 2, 3))
     with pytest.raises(ValueError, match="expected params and state as Linear makes them"):
         to_keras(nn.Linear(3, 2), {"weight": good[0]})
+
+
+CONV = [nn.Conv2d(1, 4, 3), nn.relu, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 3)]
+BEFORE_FLATTEN = {
+    "pooled images": (CONV, (4, 8, 2), "4, height, width"),
+    "in lists": (
+        [CONV[:3], [nn.Flatten(), nn.Dropout(0.1), nn.Linear(64, 3)]],
+        (4, 8, 2),
+        "4, height, width",
+    ),
+    "signals": ([nn.Conv1d(2, 6, 3), nn.Flatten(), nn.Linear(24, 2)], (6, 4), "6, length"),
+    "transposed": (
+        [nn.ConvTranspose2d(2, 3, 3), nn.Flatten(), nn.Linear(18, 2)],
+        (3, 1, 6),
+        "3, height, width",
+    ),
+    "pooling alone": ([nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8, 2)], (2, 4, 1), "channels, height, width"),
+    "padding alone": ([nn.ZeroPad1d(2), nn.Flatten(), nn.Linear(8, 2)], (2, 4), "channels, length"),
+    "norm of channels": ([nn.BatchNorm(3), nn.Flatten(), nn.Linear(12, 2)], (3, 4, 1), "3, height, width"),
+    "reshaped": (
+        [nn.Reshape((2, 4, 4)), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 2)],
+        (2, 1, 4),
+        "2, height, width",
+    ),
+    "norm behind": ([*CONV[:4], nn.BatchNorm(64)], (4, 8, 2), "4, height, width"),
+    "slopes behind": ([*CONV[:4], nn.PReLU(64)], (4, 8, 2), "4, height, width"),
+}
+
+
+@pytest.mark.parametrize(("layers", "shape", "text"), BEFORE_FLATTEN.values(), ids=BEFORE_FLATTEN)
+def test_flattened_images_need_their_shape(layers, shape, text):
+    layer = nn.Sequential(layers)
+    params, state = layer.init(stream(0)), layer.init_state()
+    weights = to_keras(layer, params, state, flattened=shape)
+    found = from_keras(layer, weights, flattened=shape)
+    assert all(map(np.array_equal, tree.leaves(found), tree.leaves((params, state))))
+    assert_refused(
+        layer, params, weights, None, rf"^flattened: needed, .*flattened=\({text}\), \d+ numbers in all$"
+    )
+    if "channels" not in text:
+        given = (*shape[1:], shape[0])
+        assert_refused(layer, params, weights, given, rf"the {shape[0]} channels .* got \({given[0]}, ")
+
+
+def assert_refused(layer, params, weights, flattened, text):
+    for convert, given in ((from_keras, weights), (to_keras, params)):
+        with pytest.raises(ValueError, match=text) as caught:
+            convert(layer, given, flattened=flattened)
+        assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Flatten(), nn.Linear(12, 2)],
+        [nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(12, 2)],
+        [nn.Conv2d(1, 12, 3), nn.Flatten(), nn.Linear(12, 2)],
+        [nn.Conv2d(1, 12, 3), nn.GlobalAvgPool2d(), nn.Flatten(), nn.Linear(12, 2)],
+        [nn.Conv1d(1, 4, 3), nn.Flatten(), nn.PReLU(), nn.relu],
+        [nn.Linear(3, 12), nn.BatchNorm(12), nn.Flatten(), nn.Linear(12, 2)],
+        [nn.LSTM(3, 4), nn.Dropout1d(0.1), nn.Flatten(), nn.Linear(12, 2)],
+        [nn.Reshape((1, 6, 4)), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6, 2)],
+    ],
+    ids=["nothing", "one channel", "one position", "means", "no rows", "vectors", "sequences", "gray"],
+)
+def test_flattened_is_not_needed_where_nothing_changes_places(layers):
+    layer = nn.Sequential(layers)
+    params = layer.init(stream(0))
+    weights = to_keras(layer, params)
+    assert all(map(np.array_equal, tree.leaves(from_keras(layer, weights)[0]), tree.leaves(params)))
+
+
+def test_sequences_are_flattened_alike():
+    layer = nn.Sequential([nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 2)])
+    params = layer.init(stream(0))
+    np.testing.assert_array_equal(to_keras(layer, params, flattened=(3, 4))[1], params[2]["weight"])

@@ -44,7 +44,7 @@ def _counts(value: Any, least: int) -> bool:
 
 
 def _check(name: str, start: Array, end: int, max_length: int, state: Tree) -> Array:
-    """The first symbols, looked at."""
+    """Return the first symbols, checked."""
     if len(getattr(start, "shape", ())) != 1 or not is_kind(start, "integral"):
         raise TypeError(
             f"{name}: start must be an array of integers of shape (n,), a first symbol for each sequence, "
@@ -83,11 +83,11 @@ def _log_probs(name: str, step: Step, tokens: Array, state: Tree, end: int) -> t
 
 
 def _check_scores(name: str, scores: Array) -> None:
-    """See that scores of sequences that are open are numbers, or minus infinity."""
-    if not bool(ops.all(ops.less(scores, inf))):  # nor is NaN
+    """Check that the scores of unfinished sequences are numbers, or minus infinity."""
+    if not bool(ops.all(ops.less(scores, inf))):  # NaN is not less, either
         raise ValueError(
             f"{name}: step returned log-probabilities that are NaN or infinite; the model overflows, or its "
-            "parameters are no numbers: look at what it predicts"
+            "parameters are not finite: inspect its predictions"
         )
 
 
@@ -111,7 +111,7 @@ def greedy(
     Raises:
         TypeError: if `start` is no array of integers, or `step` returns no pair.
         ValueError: if shapes do not fit, `end` or `max_length` is out of range, or the log-probabilities of a
-            sequence are NaN, which is seen with `stop_early` alone.
+            sequence are NaN (checked only with `stop_early`).
 
     Example:
         >>> import numpy as np
@@ -211,7 +211,7 @@ def beam_search(
     Raises:
         TypeError: if `start` is no array of integers, or `step` returns no pair.
         ValueError: if shapes do not fit, a number is out of range, or the log-probabilities of a sequence are
-            NaN, which is seen with `stop_early` alone.
+            NaN (checked only with `stop_early`).
 
     Example:
         >>> import numpy as np
@@ -274,7 +274,7 @@ def _empty(
 
 
 def _extended(live: _Beam, log_probs: Array) -> Array:
-    """The scores (n, beam, symbols) of beginnings of one symbol more; what the model says of none is none."""
+    """Return the scores (n, beam, symbols) of prefixes extended by one symbol; unused places stay at -inf."""
     scores = ops.expand_dims(live.scores, axis=2)
     there = ops.greater(scores, -inf)
     gains = ops.reshape(log_probs, (*live.scores.shape, log_probs.shape[1]))

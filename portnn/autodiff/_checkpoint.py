@@ -46,7 +46,7 @@ def checkpoint(f: Callable[..., Tree]) -> Callable[..., Tree]:
         traced = any(type(leaf) is TracedArray for leaf in leaves)
 
         def run(*values: Any) -> Any:
-            # What is kept for the backward pass may not change: `x += y` on a plain array would change it.
+            # Values kept for the backward pass must not change; `x += y` would change a plain array in place.
             out = f(*tree.unflatten(shape, [lift(v) for v in values] if traced else list(values)))
             outline[:] = [tree.structure(out)]
             results = tuple(strip(y) for y in tree.leaves(out))

@@ -205,9 +205,9 @@ def value_and_grad(
     """A function that computes `f` and its gradient in one forward and one backward pass.
 
     Inside `f` the arguments are arrays that carry derivatives: compute with operators and functions of
-    `portnn.ops`. ``if x > 0:`` may look at them. What would make a constant of one, such as ``float(x)``, a
-    function of the module `math` or ``numpy.asarray(x)``, is a TypeError; for the value alone write
-    ``float(stop_gradient(x))``.
+    `portnn.ops`. ``if x > 0:`` may read their values. A conversion that would drop the derivative, such as
+    ``float(x)``, a function of the module `math` or ``numpy.asarray(x)``, raises a TypeError; for the value
+    alone write ``float(stop_gradient(x))``.
 
     Args:
         f: a function of trees of arrays that returns a scalar array, or ``(scalar, extras)`` with

@@ -36,7 +36,7 @@ def name_of(x: Array) -> str:
 
 
 def to_host(x: Array) -> Any:
-    """The array itself; masked arrays and matrices are refused, since they compute otherwise."""
+    """Return the array itself; raise for masked arrays and matrices, which compute differently."""
     import numpy as np
 
     # numpy.ma is imported on demand: whoever holds a masked array has imported it.

@@ -52,7 +52,7 @@ _VERSION = click.Option(
 
 
 class _Command(click.Command):  # type: ignore[misc]  # click is untyped here
-    """A command whose options may be given once each: of two, click would drop the first without a word."""
+    """A command that refuses an option given twice; click would silently ignore the first."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
@@ -64,7 +64,7 @@ class _Command(click.Command):  # type: ignore[misc]  # click is untyped here
         return super().parse_args(ctx, args)
 
 
-_COLUMNS = ("COLUMN", "COLUMNS")  # what options that take names of columns call their value
+_COLUMNS = ("COLUMN", "COLUMNS")  # metavars of options that take names of columns
 
 
 def _late(module: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from portnn.cli._terminal import note
 
 __all__ = ["main"]
 
-_LONGEST = 284  # characters of an error, which "portnn: error: " stands before
+_LONGEST = 284  # characters of an error after "portnn: error: "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +84,7 @@ def _say(error: Exception) -> str:
 
 
 def _cut(text: str, most: int = _LONGEST) -> str:
-    """An error in one line that is not too long."""
+    """Return an error text on one line, cut to `most` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 3] + "..."
 

@@ -76,9 +76,9 @@ def hidden_of(text: str) -> list[int]:
 
 
 def lengths_of(text: str) -> list[int] | None:
-    """Positive whole numbers that are separated by commas; None if they are not."""
+    """Return positive integers separated by commas; None for any other text."""
     parts = [part.strip() for part in text.split(",")]
-    # int would read other digits than 0 to 9, and refuses thousands of them.
+    # int() also reads digits of other scripts, and raises for thousands of digits.
     if not all(part.isascii() and part.isdigit() and len(part) < _MANY_DIGITS for part in parts):
         return None
     lengths = [int(part) for part in parts]

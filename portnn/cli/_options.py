@@ -29,7 +29,7 @@ ANY = click.Path()
 
 
 class Whole(click.IntRange):  # type: ignore[misc]  # click is untyped here
-    """A whole number in the digits 0 to 9: Python reads those of other scripts too, and 1_0."""
+    """An integer in the digits 0 to 9; Python would also read digits of other scripts, and 1_0."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         _check_digits(self, value, param, ctx)
@@ -38,7 +38,7 @@ class Whole(click.IntRange):  # type: ignore[misc]  # click is untyped here
 
 
 class Number(click.FloatRange):  # type: ignore[misc]  # click is untyped here
-    """A finite number: NaN is neither below a bound nor above it, and passes those of click."""
+    """A finite number; click's bounds would let NaN pass."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         _check_digits(self, value, param, ctx)
@@ -83,7 +83,7 @@ def shape() -> click.Option:
 
 
 def separator(text: str) -> click.Option:
-    r"""What stands between fields: a tab can be written as \t, which a shell leaves as it is."""
+    r"""Return the option for the separator of fields; ``\t`` stands for a tab."""
 
     def read(context: click.Context, parameter: click.Parameter, given: str | None) -> str | None:
         return "\t" if given == r"\t" else given
@@ -96,7 +96,7 @@ def table_options() -> list[click.Parameter]:
     label = "Column of the labels, by name or number; several by commas.  [default: the first column]"
     labels = "File of labels (.npy) for inputs that have none."
     header = "Whether the first row of a CSV file has names.  [default: yes if it is text without numbers]"
-    text = "Between fields of a CSV file, ' ' for blanks.  [default: what all rows have equally often]"
+    text = "Separator of a CSV file, ' ' for runs of spaces.  [default: detected]"
     return [
         option("--label", metavar="COLUMN", help=label),
         option("--labels", "labels_file", type=FILE, help=labels),

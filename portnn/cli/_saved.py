@@ -31,7 +31,7 @@ from portnn.nn import Linear
 
 __all__ = ["inputs_of", "labelled", "open_network", "shape_of", "width_of"]
 
-_LARGEST = 2**25  # numbers of a sample: no tensor stands behind a note
+_LARGEST = 2**25  # numbers of a sample; no tensor bounds what a note claims
 _TASKS = {Task.CLASSES: "classification", Task.LABELS: "multilabel", Task.VALUES: "regression"}
 
 
@@ -46,7 +46,7 @@ def open_network(path: str, backend: str) -> tuple[Network, dict[str, Any]]:
     if not isinstance(lengths, list) or not all(type(n) is int and n > 0 for n in lengths):
         raise DataError(f"{path}: the note 'shape' must be a list of lengths")
     if prod(lengths) > _LARGEST:
-        raise DataError(f"{path}: the note 'shape' is of a sample of more than {_LARGEST:,} numbers")
+        raise DataError(f"{path}: the note 'shape' describes samples of more than {_LARGEST:,} numbers")
     return net, {**net.notes, "task": _TASKS[losses.task_of(net.loss)]}
 
 
@@ -161,7 +161,7 @@ def _miscounted(table: Table, names: list[str], n: int, known: list[str] | None)
 def _checked(path: str, x: Array, shape: tuple[int, ...]) -> Array:
     """Samples of the right size, in the right shape."""
     if not prod(x.shape):
-        raise DataError(f"{path}: expected samples, got shape {tuple(x.shape)}, which holds none")
+        raise DataError(f"{path}: expected samples, got the empty shape {tuple(x.shape)}")
     if len(x.shape) < 2 or prod(x.shape[1:]) != prod(shape):
         if len(x.shape) == 2 and len(shape) == 1:
             raise DataError(f"{path}: {count(x.shape[1], 'column')} of inputs, the network takes {shape[0]}")

@@ -60,7 +60,7 @@ class Samples:
         targets: names of the columns of labels, likewise.
         table: the table that they come from, if any.
         guessed: whether the labels are the first column because nobody named another.
-        codes: the one column of labels as text, if these are numbers with leading zeros.
+        codes: a single column of labels as text, if they are numbers with leading zeros.
     """
 
     source: str
@@ -83,13 +83,13 @@ def is_picture(path: str) -> bool:
 
 
 def is_table(path: str) -> bool:
-    """Whether a file is a table, by its name; what a shell hands over without one is."""
+    """Return whether a file is a table, by its name; pipes without a name count as tables."""
     nameless = not Path(path).suffix and (Path(path).is_fifo() or path.startswith("/dev/"))
     return Path(path).suffix.lower() in TABLES or nameless
 
 
 def is_text(column: Array) -> bool:
-    """Whether a column holds text: NumPy's of fixed or of variable length."""
+    """Return whether a column holds text, of fixed or variable length."""
     return column.dtype.kind in "UT"
 
 
@@ -181,11 +181,11 @@ def _given(table: Table, name: str) -> str:
 
 
 def columns_named(table: Table, options: dict[str, Any], option: str) -> list[str]:
-    """The columns that an option names, if it is given; each once. A list has their names as they are."""
+    """Return the columns that an option names, each at most once; a list holds names, not numbers."""
     given = options.get(option)
     if isinstance(given, list):
         for name in given:
-            table.column(name)  # which says what there is
+            table.column(name)  # raises an error that lists the columns
         return given
     names = [column_of(table, name) for name in split_names(given)]
     if given is not None and not names:
@@ -202,7 +202,7 @@ def column_of(table: Table, name: str) -> str:
     if number and 1 <= abs(int(name)) <= len(table.names):
         i = int(name)
         return table.names[i - 1 if i > 0 else i]
-    table.column(name)  # which says what there is
+    table.column(name)  # raises an error that lists the columns
     return name
 
 
@@ -248,8 +248,8 @@ def as_table(path: str, array: Array) -> Table:
     names = tuple(str(i + 1) for i in range(array.shape[1]))
     numbers = real(path, array)
     if not prod(array.shape):
-        raise DataError(f"{path}: expected rows of numbers, got shape {array.shape}, which holds none")
-    # Wide integers stay what they are, since float64 does not tell all of them apart.
+        raise DataError(f"{path}: expected rows of numbers, got the empty shape {array.shape}")
+    # 64-bit integers keep their dtype: float64 cannot represent all of them.
     columns = [numbers[:, i] for i in range(len(names))]
     keep = [c.dtype.kind in "iu" and c.dtype.itemsize == _WIDEST for c in columns]
     columns = [c if k else ops.astype(c, "float64") for c, k in zip(columns, keep, strict=True)]
@@ -257,7 +257,7 @@ def as_table(path: str, array: Array) -> Table:
 
 
 def only_array(path: str) -> Array:
-    """The array of a file that holds one."""
+    """Return the array of a file that holds exactly one."""
     arrays = list(read_arrays(path).values())
     if len(arrays) != 1:
         raise DataError(f"{path}: expected one array, it holds {len(arrays)}")
@@ -277,9 +277,11 @@ def _columns(path: str, y: Array, n: int | None) -> tuple[Array, ...]:
 
 
 def _inputs(path: str, x: Array) -> Array:
-    """Inputs as bytes, or as finite numbers in float32."""
+    """Return inputs as uint8, or as finite float32 numbers."""
     if not x.shape or not prod(x.shape):
-        raise DataError(f"{path}: expected inputs with a batch axis, got shape {x.shape}, which holds none")
+        raise DataError(
+            f"{path}: expected inputs with a batch axis and at least one sample, got shape {x.shape}"
+        )
     x = real(path, x)
     if str(x.dtype) == "uint8":
         return x
@@ -288,19 +290,19 @@ def _inputs(path: str, x: Array) -> Array:
         finite = ops.reshape(ops.isfinite(narrow), (x.shape[0], -1))
         row = int(ops.argmin(ops.astype(ops.all(finite, axis=1), "int32"))) + 1
         raise DataError(
-            f"{path}: row {row} has NaN, infinity, or a value beyond float32; replace or leave it out"
+            f"{path}: row {row} has NaN, infinity, or a value beyond float32; replace it or remove the row"
         )
     return narrow
 
 
 def real(path: str, x: Array, what: str = "numbers") -> Array:
-    """An array of real numbers, or an error that says what it holds."""
+    """Return an array of real numbers; raise an error that names any other dtype."""
     kind = x.dtype.kind
     if kind == "c":
         raise DataError(
             f"{path}: expected real {what}, got {x.dtype}; pass real and imaginary parts as columns"
         )
     if kind not in "biuf":
-        form = "text is read as str (dtype U)" if kind == "S" else "convert them, or leave them out"
+        form = "store text as str (dtype U)" if kind == "S" else "convert or remove it"
         raise DataError(f"{path}: expected {what}, got dtype {str(x.dtype)[:60]}; {form}")
     return x

@@ -112,8 +112,8 @@ def _task_of(columns: tuple[Array, ...]) -> str:
 
 
 def _values(samples: Samples) -> list[str]:
-    """Labels as text: codes with leading zeros as they are, other whole numbers without a point."""
-    assert samples.labels is not None, "callers have looked"
+    """Return labels as text: codes keep leading zeros, other integers have no decimal point."""
+    assert samples.labels is not None, "checked by the callers"
     column = samples.labels[0]
     if is_text(column):
         values: list[str] = column.tolist()
@@ -165,8 +165,8 @@ def _numbers(samples: Samples, columns: tuple[Array, ...], task: str) -> Array:
         if not bool(ops.all(finite)):
             place = samples.place(int(ops.argmin(ops.astype(finite, "int32"))))
             raise DataError(
-                f"{samples.source}: label column {name[:60]!r} has no finite number in {place}, "
-                "or one beyond float32"
+                f"{samples.source}: label column {name[:60]!r} has NaN, infinity or a value "
+                f"beyond float32 in {place}"
             )
         if task == "multilabel" and not set(wide.tolist()) <= {0.0, 1.0}:
             raise DataError(f"{samples.source}: label column {name[:60]!r} must hold 0 or 1 for multilabel")

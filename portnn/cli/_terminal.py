@@ -22,7 +22,7 @@ __all__ = [
     "visible",
 ]
 
-# What moves the cursor, changes colors or the direction of writing: C0, C1, ends of lines, bidi controls.
+# Characters that move the cursor or change colors or the direction of text: C0, C1, line ends, bidi controls.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -34,7 +34,7 @@ def console(*, stderr: bool = False) -> Any:
 
 
 def visible(text: str) -> str:
-    r"""Text on one line, with the signs that control a terminal written as in a program: \x1b."""
+    r"""Return text on one line, with control characters escaped, such as \x1b."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -43,7 +43,7 @@ def _lines(text: str) -> str:
 
 
 def note(text: str, *, before: str = "") -> None:
-    """Say something that is not a result, after some text that may control the terminal."""
+    """Write a message to standard error, escaped; `before` is written as it is."""
     _write(sys.stderr, before + _lines(text))
 
 
@@ -53,7 +53,7 @@ def emit(text: str, data: Any, as_json: bool) -> None:
 
 
 def emit_csv(text: str) -> None:
-    """Write CSV: as it is for programs, and so that it does no harm to a terminal."""
+    """Write CSV: unchanged to a file or pipe, with control characters escaped to a terminal."""
     _write(sys.stdout, _lines(text) if sys.stdout.isatty() else text)
 
 

@@ -83,7 +83,7 @@ def _announce(problem: Problem, net: Network) -> str:
     held_out = f" + {held:,} held out" if held else ""
     named = f" of {short(', '.join(problem.notes['targets']), 60)}" if problem.notes.get("targets") else ""
     scaled = "; losses are of values brought to deviation 1" if problem.outputs is not None else ""
-    header = f"\n{problem.header}; --header or --no-header decides otherwise" if problem.header else ""
+    header = f"\n{problem.header}; --header or --no-header overrides this" if problem.header else ""
     return (
         f"{targets.task}{named}: {problem.size:,} samples{held_out}, {shape} {kind}, {what}\n"
         f"{parameters:,} parameters on {net.backend.name}{scaled}{header}"

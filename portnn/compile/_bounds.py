@@ -1,4 +1,4 @@
-"""Checks of inputs before a plan is entered that cannot raise in its middle, such as a CUDA graph."""
+"""Checks of inputs that run before a plan which cannot raise while it runs, such as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from portnn.tracing import Call, Value, map_nested
 __all__ = ["Check", "inputs_checked"]
 
 Check: TypeAlias = Callable[[Sequence[Array]], None]
-"""Looks at the inputs of a program, and raises where one holds an integer that numbers nothing."""
+"""Checks the inputs of a program; raises for an id, label, length or position out of range."""
 
 
 def inputs_checked(program: Program) -> tuple[Program, list[Check]]:
-    """The same program without the checks of its inputs, and these by themselves.
+    """Return the program without the checks of its inputs, and these checks.
 
     Args:
-        program: a simplified program. Its checks of what it computes itself stay where they are.
+        program: a simplified program. Checks of values that it computes stay in it.
     """
     places = {value: i for i, value in enumerate(program.inputs)}
     stand_ins: dict[Value, Value] = {}

@@ -28,7 +28,7 @@ class _Flat:
         self._f = f
         self._like = tree.map(lambda leaf: _PLACE if is_array(leaf) else leaf, args)
         self._result: Tree = None
-        self.looks = False  # whether the last array says that an integer numbers nothing
+        self.looks = False  # whether the last array tells that an integer is out of range
 
     def __call__(self, *arrays: Array) -> list[Array]:
         rest = iter(arrays)
@@ -67,7 +67,7 @@ class JaxPlan:
     def __call__(self, arrays: Sequence[Array], args: Tree) -> Tree:
         found = self._compiled(*arrays)
         if self._flat.looks and bool(found.pop()):
-            self._f(*args[0], **args[1])  # which looks at values, and names what is wrong
+            self._f(*args[0], **args[1])  # which checks values, and names the wrong one
             raise OutOfRangeError(
                 "jit: an id, label, length or position is out of range; call the function itself"
             )

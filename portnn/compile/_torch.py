@@ -37,9 +37,11 @@ class TorchPlan:
         self._failure = torch._dynamo.exc.BackendCompilerFailed
 
     def _run(self, *arrays: Array) -> list[Array]:
-        """The results, and whether a check failed of what is computed inside, where none can raise."""
+        """Return the results, and whether a check inside the graph failed, where none can raise."""
         with collecting() as notes:
-            found = self._calls(arrays, in_range=partial(poisoned, instead=0))  # no memory beyond is read
+            found = self._calls(
+                arrays, in_range=partial(poisoned, instead=0)
+            )  # so that no memory out of bounds is read
         return [*found, ops.any(ops.stack(notes))] if notes else found
 
     def _calls(self, arrays: Sequence[Array], in_range: Callable[..., Array] | None = None) -> list[Array]:
@@ -72,7 +74,7 @@ class TorchPlan:
         try:
             found = self._compiled(*arrays)
             if self._looks and bool(found.pop()):
-                self._calls(arrays)  # which raises, and names what is wrong
+                self._calls(arrays)  # which raises, and names the wrong value
         except self._failure as error:
             said = str(error).splitlines()[0]
             raise PlanError(

@@ -15,7 +15,7 @@ from portnn.ops._options import check_flag
 
 __all__ = ["read_arrays", "read_image"]
 
-_MOST_PIXELS = 1 << 25  # a picture of some bytes can say that it has any number of them
+_MOST_PIXELS = 1 << 25  # a picture file of a few bytes can claim any number of pixels
 
 
 def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
@@ -54,15 +54,15 @@ def read_arrays(file: PathLike) -> dict[str, NDArray[Any]]:
 
 
 def _array_of(archive: Any, name: str) -> NDArray[Any]:
-    """A member of an archive, which NumPy gives as bytes if it is no array."""
+    """Return a member of an archive; NumPy reads members that are not arrays as bytes."""
     array = archive[name]
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"its member {name[:60]!r} is no array")  # noqa: TRY004  # it is the file's fault
+        raise ValueError(f"its member {name[:60]!r} is not an array")  # noqa: TRY004  # an error of the file
     return array
 
 
 def _not_a_file(path: Path) -> OSError:
-    """What to say of a path that leads to no regular file; a pipe cannot be read from any position."""
+    """Return the error for a path that is not a regular file; a pipe has no random access."""
     if path.is_dir():
         return FileNotFoundError(f"{shown(path)}: is a folder")
     if path.exists():
@@ -113,7 +113,7 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] not in (1, 3)):
         raise ValueError(f"a picture has the shape (height, width) or (channels, height, width), not {shape}")
     if min(shape) < 1 or shape[-1] * shape[-2] > _MOST_PIXELS:
-        raise ValueError(f"a picture has 1 to {_MOST_PIXELS:,} pixels, not as many as the shape {shape} says")
+        raise ValueError(f"a picture has 1 to {_MOST_PIXELS:,} pixels, got the shape {shape}")
     path = Path(as_path(file, "file"))
     if not path.is_file():
         raise _not_a_file(path)
@@ -137,7 +137,7 @@ def read_image(file: PathLike, shape: tuple[int, ...], *, invert: bool = False) 
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
-    """Refuse a picture of too many pixels while it is a file."""
+    """Raise a DataError for a picture of too many pixels, before it is decoded."""
     if width * height > _MOST_PIXELS:
         raise DataError(
             f"{shown(path)}: has {width} x {height} pixels, at most {_MOST_PIXELS:,} are read; "

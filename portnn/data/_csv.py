@@ -35,7 +35,7 @@ def read_mnist_csv(file: PathLike) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
 
     Raises:
         DataError: the file is empty, has no rows, is damaged, or begins with neither a row nor the header; or
-            a line has another number of fields than 785, a label over 9, a pixel over 255, or a field that is
+            a line does not have 785 fields, or has a label over 9, a pixel over 255, or a field that is
             not a whole number.
         FileNotFoundError: there is no such file.
         IsADirectoryError: the path is a folder.

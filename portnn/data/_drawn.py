@@ -145,7 +145,7 @@ def _points(stroke: Any) -> NDArray[np.float64]:
     """The points of a stroke, checked."""
     try:
         given = np.asarray(stroke)
-        text = given.size > 0 and given.dtype.kind in "bcSU"  # NumPy would make numbers of it
+        text = given.size > 0 and given.dtype.kind in "bcSU"  # NumPy would convert it to numbers
         points = np.zeros(0) if text else given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"draw_strokes: a stroke must be a list of points: {error}"[:290]) from None

@@ -28,12 +28,12 @@ _GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 # Bits 0, 5 and 6 of a member's flags: encrypted, patch data, strong encryption (APPNOTE.TXT, section 4.4.4).
 _ZIP_UNREADABLE_FLAGS = 0x61
-# Deflate packs zeros a thousandfold. Data seldom shrink to a hundredth, and small files are harmless.
+# Deflate compresses zeros 1000 times. Real data seldom compress 100 times, and small files are harmless.
 _MOST_SHRUNK = 100
 _HARMLESS = 1 << 26
 _MOST_PIPED = 1 << 32
 _IN_MEMORY = 1 << 26
-_PATIENCE = 2.0  # seconds in which somebody has to write to a pipe
+_PATIENCE = 2.0  # seconds to wait for a writer of a pipe
 
 
 def as_path(value: PathLike, argument: str) -> Path:
@@ -91,7 +91,7 @@ def open_file(path: Path) -> IO[bytes]:
     """Open a file for reading; from a pipe, all that it yields is copied to a temporary file first.
 
     Raises:
-        DataError: it is a device or a socket, or nobody writes to the pipe.
+        DataError: it is a device or a socket, or the pipe has no writer.
         FileNotFoundError: there is no such file.
         IsADirectoryError: the path is a folder.
     """
@@ -111,8 +111,8 @@ def open_file(path: Path) -> IO[bytes]:
 def _copied(path: Path, name: str) -> IO[bytes]:
     """Copy what a pipe yields to a temporary file, which can be read from any position.
 
-    Opening a pipe that nobody writes to would wait for ever. Reading without blocking returns nothing if
-    there is no writer, and fails if there is one that has not written yet.
+    Opening a pipe without a writer would block for ever. A non-blocking read returns nothing if there is no
+    writer, and fails if the writer has not written yet.
     """
     copy = cast(IO[bytes], SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115  # the caller closes it
     pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -140,7 +140,7 @@ def _copied(path: Path, name: str) -> IO[bytes]:
 
 
 class _Limited(RawIOBase):
-    """Unpacked bytes, up to a number of them."""
+    """Unpacked bytes, up to a limit."""
 
     def __init__(self, stream: IO[bytes], limit: int, name: str) -> None:
         self._stream, self._left, self._limit, self._name = stream, limit, limit, name
@@ -154,14 +154,14 @@ class _Limited(RawIOBase):
         if self._left < 0:
             raise DataError(
                 f"{self._name}: unpacks to over {self._limit >> 20:,} MiB, {_MOST_SHRUNK} times its size or "
-                "more; unpack it first if that is right"
+                "more; unpack it first if you trust it"
             )
         buffer[: len(piece)] = piece
         return len(piece)
 
 
 def _limited(stream: IO[bytes], limit: int, name: str) -> IO[bytes]:
-    """Unpacked bytes, up to a number of them, with all that readers of a file ask for."""
+    """Unpacked bytes up to a limit, with the methods that readers of a file need."""
     return BufferedReader(_Limited(stream, limit, name), _PIECE)
 
 

@@ -21,8 +21,8 @@ _MAX_ELEMENTS = 2**63
 def read_idx(file: PathLike) -> NDArray[Any]:
     """Read an IDX file of any type, plain, gzipped or alone in a zip archive.
 
-    Header and values are read as big-endian, as the page of the MNIST database lays it down. Memory is taken
-    as the file yields bytes, so a header that claims more than the file holds costs nothing.
+    Header and values are big-endian, as defined on the page of the MNIST database. Memory is allocated as
+    bytes are read, so a header that claims more than the file holds costs nothing.
 
     Args:
         file: path of the file.
@@ -62,7 +62,7 @@ def read_idx(file: PathLike) -> NDArray[Any]:
 
 
 def _read_header(stream: IO[bytes], name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The type of the values and the sizes of the axes, from a checked header."""
+    """Return the type of the values and the sizes of the axes, from a checked header."""
     magic = stream.read(4)
     if not magic:
         raise DataError(f"{name}: the file is empty, expected an IDX header")

@@ -161,8 +161,8 @@ def pad(sequences: Sequence[Any], length: int | None = None, *, fill: float = 0)
     Args:
         sequences: arrays or lists (t, ...) that differ in their first axis at most.
         length: how long to make them; by default as long as the longest.
-        fill: what to put behind the end. Where it is a fraction and the sequences are integers, the array
-            has the dtype that NumPy gives their sum, float64.
+        fill: the value after the end of a sequence. If it is a fraction and the sequences are integers, the
+            array is float64, the dtype of their sum in NumPy.
 
     Returns:
         The array (n, length, ...) of their common dtype, and booleans (n, length), True for what is real;
@@ -200,7 +200,7 @@ def pad(sequences: Sequence[Any], length: int | None = None, *, fill: float = 0)
 
 
 def _dtype_with(fill: float, parts: list[Any]) -> np.dtype[Any]:
-    """The common dtype of sequences, or the next one that holds `fill` as well."""
+    """Return the common dtype of sequences, or a wider one that also holds `fill`."""
     if not isinstance(fill, (int, float, complex, np.number, np.bool_)):
         raise TypeError(f"pad: fill must be a number, got {type(fill).__name__}")
     value = fill.item() if isinstance(fill, np.generic) else fill
@@ -221,7 +221,7 @@ def _dtype_with(fill: float, parts: list[Any]) -> np.dtype[Any]:
 
 
 def _holds(dtype: np.dtype[Any], value: Any) -> bool:
-    """Whether a dtype has a number: integers exactly, others but for rounding."""
+    """Return whether a dtype can hold a number: integers exactly, others with rounding."""
     if dtype.kind in "biu":
         limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())

@@ -19,48 +19,48 @@ __all__ = ["read_table"]
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NAN", "NULL", "null", "None")
 
-_LOOK = 50  # rows that decide about the header
-_RUN = 3  # whole numbers in a row, such as 0, 1, 2, that may be names
+_LOOK = 50  # rows that are examined for the header
+_RUN = 3  # this many consecutive integers, such as 0, 1, 2, may be names
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.ASCII | re.IGNORECASE)
 _ZEROS = re.compile(r"[+-]?0[0-9]+", re.ASCII)
 _MARK = "\ufeff".encode()
 _AROUND = " \t\r\n"  # may stand around a number
-_PACKED = 1 << 24  # bytes that any packed file may unpack to: a table needs several times its text
-_WIDE = 1 << 26  # bytes of text in a column, from which on long fields may not widen the others
+_PACKED = 1 << 24  # bytes that any compressed file may unpack to: a table takes several times its text
+_WIDE = 1 << 26  # bytes of text in a column, above which long fields may not widen the others
 
 
 def read_table(file: PathLike, *, header: bool | None = None, separator: str | None = None) -> Table:
-    r"""Read a table of numbers and text, by pandas (``pip install "portnn[table]"``).
+    r"""Read a table of numbers and text with pandas (``pip install "portnn[table]"``).
 
-    A CSV file may be separated by commas, semicolons, tabs, bars or runs of blanks; plain, gzipped or alone
-    in a zip archive; in UTF-8, or in UTF-16 with a byte order mark. Fields may stand in quotes. Blank lines
-    are left out. A file whose name ends with ``.parquet`` is read by PyArrow (``pip install
-    "portnn[parquet]"``).
+    The fields of a CSV file may be separated by commas, semicolons, tabs, vertical bars or runs of spaces.
+    The file may be plain, gzipped or alone in a zip archive; in UTF-8, or in UTF-16 with a byte order mark.
+    Fields may be quoted. Blank lines are ignored. A file whose name ends with ``.parquet`` is read by
+    PyArrow (``pip install "portnn[parquet]"``).
 
-    The first row is taken as the header if it has words above numbers and no numbers, or nothing but words
-    that no other row has in the same column. It is data if it has numbers and no words above numbers, or
-    words that all recur. Anything between is an error, but for names that count up by one (label, 0, 1, 2).
-    `Table.header` says what was decided.
+    The first row is the header if it has words above numbers and no numbers, or only words that no other
+    row has in the same column. It is data if it has numbers and no words above numbers, or only words that
+    occur again in the same column. Any other case is an error, except for names that count up by one
+    (label, 0, 1, 2). `Table.header` says what was assumed.
 
-    A column is one of numbers if each field is a number, or one of the words for a missing value: nothing, ?,
-    NA, N/A, nan, null, None. A number has a decimal point, no other signs between its digits, and fits in
-    float64 (1e400 is text).
+    A column is numeric if each field is a number or marks a missing value: an empty field, ?, NA, N/A, nan,
+    null, None. A number has a decimal point, no other characters between its digits, and fits in float64
+    (1e400 is text).
 
     Args:
         file: path of the file.
-        header: whether the first row of a CSV file has the names; None looks.
-        separator: the character between fields of a CSV file, " " for runs of blanks; None looks for the one
-            that all rows have equally often.
+        header: whether the first row of a CSV file has the names; None detects it.
+        separator: the character between fields of a CSV file, " " for runs of spaces and tabs; None chooses
+            the one that occurs equally often in every row.
 
     Returns:
-        The table. A column of numbers is float64, a missing value NaN; whole numbers beyond 2^53 are int64 or
-        uint64, as float64 does not tell them apart. Any other column is text, its fields as they are in the
-        file but for blanks around them.
+        The table. A numeric column is float64, with NaN for missing values; integers beyond 2^53, which
+        float64 cannot represent exactly, are int64 or uint64. Any other column is text: the fields as in the
+        file, without spaces around them.
 
     Raises:
-        DataError: the file is empty, damaged, or not text; a row has another number of fields; a quote is
-            out of place; or the header or the separator cannot be found.
+        DataError: the file is empty, damaged, or not text; a row has a different number of fields; a quote is
+            misplaced; or the header or the separator cannot be determined.
         FileNotFoundError: there is no such file.
         ImportError: pandas is not installed; for a Parquet file, PyArrow.
         IsADirectoryError: the path is a folder.
@@ -122,7 +122,7 @@ def _check_names(names: tuple[str, ...], source: str) -> None:
 
 
 def _has_names(rows: list[list[str]], source: str) -> bool:
-    """Whether the first row names the columns: words above numbers say so, numbers do not."""
+    """Return whether the first row names the columns: it has words above numbers, and no numbers."""
     first = rows[0]
     kinds = [_kind(field) for field in first]
     below = [
@@ -138,13 +138,14 @@ def _has_names(rows: list[list[str]], source: str) -> bool:
     if index and all(int(b) == int(a) + 1 for a, b in pairwise(numbers)):
         return True
     why = (
-        f"in the first row {first[named[0]][:30]!r} stands above a number, but {first[data[0]][:30]!r} is one"
+        f"in the first row {first[named[0]][:30]!r} stands above a number, "
+        f"but {first[data[0]][:30]!r} is a number"
     )
     raise _undecided(source, why)
 
 
 def _may_have_names(rows: list[list[str]], pairs: list[tuple[str, str]], source: str) -> bool:
-    """The same of a first row without numbers, and without words above numbers: whole text is names."""
+    """Return the same for a first row without numbers or words above numbers: it names text columns."""
     first = rows[0]
     if len(rows) == 1 or not any(a != "missing" for a, _ in pairs):
         return all(a == "word" for a, _ in pairs)
@@ -166,16 +167,16 @@ def _may_have_names(rows: list[list[str]], pairs: list[tuple[str, str]], source:
 
 
 def _do_not_recur(rows: list[list[str]], source: str) -> bool:
-    """Whether text of the first row is names because no other row has it in the same column."""
+    """Return whether the text of the first row is names, since no other row has it in the same column."""
     first = rows[0]
     again = [i for i, field in enumerate(first) if field and any(row[i] == field for row in rows[1:])]
     if len(again) in (0, sum(map(bool, first))):
         return not again
-    raise _undecided(source, f"{first[again[0]][:30]!r} of the first row stands in other rows as well")
+    raise _undecided(source, f"{first[again[0]][:30]!r} of the first row occurs in other rows, too")
 
 
 def _kind(field: str) -> str:
-    """What a field looks like: missing, a number, text that begins like a number, or a word."""
+    """Classify a field: missing, a number, text that begins like a number, or a word."""
     if field in MISSING or not field.strip("-.*!_–— "):
         return "missing"
     if _is_number(field):
@@ -195,7 +196,7 @@ def _is_index(field: str) -> bool:
 
 
 def _is_number(field: str) -> bool:
-    """Whether a field without blanks around it is a number."""
+    """Return whether a field without spaces around it is a number."""
     return bool(NUMBER.fullmatch(field) or _INFINITE.fullmatch(field))
 
 
@@ -213,11 +214,11 @@ def _import_pandas() -> Any:
 
 
 def _parse(rows: Rows, begin: int, end: int | None, **more: Any) -> Any:
-    """A data frame of some rows, whose columns have numbers for names."""
+    """Return a data frame of some rows, whose columns are named by numbers."""
     pd = _import_pandas()
     stop = len(rows.text) if end is None or end >= len(rows.starts) else int(rows.starts[end])
     if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
-        more["float_precision"] = "round_trip"  # later ones always read the nearest number
+        more["float_precision"] = "round_trip"  # later versions always read the nearest number
     text = rows.text[rows.starts[begin] : stop]
     if text.startswith(_MARK):  # one within a file is text; pandas leaves out the first
         text = _MARK + text
@@ -236,15 +237,16 @@ def _parse(rows: Rows, begin: int, end: int | None, **more: Any) -> Any:
 
 
 def _strings(rows: Rows, begin: int, end: int | None, columns: Any) -> list[list[str]]:
-    """The fields of some columns, as they are in the file."""
+    """Return the fields of some columns, as in the file."""
     frame = _parse(rows, begin, end, dtype=str, na_filter=False, usecols=list(columns))
     return [frame[i].tolist() for i in columns]
 
 
 def _columns(rows: Rows, begin: int) -> tuple[tuple[NDArray[Any], ...], dict[int, NDArray[Any]]]:
-    """All columns, and those of numbers that have leading zeros also as text.
+    """Return all columns, and as text those of numbers with leading zeros.
 
-    pandas tells numbers from text. What it reads otherwise than said above is read again, as text.
+    pandas separates numbers from text. A column that it reads differently from the rules of `read_table` is
+    read again as text.
     """
     columns: dict[int, NDArray[Any]] = {}
     if not _has_controls(rows.text):  # some of them are blanks to pandas
@@ -263,15 +265,15 @@ def _columns(rows: Rows, begin: int) -> tuple[tuple[NDArray[Any], ...], dict[int
 
 
 def _has_controls(text: bytes) -> bool:
-    """Whether there are control characters but ends of lines and tabs."""
+    """Return whether there are control characters other than ends of lines and tabs."""
     data = np.frombuffer(text, np.uint8)
     return b"\x7f" in text or not np.isin(data[data < ord(" ")], np.frombuffer(b"\n\r\t", np.uint8)).all()
 
 
 def _has_zeros(rows: Rows) -> bool:
-    """Whether some field begins with 0 and another digit."""
+    """Return whether any field begins with 0 and another digit."""
     data = np.frombuffer(b"\n\n" + rows.text, np.uint8)
-    digit = data - np.uint8(ord("0")) < 10  # what is below wraps around
+    digit = data - np.uint8(ord("0")) < 10  # smaller values wrap around
     places = np.flatnonzero((data[2:-1] == ord("0")) & digit[3:] & ~digit[1:-2]) + 2
     signs = np.isin(data[places - 1], np.frombuffer(b"+-", np.uint8))
     bounds = np.frombuffer(f'\n\t "{rows.separator}'.encode(), np.uint8)
@@ -279,7 +281,7 @@ def _has_zeros(rows: Rows) -> bool:
 
 
 def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
-    """A column as pandas has read it; None if it has to be read again."""
+    """Return a column as pandas read it; None if it has to be read again."""
     kind = series.dtype.kind
     if kind in "iu" and not zeros:
         values = series.to_numpy()
@@ -291,7 +293,7 @@ def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
         return values.copy() if largest < EXACT else None  # NaN if all are missing
     if kind in "biu" or series.isna().any():
         return None
-    codes, found = series.factorize()  # most text is of few words
+    codes, found = series.factorize()  # most text columns have few distinct words
     fields = found.tolist()
     if set(map(type, fields)) != {str} or all(map(_is_number_or_missing, fields)):  # with blanks around
         return None
@@ -299,7 +301,7 @@ def _simple(series: Any, zeros: bool) -> NDArray[Any] | None:
 
 
 def _column(fields: list[str]) -> NDArray[Any]:
-    """Numbers if all fields are numbers or missing and some is there, else text."""
+    """Return numbers if all fields are numbers or missing, and not all are missing; else text."""
     bare = [field.strip(_AROUND) for field in fields]
     known = [field for field in bare if field not in MISSING]
     if not known or not all(map(_is_number, known)):
@@ -321,13 +323,13 @@ def _column(fields: list[str]) -> NDArray[Any]:
 
 
 def _integer(field: str) -> int:
-    """A whole number, which may have any number of zeros in front."""
+    """Return an integer, which may have any number of leading zeros."""
     digits = int(field.lstrip("+-").lstrip("0") or "0")
     return -digits if field.startswith("-") else digits
 
 
 def _text(fields: list[str], codes: Any = None) -> NDArray[Any]:
-    """Text, without blanks around it: all fields, or each that the codes name."""
+    """Return text without spaces around it: all fields, or those that the codes select."""
     bare = [field.strip(" \t") for field in fields]
     lengths = np.fromiter(map(len, bare), dtype=np.int64, count=len(bare))
     total = lengths.sum() if codes is None else lengths[codes].sum()

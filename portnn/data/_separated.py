@@ -1,7 +1,7 @@
-"""Text in rows of fields: its encoding, its lines and quotes, its separator, and whether all rows are alike.
+"""Text in rows of fields: its encoding, lines, quotes and separator, and the number of fields of each row.
 
-Everything is found by looking at whole arrays of bytes, so time and memory grow as the file does. What is
-left for a parser is text in which every row has the same number of fields and every quote has its place.
+All work is done on whole arrays of bytes, so time and memory are linear in the size of the file. The parser
+then gets text in which every row has the same number of fields and every quote is in its place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re
 
 _SEPARATORS = ",;\t|"
 _MOST_FIELDS = 1 << 18  # pandas needs kilobytes for a column
-_SAMPLE = 30  # rows, and as many fields of each, that tell the separator
+_SAMPLE = 30  # rows, and fields of each row, that are examined for the separator
 _LF, _CR, _SPACE, _TAB, _QUOTE = b'\n\r \t"'
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _SEP_LINE = re.compile(rb'"?sep=([^\r\n])"?(?:\r\n|\n|\r|$)', re.IGNORECASE)
@@ -38,7 +38,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 @final
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows that all have the same number of fields.
+    """Text whose rows all have the same number of fields.
 
     Attributes:
         text: UTF-8 without blank lines; rows end with a line feed.
@@ -58,14 +58,14 @@ class Rows:
 @final
 @dataclass(frozen=True, eq=False)
 class _Text:
-    """Bytes with what is inside quotes, and rows that may differ in width.
+    """Bytes with a mask of quoted ones, in rows that may differ in width.
 
     Attributes:
         data: the bytes; outside quotes a line ends with LF alone.
-        inside: whether each byte stands in a quoted field; None if there are no quotes.
+        inside: for each byte, whether it is in a quoted field; None if there are no quotes.
         starts: where each row begins.
         ends: where its line feed is, or the end of the text.
-        lines: the line of the file that each begins in.
+        lines: the line of the file in which each row begins.
     """
 
     data: Bytes
@@ -76,17 +76,17 @@ class _Text:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the rows follow each other without gaps, from the beginning of the text to its end."""
+        """Return whether the rows cover the whole text without gaps."""
         after = np.minimum(self.ends[-1] + 1, len(self.data))
         joined = self.starts[0] == 0 and after == len(self.data)
         return bool(joined and np.array_equal(self.starts[1:], self.ends[:-1] + 1))
 
     def outside(self, mask: Mask) -> Mask:
-        """A mask of bytes, without those in quotes."""
+        """Return a mask of bytes, without those in quotes."""
         return mask if self.inside is None else mask & ~self.inside
 
     def filled(self, blanks: bytes) -> _Text:
-        """The rows that hold anything but blanks."""
+        """Return the rows that are not blank."""
         full = self.starts < self.ends
         first = self.data[np.where(full, self.starts, 0)]
         for i in np.flatnonzero(full & np.isin(first, np.frombuffer(blanks, np.uint8))).tolist():
@@ -96,7 +96,7 @@ class _Text:
         return _Text(self.data, self.inside, self.starts[full], self.ends[full], self.lines[full])
 
     def head(self) -> _Text:
-        """The first rows."""
+        """Return the first rows."""
         n = min(_SAMPLE, len(self.starts))
         end = int(self.ends[n - 1])
         inside = None if self.inside is None else self.inside[:end]
@@ -104,15 +104,15 @@ class _Text:
 
 
 def split_rows(data: bytes, name: str, separator: str | None = None) -> Rows:
-    """Find the rows and the separator of a file, and see that all rows have the same number of fields.
+    """Find the rows and the separator of a file, and check that all rows have the same number of fields.
 
     Args:
         data: the bytes of the file.
         name: its name, for messages.
-        separator: what separates fields; None finds out.
+        separator: what separates fields; None detects it.
 
     Raises:
-        DataError: the file is empty, not text, has a quote out of place, or rows of different widths.
+        DataError: the file is empty, is not text, or has a misplaced quote or rows of different widths.
     """
     utf8 = _decoded(data, name)
     first = 1
@@ -125,7 +125,7 @@ def split_rows(data: bytes, name: str, separator: str | None = None) -> Rows:
         raise DataError(f"{name}: the file is empty")
     separator = separator or _separator(text.head(), name)
     if separator == "\t":
-        text = every.filled(b" ")  # a row of tabs is one of empty fields
+        text = every.filled(b" ")  # a row of tabs is a row of empty fields
     if text.inside is not None:
         _check_quotes(text, separator, name)
     width = int(_fields(text.head(), separator)[0])
@@ -146,7 +146,7 @@ def split_rows(data: bytes, name: str, separator: str | None = None) -> Rows:
 
 
 def _decoded(data: bytes, name: str) -> bytes:
-    """The text as UTF-8 without a byte order mark."""
+    """Return the text as UTF-8 without a byte order mark."""
     encoding = next((word for mark, word in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -182,13 +182,13 @@ def _lines(utf8: bytes, first: int) -> _Text:
     if len(data) and not (len(ends) and ends[-1] == len(data) - 1):
         ends = np.append(ends, len(data))
     starts = np.append(0, ends[:-1] + 1) if len(ends) else ends
-    # A line ends with its first break: after so many others a row begins.
+    # A line ends with its first line break; the number of breaks before a row gives its line.
     before = np.append(0, before + 1)[: len(starts)]
     return _Text(data, inside, starts, ends, first + before)
 
 
 def _unified(data: Bytes) -> tuple[Bytes, Mask]:
-    """Text in which lines end with LF outside quotes, and what is inside them.
+    """Return text in which lines outside quotes end with LF, and the mask of quoted bytes.
 
     The first quote opens, the second closes, and so on: two in a row, which stand for one, close and open.
     """
@@ -204,7 +204,7 @@ def _unified(data: Bytes) -> tuple[Bytes, Mask]:
 
 
 def _check_quotes(text: _Text, separator: str, name: str) -> None:
-    """See that quoted fields begin and end where fields do."""
+    """Check that quoted fields begin and end where fields do."""
     quotes = np.flatnonzero(text.data == _QUOTE)
     bound = np.zeros(256, dtype=np.bool_)
     bound[list(f'{separator}\n"'.encode() + b"\t" * (separator == BLANKS))] = True
@@ -231,7 +231,7 @@ def _check_quotes(text: _Text, separator: str, name: str) -> None:
 
 
 def _fields(text: _Text, separator: str) -> NDArray[np.int64]:
-    """How many fields each row has."""
+    """Count the fields of each row."""
     if separator != BLANKS:
         return 1 + _count(text, text.outside(text.data == ord(separator)))
     blank = text.outside((text.data == _SPACE) | (text.data == _TAB) | (text.data == _LF))
@@ -239,7 +239,7 @@ def _fields(text: _Text, separator: str) -> NDArray[np.int64]:
 
 
 def _all_have(text: _Text, separator: str, width: int) -> bool:
-    """Whether all rows have so many fields; without blank lines, the ends of all fields tell it at once."""
+    """Return whether all rows have `width` fields; without blank lines, the ends of all fields show it."""
     if separator == BLANKS or not text.is_whole:
         return bool((_fields(text, separator) == width).all())
     ends = np.flatnonzero(text.outside((text.data == ord(separator)) | (text.data == _LF)))
@@ -249,16 +249,16 @@ def _all_have(text: _Text, separator: str, width: int) -> bool:
 
 
 def _count(text: _Text, mask: Mask) -> NDArray[np.int64]:
-    """How many bytes of each row are in a mask."""
+    """Count the bytes of each row that are in a mask."""
     bounds = np.stack([text.starts, text.ends], axis=1).ravel()
     return np.add.reduceat(np.append(mask, False), bounds, dtype=np.int64)[::2]
 
 
 def _separator(text: _Text, name: str) -> str:
-    """The separator of some rows: the one that all have equally often.
+    """Return the separator that occurs equally often in each of some rows.
 
-    If several do, it is the one between which more fields are numbers, also with a comma in the place of the
-    decimal point: "1,5;2" is separated by the semicolon.
+    If there are several, choose the one with the largest share of numeric fields, where a decimal comma is
+    allowed: "1,5;2" is separated by the semicolon.
     """
     counts = {s: _fields(text, s) for s in (*_SEPARATORS, BLANKS)}
     alike = [s for s in counts if counts[s][0] > 1 and (counts[s] == counts[s][0]).all()]
@@ -286,7 +286,7 @@ def _separator(text: _Text, name: str) -> str:
 
 
 def _likely(text: _Text, counts: dict[str, NDArray[np.int64]]) -> str:
-    """The separator of rows that are not alike, so that the error names the odd one; or of one column."""
+    """Return the separator of a single column, or of rows of different widths, for the error."""
     often = {s: np.bincount(c[c > 1]).max(initial=0) for s, c in counts.items()}
     rare = often[BLANKS] <= len(text.starts) / 2
     if rare or any(often[s] for s in _SEPARATORS) or not _numeric_share(text, BLANKS):
@@ -295,7 +295,7 @@ def _likely(text: _Text, counts: dict[str, NDArray[np.int64]]) -> str:
 
 
 def _numeric_share(text: _Text, separator: str) -> float:
-    """Which share of the fields that are not empty are numbers, with a point or a comma."""
+    """Return the share of numbers, with decimal point or comma, among the fields that are not empty."""
     numbers = found = 0
     for row in _sampled(text, separator):
         for field in row[:_SAMPLE]:
@@ -306,16 +306,16 @@ def _numeric_share(text: _Text, separator: str) -> float:
 
 
 def _sampled(text: _Text, separator: str) -> list[list[str]]:
-    """The fields of some rows, with their quotes."""
+    """Return the fields of some rows, with their quotes."""
     data = text.data.copy()
     cuts = (data == _SPACE) | (data == _TAB) if separator == BLANKS else data == ord(separator)
-    data[text.outside(cuts)] = 0  # a byte that no text has
+    data[text.outside(cuts)] = 0  # a byte that does not occur in text
     rows = (data[a:b].tobytes().decode() for a, b in zip(text.starts, text.ends, strict=True))
     return [[f for f in row.split("\0") if f or separator != BLANKS] for row in rows]
 
 
 def _without_gaps(text: _Text) -> tuple[bytes, NDArray[np.int64]]:
-    """The rows end to end, without blank lines, and where each begins."""
+    """Return the rows joined without blank lines, and where each begins."""
     if text.is_whole:
         return text.data.tobytes(), text.starts
     after = np.minimum(text.ends + 1, len(text.data))

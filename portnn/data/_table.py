@@ -28,8 +28,8 @@ class Table:
         columns: for each an array (n,): float64, text, or integers if there are some beyond 2^53.
         named: whether the file has names.
         lines: the line of the file in which each row begins, counted from 1; None if it has no lines.
-        guessed: whether `named` was found by looking at the file.
-        texts: columns of numbers that have leading zeros, as they are in the file, by name: codes, perhaps.
+        guessed: whether `named` was detected and not given.
+        texts: numeric columns with leading zeros (codes, perhaps) as text, by name.
 
     Example:
         >>> import numpy as np
@@ -49,7 +49,7 @@ class Table:
 
     @property
     def header(self) -> str:
-        """What was made of the first row of the file."""
+        """Say how the first row of the file was read."""
         return f"first row taken as {'header' if self.named else 'data'}"
 
     @cached_property

@@ -141,10 +141,10 @@ TABLE = [
     (
         "train numbers.npy --labels bytes.npy",
         1,
-        "bytes.npy: expected labels, got dtype |S1; text is read as str",
+        "bytes.npy: expected labels, got dtype |S1; store text as str",
     ),
     ("train numbers.npy --labels times.npy", 1, "times.npy: expected labels, got dtype datetime64[D]"),
-    ("train norows.npy", 1, "norows.npy: expected rows of numbers, got shape (0, 3), which holds none"),
+    ("train norows.npy", 1, "norows.npy: expected rows of numbers, got the empty shape (0, 3)"),
     (
         "train norows.npy --labels none.npy",
         1,
@@ -166,7 +166,7 @@ TABLE = [
     ),
     ("train numbers.npy --labels empty.npz", 1, "empty.npz: expected one array, it holds 0"),
     ("predict net.safetensors norows.npy", 1, "norows.npy: expected rows of numbers, got shape (0, 3)"),
-    ("predict net.safetensors two.npy", 1, "two.npy: expected samples, got shape (0, 2), which holds none"),
+    ("predict net.safetensors two.npy", 1, "two.npy: expected samples, got the empty shape (0, 2)"),
     ("predict net.safetensors scalar.npy", 1, "scalar.npy: samples have shape (), the network takes"),
     ("predict net.safetensors empty.npz", 1, "empty.npz: expected one array, it holds 0"),
     (
@@ -182,7 +182,7 @@ TABLE = [
     (
         "train wide.csv --label x --task regression",
         1,
-        "label column 'x' has no finite number in row 2 (line 3), or one beyond float32",
+        "label column 'x' has NaN, infinity or a value beyond float32 in row 2 (line 3)",
     ),
     (
         "train odd.csv",

@@ -193,7 +193,7 @@ def test_names_are_those_of_the_library():
 
 
 def test_what_was_made_of_the_first_row_is_said(flowers, portnn):
-    said = "first row taken as header; --header or --no-header decides otherwise\n"
+    said = "first row taken as header; --header or --no-header overrides this\n"
     assert said in portnn("train", flowers, "--epochs", 1)[2]
     assert "first row" not in portnn("train", flowers, "--epochs", 1, "--header")[2]
     flowers.write_text(flowers.read_text().partition("\n")[2])

@@ -26,7 +26,7 @@ class CupyPlan:
     """A program on a GPU, launched as one CUDA graph.
 
     Args:
-        program: written with CuPy arrays that are `packed`.
+        program: traced with CuPy arrays that are `packed`.
         precision: of matrix products of float32.
         device: the number of the GPU.
         driver: what drives it; None for CuPy.
@@ -49,8 +49,8 @@ class CupyPlan:
         for name, value in zip(self._names, self._values, strict=True):
             if value.strides is not None and not _is_packed(value.shape, element_strides(value)):
                 raise ValueError(
-                    f"{name} has gaps between its elements, which memory for it would not have: "
-                    "write the program down with packed arrays"
+                    f"{name} has gaps between its elements, but a plan keeps inputs without gaps: "
+                    "trace the program with packed arrays"
                 )
         program, self._checks = inputs_checked(program)
         self._plan = make_plan(program, precision=precision)
@@ -137,16 +137,16 @@ def plan_function(
 
 
 def packed(x: Array) -> Array:
-    """The array, or a copy in C order if its elements do not lie end to end, with the axes in some order.
+    """Return the array, or a copy in C order if there are gaps between its elements.
 
-    A plan keeps inputs in memory of its own, without gaps, and its kernels are written for these strides.
+    A plan keeps inputs in its own memory, without gaps, and its kernels are compiled for these strides.
     """
     steps = tuple([s // x.itemsize for s in x.strides])
     return x if _is_packed(tuple(x.shape), steps) else x.copy(order="C")
 
 
 def _is_packed(shape: tuple[int, ...], steps: tuple[int, ...]) -> bool:
-    """Whether strides in elements leave no gap, in some order of the axes; without elements there is none."""
+    """Return whether strides, in elements, leave no gap in some order of axes; empty arrays have none."""
     expected = 1
     for step, n in sorted([(s, n) for s, n in zip(steps, shape, strict=True) if n != 1]):
         if step != expected:

@@ -54,7 +54,7 @@ class StepPlan:
 
     Attributes:
         obstacles: why a graph cannot hold the step.
-        checks: of what it is given: the buffers, and the samples.
+        checks: those of the inputs: the buffers and the samples.
     """
 
     def __init__(

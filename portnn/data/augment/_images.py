@@ -33,11 +33,11 @@ def check_images(name: str, images: Array) -> tuple[int, int, int]:
 
 
 def check_fill(images: Array, fill: float) -> None:
-    """See that images can hold the value that stands outside of them.
+    """Check that the dtype of images can hold the fill value.
 
     Raises:
         TypeError: if it is not a real number.
-        ValueError: if it is too large, or a fraction though the images hold integers.
+        ValueError: if it is too large, or a fraction while the images hold integers.
     """
     if isinstance(fill, bool) or not hasattr(fill, "__float__") or isinstance(fill, complex):
         raise TypeError(f"fill must be a real number, got {type(fill).__name__}")

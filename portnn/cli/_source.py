@@ -279,9 +279,7 @@ def _columns(path: str, y: Array, n: int | None) -> tuple[Array, ...]:
 def _inputs(path: str, x: Array) -> Array:
     """Return inputs as uint8, or as finite float32 numbers."""
     if not x.shape or not prod(x.shape):
-        raise DataError(
-            f"{path}: expected inputs with a batch axis and at least one sample, got shape {x.shape}"
-        )
+        raise DataError(f"{path}: expected a non-empty array with a batch axis, got shape {x.shape}")
     x = real(path, x)
     if str(x.dtype) == "uint8":
         return x

@@ -38,7 +38,7 @@ def as_it_was(estimator: Any, *, first: bool) -> Iterator[None]:
     before = dict(vars(estimator))
     try:
         yield
-    except DivergenceError:  # data and parameters were fine; what was learned before it stays
+    except DivergenceError:  # what was learned before it is kept
         raise
     except (TypeError, ValueError):
         learned = vars(estimator).get("t_", 0) != (0 if first else before["t_"])
@@ -93,8 +93,8 @@ class Course:
         e, (x, y, *weight) = self._estimator, self._held_out or ()
         score, loss = epoch.logs.get("val_accuracy"), epoch.logs["val_loss"]
         if not isfinite(loss):
-            score = nan  # of what diverges; the next step raises the error that says so
-        elif score is None:  # of values the history has the loss only
+            score = nan  # the training diverges, and the next step raises the error
+        elif score is None:  # for regression the history has only the loss
             score = epoch.model.score(x, y, sample_weight=weight[0] if weight else None)
         e.validation_scores_.append(score)
         e.validation_loss_curve_.append(loss)

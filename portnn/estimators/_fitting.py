@@ -27,7 +27,7 @@ from portnn.train import DivergenceError
 
 __all__ = ["Fitting"]
 
-_NON_FINITE = (  # scikit-learn's words, which its users search for
+_NON_FINITE = (  # scikit-learn's message, which its users search for
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
     "preprocessed."
 )
@@ -51,7 +51,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
 
     @property
     def _stops_early(self) -> bool:
-        """Whether the training looks at validation scores."""
+        """Return whether the training uses validation scores."""
         return bool(self.early_stopping)
 
     @with_callbacks
@@ -196,7 +196,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         """Change the initial parameters."""
 
     def _forget(self) -> None:
-        """Drop what was set before fitting, since a fit begins afresh."""
+        """Drop attributes that were set before fitting: a fit starts from new parameters."""
 
     def _held_out(self, X: Any, y: Any) -> tuple[Any, ...] | None:
         """The validation data as the network takes them."""
@@ -279,7 +279,7 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over what `__getstate__` returned; arrays go back to the backends where they were."""
+        """Restore what `__getstate__` returned; arrays go back to their backends."""
         super().__setstate__(from_plain(state))
 
     def __copy__(self) -> Self:

@@ -46,7 +46,7 @@ def minimise(
         The number of iterations, and the loss.
 
     Raises:
-        DivergenceError: if the loss or the parameters are not finite in the end; the network is as it was.
+        DivergenceError: if the loss or the parameters are not finite at the end; the network is unchanged.
     """
     from scipy.optimize import minimize  # scikit-learn brings it; the other solvers need none
 
@@ -68,7 +68,7 @@ def minimise(
     if not (isfinite(found.fun) and host.xp.all(host.xp.isfinite(found.x))):
         raise DivergenceError(
             f"the loss is {float(found.fun)} after {found.nit} iterations of L-BFGS; "
-            "scale the inputs to about 1; the parameters are those before it"
+            "scale the inputs to about 1; the parameters are unchanged"
         )
     network.params = _unpack(found.x, network)
     if found.status == 1:

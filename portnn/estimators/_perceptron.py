@@ -34,12 +34,12 @@ class Perceptron(Fitting):
 
     @property
     def _stops_early(self) -> bool:
-        """Whether the training looks at validation scores: L-BFGS has no epochs, so it ignores the option."""
+        """Return whether the training uses validation scores; L-BFGS has no epochs and ignores the option."""
         return bool(self.early_stopping) and self.solver != "lbfgs"
 
     @property
     def _optimizer(self) -> SimpleNamespace:
-        """The learning rate where scikit-learn keeps it: ``_optimizer.learning_rate``."""
+        """Return an object with scikit-learn's ``_optimizer.learning_rate``."""
         return SimpleNamespace(learning_rate=self._rate)
 
     def _layers(self, features: Any, outputs: int) -> list[Any]:
@@ -120,11 +120,11 @@ class Perceptron(Fitting):
         self.__dict__.pop("_given", None)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
-        """The output behind the last activation, which sklearn-onnx's users ask for by scikit-learn's name.
+        """Return the output of the last activation, under the name that sklearn-onnx uses.
 
         Args:
             X: inputs (n, features).
-            check_input: False takes arrays that were checked already.
+            check_input: False for arrays that have been checked already.
 
         Returns:
             Probabilities (n, classes), (n, labels) or for two classes (n, 1); or values (n, outputs).
@@ -149,7 +149,7 @@ class Perceptron(Fitting):
             given = getattr(self, "_given", {})
             if name not in given:
                 raise AttributeError(f"{type(self).__name__} is not fitted yet, so it has no {name}s")
-            return given[name]  # the list that was set, whose items may be set
+            return given[name]  # the list that was set; its items may be replaced
         network = self.network_
         like = self._home.asarray([0.0], dtype=network.dtype)
         return [convert_like(network.params[i][name], like) for i in _linear(network)]
@@ -162,9 +162,9 @@ class Perceptron(Fitting):
 
     @property
     def coefs_(self) -> list[Any]:
-        """The weights of each layer (inputs, outputs), of the library of X; they may be set.
+        """The weights of each layer (inputs, outputs), arrays of X's library; they may be set.
 
-        Set before the first `partial_fit`, or `fit` with `warm_start`, they are what it begins with.
+        If set before the first `partial_fit`, or before `fit` with `warm_start`, training starts from them.
         """
         return self._part("weight")
 
@@ -174,7 +174,7 @@ class Perceptron(Fitting):
 
     @property
     def intercepts_(self) -> list[Any]:
-        """The biases of each layer (outputs,), of the library of X; they may be set, as `coefs_`."""
+        """The biases of each layer (outputs,), arrays of X's library; they may be set like `coefs_`."""
         return self._part("bias")
 
     @intercepts_.setter

@@ -1,4 +1,4 @@
-"""The state of a fitted estimator as arrays of NumPy and plain values, for pickle, joblib and skops."""
+"""The state of a fitted estimator as NumPy arrays and plain values, for pickle, joblib and skops."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from portnn.nn import Layer, describe, from_description
 
 __all__ = ["from_plain", "to_plain"]
 
-_KIND = "__portnn__"  # the key that tells what a dict stands for
+_KIND = "__portnn__"  # the key of what a dict stands for
 _HOST = get_backend("cpu")
 _RECORDS: dict[str, Any] = {cls.__name__: cls for cls in (Expected, Fitted, TrainState)}  # parts of a network
-_OWN = {id(getattr(own, name)): name for name in own.__all__}  # losses of this package, which a file lacks
+_OWN = {id(getattr(own, name)): name for name in own.__all__}  # losses of this package, stored by name
 
 
 def to_plain(value: Any) -> Any:
-    """Replace everything of portnn, and arrays of other libraries, by what any serializer can write.
+    """Replace portnn's objects, and arrays of other libraries, by values that any serializer can write.
 
-    A layer, activation or loss of your own stays as it is: pickle writes it if it has a name in a module.
+    Your own layers, activations and losses stay unchanged; pickle writes those defined in a module.
 
     Args:
         value: any value; dicts, lists and tuples are searched.
 
     Returns:
-        A value in which equal objects stay one object, from which `from_plain` makes the first again.
+        A plain value from which `from_plain` restores the original; an object used twice stays one object.
 
     Example:
         >>> from portnn import Linear
@@ -45,32 +45,32 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """Return what `to_plain` made plain.
+    """Restore a value from the result of `to_plain`.
 
     Args:
         value: the result of `to_plain`.
 
     Returns:
-        An equal value; arrays lie on the backends where they were.
+        An equal value, with arrays on their original backends.
 
     Raises:
-        BackendUnavailableError: if such a backend is missing here.
+        BackendUnavailableError: if such a backend is not installed.
     """
     return _Walk(_restored).of(value)
 
 
 class _Walk:
-    """One pass over containers; `change` says what becomes of a value, and returns it if nothing does.
+    """Rebuild nested containers; `change` returns the replacement of a value, or the value itself.
 
-    The same container becomes the same container: a network knows by that whether it shows an average.
+    Identical containers stay identical: a network tells by that whether it shows averaged parameters.
     """
 
     def __init__(self, change: Callable[[Any, _Walk], Any]) -> None:
         self._change = change
-        self._seen: dict[int, tuple[Any, Any]] = {}  # with the originals, so that no id is used twice
+        self._seen: dict[int, tuple[Any, Any]] = {}  # keeps the originals alive, so that no id is reused
 
     def of(self, value: Any) -> Any:
-        """The value with every part changed."""
+        """Return the value with every part replaced."""
         if id(value) not in self._seen:
             self._seen[id(value)] = value, self._made(value)
         return self._seen[id(value)][1]
@@ -85,12 +85,12 @@ class _Walk:
 
 
 def _fields(cls: Any) -> tuple[str, ...]:
-    """The names of what a named tuple or a dataclass is made of."""
+    """Return the field names of a named tuple or a dataclass."""
     return cls._fields if hasattr(cls, "_fields") else tuple(f.name for f in fields(cls))
 
 
 def _plain(value: Any, walk: _Walk) -> Any:
-    """What stands for one value."""
+    """Return the plain form of one value."""
     if isinstance(value, Network):
         return {_KIND: "network", "state": walk.of(value.__getstate__())}
     if type(value) in _RECORDS.values():
@@ -109,7 +109,7 @@ def _plain(value: Any, walk: _Walk) -> Any:
 
 
 def _plain_function(value: Any, walk: _Walk) -> Any:
-    """A layer, activation, loss or optimizer recipe; one that portnn's files cannot name stays as it is."""
+    """Return the plain form of a layer, activation, loss or recipe; others are unchanged."""
     if id(value) in _OWN:
         return {_KIND: "own loss", "name": _OWN[id(value)]}
     name = getattr(value, "__name__", "")
@@ -128,7 +128,7 @@ def _plain_function(value: Any, walk: _Walk) -> Any:
 
 
 def _restored(value: Any, walk: _Walk) -> Any:
-    """What one dict stands for."""
+    """Return the value that a dict stands for."""
     if type(value) is not dict or _KIND not in value:
         return value
     kind = value[_KIND]

@@ -20,7 +20,7 @@ __all__ = ["Classifying", "Regressing"]
 
 
 def _weights(sample_weight: Any, y: Any) -> Any:
-    """Weights on the host, in float64, which not every device has; one number for all."""
+    """Return weights on the host in float64, which some devices lack; one number applies to all samples."""
     if sample_weight is None:
         return None
     host = get_backend("cpu")
@@ -59,7 +59,8 @@ class Classifying(ClassifierMixin):
         if found.tolist() != known.tolist():
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                f"Previously got {str(known)[:70]}, `y` has {str(found)[:70]}; partial_fit takes some of them"
+                f"Previously got {str(known)[:70]}, `y` has {str(found)[:70]}; "
+                "partial_fit accepts a subset of them"
             )
 
     def _follow(self) -> None:
@@ -80,12 +81,12 @@ class Classifying(ClassifierMixin):
         labels = self._labels
         if labels.kind == "labels" or len(labels.classes) > 2:
             return None
-        # As scikit-learn's perceptron splits, by whether it is the second class; its error says 'True'.
+        # scikit-learn's perceptron stratifies by `y == classes_[1]`, and its error says 'True'.
         return (labels.codes(targets_on_host(y)) == 1)[:, None]
 
     @property
     def _label_binarizer(self) -> LabelBinarizer:
-        """The binarizer that scikit-learn's perceptron keeps: sklearn-onnx reads what targets are from it."""
+        """Return scikit-learn's label binarizer, from which sklearn-onnx reads the type of the targets."""
         classes = self._labels.classes
         several = self._labels.kind == "labels"
         return LabelBinarizer().fit(

@@ -6,7 +6,7 @@ classes and labels take logits, not probabilities. Bind options with `functools.
 ``partial(losses.softmax_cross_entropy, label_smoothing=0.1)``.
 
 All take ``sample_weight`` and ``reduction``. The weighted mean divides by the sum of the weights, so their
-scale does not matter, and is 0 where that is 0. Shapes, dtypes and labels are checked, other values are not:
+scale does not matter; it is 0 if that sum is 0. Shapes, dtypes and labels are checked, other values are not:
 `Network` checks them where data come in.
 """
 

@@ -1,8 +1,7 @@
 """Losses for one class of several. Logits have the shape (..., classes), and the result drops that axis.
 
-A label that is not a class (below 0, or not below the number of classes) raises a ValueError, in plans too.
-Inside the user's own ``jax.jit``, where no values are known, it gives an infinite loss: it must not pass for
-another class.
+A label outside 0 to classes - 1 raises a ValueError, in plans too. Inside the user's own ``jax.jit``, where
+values are unknown, it gives an infinite loss and is never taken for another class.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ __all__ = ["focal", "kl_divergence", "multiclass_hinge", "softmax_cross_entropy"
 
 
 def _classes(name: str, labels: Array, n: int, exempt: int | None = None) -> Array:
-    """Labels that are one of n classes, in a dtype with a sign and room for any class.
+    """Return labels checked to be below n, in a signed dtype that can hold n.
 
-    Libraries wrap the number that they compare with.
+    Libraries wrap numbers beyond a dtype when they compare with them.
     """
     labels = in_range(labels, what=f"{name}: targets", high=n, exempt=exempt)
     return ops.astype(labels, "int64" if ops.iinfo(labels.dtype).bits == 64 else "int32", copy=False)
@@ -139,7 +138,7 @@ def _labelled(
     *,
     scaled: bool,
 ) -> tuple[Array, Array | None]:
-    """The losses of integer labels, and what each counts for in the mean; perhaps both on another scale."""
+    """Return the losses of integer labels and their weights in the mean; both may be rescaled."""
     share, labels = None, _classes("softmax_cross_entropy", labels, logits.shape[-1], ignore_index)
     ignore_index = held(labels, ignore_index)
     if ignore_index is not None:
@@ -162,10 +161,10 @@ def _labelled(
 
 
 def _of_those_present(class_weights: Array, hot: Array) -> Array:
-    """Weights of classes over the largest of those that have a sample, in the logits' dtype."""
+    """Return class weights over the largest one of a class that has a sample, in the logits' dtype."""
     present = ops.any(ops.reshape(ops.greater(hot, 0.0), (-1, hot.shape[-1])), axis=0)
     largest = stop_gradient(ops.max(ops.where(present, ops.abs(class_weights), 0.0)))
-    far = ops.greater(class_weights * 2.0**-60, largest)  # of a class without a sample: it could overflow
+    far = ops.greater(class_weights * 2.0**-60, largest)  # weights of absent classes, which could overflow
     weights = over(ops.where(far, largest, class_weights), largest)
     return _in_dtype_of(hot, ops.where(far, 2.0**60, weights))
 

@@ -94,8 +94,9 @@ class Loss(Generic[P]):
 
 
 def _in_float32(function: Callable[P, Array]) -> Callable[P, Array]:
-    """The loss of predictions in a half precision, computed in float32 and rounded: its squares and sums may
-    be too large or small for the precision where the loss itself is not.
+    """Compute the loss of half-precision predictions in float32 and round it.
+
+    Squares and sums may overflow or vanish in the half precision where the loss itself does not.
     """
     first = next(iter(signature(function).parameters))
 

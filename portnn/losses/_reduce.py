@@ -2,9 +2,9 @@
 
 The weighted mean divides by the sum of the weights, as scikit-learn's metrics and PyTorch's class
 weights do. If that sum is zero, as when every sample is ignored, the mean is 0 and so is its gradient.
-Only ratios of weights count in it: equal weights of any size give the bits of weights of 1. The values of
-weights are not checked here: one that is NaN or infinite gives NaN. `Network` refuses those, and negative
-ones.
+Only ratios of weights matter: equal weights of any size give the same bits as weights of 1. The values of
+weights are not checked here: a NaN or infinite weight gives NaN. `Network` refuses such weights, and
+negative ones.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def reduced(losses: Array, sample_weight: Array | None, reduction: str, share: A
 
 
 def _weighted_mean(losses: Array, sample_weight: Array | None, share: Array | None) -> Array:
-    """The weighted losses over the sum of the weights; the scale of the weights cancels beforehand."""
+    """Return the weighted mean of losses; weights are rescaled first."""
     if sample_weight is not None:
         weight = _stretched(relative(sample_weight, losses.dtype), losses)
         losses = ops.multiply(losses, weight)

@@ -98,7 +98,7 @@ def count_pairs(true: Array, pred: Array, n: int, sample_weight: Array | None) -
 
 
 def count_labels(labels: Array, n: int, sample_weight: Array | None) -> Array:
-    """How often each number from 0 to n - 1 occurs, or the sums of its weights; larger ones are left out.
+    """Count each number from 0 to n - 1, or sum its weights; larger numbers are ignored.
 
     Sorting needs no (samples, n) array, and integers stay exact.
 

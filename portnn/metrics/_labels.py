@@ -50,7 +50,7 @@ def to_integer(y: Array, name: str) -> Array:
 
 
 def count_classes(y_true: Array, y_pred: Array, n_classes: int | None) -> tuple[Array, Array, int]:
-    """The labels, looked at, and the number of classes, as given or one more than the largest label."""
+    """Return the checked labels and the number of classes: as given, or the largest label plus one."""
     found = _largest(y_true, y_pred) if n_classes is None else None
     n = found + 1 if found is not None else check_count(n_classes, "n_classes")
     return in_range(y_true, what="y_true", high=n), in_range(y_pred, what="y_pred", high=n), n

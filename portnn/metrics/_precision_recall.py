@@ -201,7 +201,7 @@ def _score_columns(
 
 
 def _tally_classes(true: Array, pred: Array, n: int, sample_weight: Array | None) -> _Tally:
-    hits = ops.where(ops.equal(true, pred), true, n)  # n stands for a miss, and is not counted
+    hits = ops.where(ops.equal(true, pred), true, n)  # n marks a miss and is not counted
     counts = [count_labels(labels, n, sample_weight) for labels in (hits, pred, true)]
     dtype = float_dtype(sample_weight, true)
     return _Tally(*[ops.astype(c, dtype, copy=False) for c in counts])

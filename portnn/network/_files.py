@@ -27,7 +27,7 @@ Path: TypeAlias = str | os.PathLike[str]
 
 FORMAT = 2  # the version of what stands in the header
 KIND = "network"
-LARGEST = 2**24  # of an integer in the description of a layer that no tensor has the length of
+LARGEST = 2**24  # bound of an integer in the description of a layer, unless a tensor has that length
 _FIELDS = {"kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps", "notes"}
 
 # What Python raises over a description that is plain data and still no layer.
@@ -92,7 +92,7 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
 
 
 def write_network(net: Model, path: Path) -> None:
-    """Write a network: its description in the header, and its arrays.
+    """Write a network: its description, in the header, and its arrays.
 
     Raises:
         TypeError: if a part of it is not portnn's own.
@@ -221,10 +221,10 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
 
 
 def check_numbers(data: Any, longest: int, path: Any) -> None:
-    """No integer in a description of layers is huge, unless a tensor has an axis of that length.
+    """Check that no integer in a description of layers is huge, unless a tensor has an axis of that length.
 
     Raises:
-        CheckpointError: if one is.
+        CheckpointError: if there is such an integer.
     """
     for name, value in data.items() if isinstance(data, dict) else enumerate(data):
         if type(value) is int and abs(value) > max(LARGEST, longest):

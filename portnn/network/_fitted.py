@@ -29,16 +29,16 @@ class Fitted(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All that belongs together in a network and that a training changes.
+    """Everything in a network that training changes.
 
-    A network holds one of these and only ever replaces it as a whole, by one assignment: whenever Ctrl-C or
-    an error comes, parameters, counters and the optimizer's state are of the same moment.
+    A network replaces it as a whole, by one assignment. So after Ctrl-C or an error, parameters, counters
+    and the optimizer's state belong to the same step.
 
     Attributes:
-        backend: where the arrays lie.
+        backend: the backend of the arrays.
         params: the parameters that the network shows.
         state: the running state of the layers.
-        seed: what random numbers are drawn from.
+        seed: the seed of all random numbers.
         epochs: how many epochs the network has been trained for.
         steps: how many steps.
         fitted: what the last training left behind; None before any.

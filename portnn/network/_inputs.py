@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-_USUAL = 2.0**20  # beyond it, or below its inverse, the largest weight becomes 1
+_USUAL = 2.0**20  # above it, or below its inverse, weights are rescaled to a largest one of 1
 
 
 def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
@@ -117,7 +117,7 @@ def bring_targets(
             _check_probabilities(y, task)
     first, labels = y[:1, ...], Extent(y)
     with parts_of((first, labels)):
-        loss(predictions, first)  # shapes are the loss's own to judge
+        loss(predictions, first)  # the loss checks the shapes
     return y, labels
 
 
@@ -155,7 +155,7 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
         raise ValueError(
             f"{label} {classes} classes, 0 to {classes - 1}; widen the last layer or renumber the labels"
         )
-    return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # as positions are counted
+    return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # the dtype of positions
 
 
 def option(loss: Any, name: str) -> Any:
@@ -176,7 +176,7 @@ def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str)
     """
     if value is None:
         return None
-    w = _bring("sample_weight", value, get_backend("numpy"))  # in float64, which not every device has
+    w = _bring("sample_weight", value, get_backend("numpy"))  # in float64, which some devices lack
     if tuple(w.shape) != (n,):
         raise ValueError(
             f"sample_weight: expected shape ({n},), a weight for each sample, got {tuple(w.shape)}"
@@ -191,19 +191,19 @@ def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str)
 
 
 def usual(w: Array) -> Array:
-    """Weights of which the largest becomes 1 if it is far from it."""
+    """Return weights, rescaled to a largest one of 1 if it is far from 1."""
     largest = float(ops.max(w))
     return w if not largest or 1 / _USUAL <= largest <= _USUAL else ops.divide(w, largest)
 
 
 def place_weights(w: Array, backend: Backend, dtype: str) -> Array:
-    """Weights (n,) in the network's dtype and on its backend; none above zero becomes zero there.
+    """Return weights (n,) in the network's dtype and on its backend; no positive weight becomes zero.
 
-    Those of a usual size stay as they are, since a penalty of the parameters is weighed against their sum.
+    Weights of ordinary size are unchanged, since penalties on parameters are balanced against their sum.
 
     Args:
         w: float64, on the host.
-        backend: where they go.
+        backend: the backend of the result.
         dtype: the network's.
     """
     w = usual(w)

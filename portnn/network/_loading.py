@@ -1,4 +1,4 @@
-"""Parameters and running state from outside: compared with those of the layers, and cast to their dtypes."""
+"""Parameters and running state from the user: compared with those of the layers, and cast to their dtypes."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from portnn.tracing import is_array, is_kind
 
 __all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched", "matched_state"]
 
-COUNTS = 2**32  # epochs and steps: a step's number is drawn from as 32 bits
+COUNTS = 2**32  # of epochs and steps: random numbers use 32 bits of the step's number
 _ABSENT = object()
-_SHORT = ("float16", "bfloat16", "float8")  # what float32 holds exactly, and not every library knows
+_SHORT = ("float16", "bfloat16", "float8")  # exact in float32, and unknown to some libraries
 
 
 @final
 @dataclass(frozen=True)
 class Expected:
-    """What an array has to be."""
+    """The expected shape and dtype of an array."""
 
     shape: tuple[int, ...]
     dtype: str
 
 
 def expected_of(arrays: Tree) -> Tree:
-    """The shapes and dtypes of arrays, by which others are measured."""
+    """Return the shapes and dtypes of a tree of arrays."""
     return tree.map(lambda a: Expected(tuple(a.shape), _name_of(a.dtype)), arrays)
 
 
 def _name_of(dtype: Any) -> str:
-    """The standard's name of a dtype of any library."""
+    """Return the standard's name of a dtype of any library."""
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
 def check_count(name: str, value: Any) -> int:
-    """A number of epochs or steps, as an integer of Python.
+    """Return a number of epochs or steps as a Python int.
 
     Raises:
-        TypeError: if it is no integer.
-        ValueError: if it is negative, or more than a file may have.
+        TypeError: if it is not an integer.
+        ValueError: if it is negative, or 2^32 or more.
     """
     count = None
     with suppress(TypeError):  # an array has __index__, but only one without axes is an integer
@@ -58,21 +58,21 @@ def check_count(name: str, value: Any) -> int:
 
 
 def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:
-    """A tree of arrays of a backend with the names, shapes and dtypes that the layers need.
+    """Return a tree of a backend's arrays with the names, shapes and dtypes that the layers need.
 
     Args:
-        who: what the arrays are given to, for messages.
+        who: the function that takes the arrays, for messages.
         given: a tree like the expected one, or a mapping from names such as "0.weight" to arrays; the arrays
             are of any library, or nested lists.
         expected: a tree of `Expected`.
-        backend: where the arrays go.
-        copy: whether to copy arrays that are there already.
+        backend: the backend of the result.
+        copy: whether to copy arrays that are on it already.
 
     Returns:
-        `given` itself if nothing has to be changed; else a new tree.
+        `given` itself if nothing has to change; else a new tree.
 
     Raises:
-        TypeError: if there is no such tree, or an array has another kind of numbers.
+        TypeError: if `given` is not such a tree, or an array has another kind of dtype.
         ValueError: if a name is missing or unknown, a shape differs, or a number does not fit.
     """
     wanted = tree.named(expected)
@@ -96,7 +96,7 @@ def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bo
 
 
 def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:
-    """The same of a running state, whose integers without axes are counters.
+    """Return the same for a running state, whose integers without axes are counters.
 
     Raises:
         TypeError: as for `matched`.
@@ -105,12 +105,12 @@ def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, co
     state = matched(who, given, expected, backend, copy=copy)
     for name, a in tree.items(state):
         if not a.shape and is_kind(a, "integral") and int(a) < 0:
-            raise ValueError(f"{who}: {name[:60]!r} counts, so it must be at least 0, got {int(a)}")
+            raise ValueError(f"{who}: {name[:60]!r} is a counter and must be at least 0, got {int(a)}")
     return state
 
 
 def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[str, Any]]:
-    """Each array that is given, with its path; lists are nested numbers where an array is expected."""
+    """Yield each given array with its path; where an array is expected, a list is one array of numbers."""
     start = f"{path}." if path else ""
     if isinstance(given, Mapping):
         for key, child in given.items():
@@ -129,7 +129,7 @@ def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[s
 
 
 def _member(expected: Tree, key: Any) -> Any:
-    """What is expected at a key, which may be the text of a position; nothing at a path of several keys."""
+    """Return what is expected at a key or position; None for a path of several keys."""
     if isinstance(expected, dict):
         return expected.get(key, _ABSENT)
     text = str(key)
@@ -138,7 +138,7 @@ def _member(expected: Tree, key: Any) -> Any:
 
 
 def _some(names: Any) -> str:
-    """The first few names, for a message."""
+    """Return the first few names, for a message."""
     listed = [str(name)[:30] for name in names]
     more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
     return ", ".join(listed[:4]) + more if listed else "nothing"
@@ -149,10 +149,10 @@ def _short(shape: Any) -> str:
 
 
 def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: bool) -> Array:
-    """An array of the shape and dtype that are expected, on the backend.
+    """Return an array of the expected shape and dtype, on the backend.
 
     Raises:
-        TypeError: if it holds another kind of numbers.
+        TypeError: if it has another kind of dtype.
         ValueError: if its shape differs, or a number does not fit into the dtype.
     """
     try:
@@ -161,7 +161,9 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
         if not own and not is_array(value):
             value = _numbers(value, expected.dtype)
         _check_shape(value, expected.shape)
-        native = getattr(value.dtype, "isnative", True)  # NumPy's bytes of another machine have the same name
+        native = getattr(
+            value.dtype, "isnative", True
+        )  # NumPy arrays of either byte order have the same dtype name
         if own and native and _name_of(value.dtype) == expected.dtype and not copy:
             return value
         value = _castable(value, expected.dtype)
@@ -172,7 +174,7 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
 
 
 def _check_plain(value: Any) -> None:
-    """Parameters record nothing: predictions would carry their record on."""
+    """Raise for a tensor that records gradients: predictions would record them, too."""
     if getattr(value, "requires_grad", False):
         raise ValueError("a tensor that requires grad; pass its detach()")
 
@@ -183,7 +185,7 @@ def _check_shape(value: Array, expected: tuple[int, ...]) -> None:
 
 
 def _numbers(value: Any, dtype: str) -> Array:
-    """Nested lists or a number as an array of NumPy: of Python's integers floating-point ones where those
+    """Return nested lists or a number as a NumPy array; Python ints become floating-point numbers where those
     are expected, since they have no dtype.
     """
     host = get_backend("numpy").to_numpy(value)
@@ -200,11 +202,11 @@ def _kind_of(dtype: str) -> str:
 
 
 def _castable(value: Array, dtype: str) -> Array:
-    """An array whose numbers a dtype can hold.
+    """Return the array if a dtype can hold its numbers.
 
     Raises:
-        TypeError: if they are of another kind.
-        ValueError: if one is too large.
+        TypeError: if the array has another kind of dtype.
+        ValueError: if a number is too large.
     """
     name = _name_of(value.dtype)
     if _kind_of(name) != _kind_of(dtype):

@@ -19,26 +19,29 @@ def decide(predictions: Array, task: Task) -> Array:
 
 
 def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool) -> None:
-    """See that predictions are answers.
+    """Check that predictions are usable.
 
-    None is NaN. Values are finite too. Of raw predictions of classes the largest of each sample is: from an
-    infinite one no probabilities follow. Probabilities and rates of 0 and 1 may come from infinite ones.
+    No prediction may be NaN, and values must be finite. Of the raw predictions of classes, the largest one of
+    each sample must be finite, since an infinite one gives no probabilities. Other raw predictions may be
+    infinite: they give probabilities of 0 or 1.
 
     Args:
-        name: the method that was asked.
+        name: the method that was called.
         y: predictions (n, ...).
         task: what the loss is for.
         dtype: what the network computes in.
-        raw: whether they are as the last layer left them.
+        raw: whether they are the output of the last layer.
 
     Raises:
-        ValueError: if some are not; the message names the first sample.
+        ValueError: if one is not; the message names the first such sample.
     """
     finite = ops.isfinite(y)
     if bool(ops.all(finite)):
         return
     if raw and task is Task.CLASSES:
-        largest = ops.max(ops.where(finite, y, -inf), axis=-1, keepdims=True)  # XLA's of NaN may be a number
+        largest = ops.max(
+            ops.where(finite, y, -inf), axis=-1, keepdims=True
+        )  # XLA's maximum of NaN may be a number
         good = ops.logical_and(ops.less(y, inf), ops.isfinite(largest))
     else:
         good = finite if task is Task.VALUES else ops.logical_not(ops.isnan(y))

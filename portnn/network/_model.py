@@ -58,7 +58,7 @@ class Model(Copied):
         self._now = TrainState(backend, params, state, check_seed(int(seed)))
 
     def _set_up(self, layers: Layer | Sequence[Any], loss: Callable[..., Array], dtype: str) -> None:
-        """Everything but what a training changes."""
+        """Set everything that training does not change."""
         if dtype not in ("float32", "float64"):
             raise ValueError(f"Network: dtype must be 'float32' or 'float64', got {dtype!r}")
         task_of(loss)
@@ -71,7 +71,7 @@ class Model(Copied):
 
     @classmethod
     def revive(cls, layer: Layer, loss: Any, now: TrainState, dtype: str) -> Self:
-        """A model of parameters and counters that were checked.
+        """Make a model from checked parameters and counters.
 
         Raises:
             TypeError: if an argument is of the wrong type.
@@ -90,10 +90,10 @@ class Model(Copied):
     @layer.setter
     def layer(self, layer: Layer) -> None:
         self._layer = layer
-        self._expected = None  # other layers have other parameters
+        self._expected = None  # new layers have new parameters
 
     def _template(self) -> tuple[Tree, Tree]:
-        """The shapes and dtypes of the parameters and the state, as the layers make them."""
+        """Return the shapes and dtypes of the parameters and the state that the layers make."""
         if self._expected is None:
             made = self.layer.init(stream(self.seed, 0), self.dtype), self.layer.init_state(self.dtype)
             self._expected = expected_of(tree.map(self.backend.asarray, made))
@@ -102,15 +102,15 @@ class Model(Copied):
 
     @property
     def backend(self) -> Backend:
-        """Where the network lives; `to` moves it."""
+        """The backend of the network; `to` moves it."""
         return self._now.backend
 
     @property
     def params(self) -> Tree:
         """The parameters, a tree of arrays on the backend.
 
-        They may be set, as a callback does: names, shapes and numbers are checked as by `load_params`, and
-        the optimizer's state stays.
+        They may be set, for example by a callback: names, shapes and numbers are checked as by `load_params`.
+        The optimizer's state is kept.
         """
         return self._now.params
 
@@ -131,12 +131,12 @@ class Model(Copied):
 
     @property
     def seed(self) -> int:
-        """What random numbers are drawn from."""
+        """The seed of all random numbers."""
         return self._now.seed
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        stream(seed, 0)  # refuses what is no seed
+        stream(seed, 0)  # raises for an invalid seed
         self._now = self._now._replace(seed=check_seed(int(seed)))
 
     @property
@@ -158,20 +158,20 @@ class Model(Copied):
         self._now = self._now._replace(steps=check_count("steps", steps))
 
     def load_params(self, params: Tree, state: Tree | None = None) -> None:
-        """Replace the parameters, as for a network that was trained elsewhere.
+        """Replace the parameters, for example with those of a network trained elsewhere.
 
         The arrays are compared with those that the layers make, cast to the network's dtype and copied to its
-        backend. The counters of epochs and steps stay; the optimizer's state is reset. If anything is wrong,
-        nothing changes.
+        backend. The counters of epochs and steps are kept; the optimizer's state is reset. After an error the
+        network is unchanged.
 
         Args:
             params: a tree like `params`, or a flat mapping such as ``{"0.weight": array}``. The arrays are
-                floating-point ones of any library and precision, or nested lists.
-            state: the running state, likewise; counters in it are integers, at least 0. None keeps the
-                present one.
+                floating-point arrays of any library and precision, or nested lists.
+            state: the running state, likewise; its counters are integers, at least 0. None keeps the
+                present state.
 
         Raises:
-            TypeError: if an array holds another kind of numbers, or it is no tree of arrays.
+            TypeError: if an array has another kind of dtype, or `params` is not a tree of arrays.
             ValueError: if a name is missing or unknown, a shape differs, or a number is too large for the
                 dtype; the message names the first one.
 
@@ -189,12 +189,12 @@ class Model(Copied):
 
         Args:
             params: as for `load_params`, with the same checks.
-            state: likewise; None keeps the present one.
+            state: likewise; None keeps the present state.
             epochs: how many epochs they were trained for, at least 0 and less than 2³².
             steps: how many steps, likewise.
 
         Raises:
-            TypeError: as for `load_params`; if a counter is no integer.
+            TypeError: as for `load_params`; if a counter is not an integer.
             ValueError: as for `load_params`; if a counter is out of its range.
         """
         counts = {
@@ -204,7 +204,7 @@ class Model(Copied):
         self._load("resume", params, state, **counts)
 
     def _load(self, who: str, params: Tree, state: Tree | None, **counts: Any) -> None:
-        """Replace the parameters and what else is given at once; the optimizer begins anew."""
+        """Replace the parameters and the other given values at once; reset the optimizer's state."""
         wanted, wanted_state = self._template()
         new = {"params": matched(who, params, wanted, self.backend, copy=True)}
         if state is not None:
@@ -212,13 +212,13 @@ class Model(Copied):
         self._now = self._now._replace(fitted=None, **new, **counts)
 
     def restore(self, params: Tree, state: Tree) -> None:
-        """Go back to parameters and a running state that a callback kept, both at once.
+        """Restore parameters and a running state that a callback saved, both at once.
 
-        They are checked as by `load_params`. The counters and the optimizer's state stay.
+        They are checked as by `load_params`. The counters and the optimizer's state are kept.
 
         Args:
-            params: what `params` was.
-            state: what `state` was.
+            params: an earlier value of `params`.
+            state: an earlier value of `state`.
 
         Raises:
             TypeError: as for `load_params`.
@@ -263,7 +263,7 @@ class Model(Copied):
         return self
 
     def _adopt(self, snapshot: Snapshot, optimizer: Optimizer, **counts: Any) -> None:
-        """Take over what training made; of parameters that are averaged, show the averages."""
+        """Take over the result of training; if parameters are averaged, show the averages."""
         average = ema_params(snapshot.moments)
         self._now = self._now._replace(
             params=snapshot.params if average is None else average,
@@ -376,7 +376,7 @@ class Model(Copied):
         return Dataset(inputs, targets, counted, self.backend, (ids, labels))
 
     def _first(self, inputs: Extent) -> Array:
-        """Raw predictions for the first sample; of integers that number something, all are looked at."""
+        """Return raw predictions for the first sample; ids are checked for all samples."""
         first = inputs.whole[:1, ...]
         if is_kind(first, "real floating"):
             return self._forward(first)
@@ -423,12 +423,12 @@ class Model(Copied):
             return self._answer(self._settled(kind, found), x)
 
     def _shown(self, kind: str, predictions: Array) -> Array:
-        """Raw predictions as they are, or as the loss's link makes them."""
+        """Return raw predictions, or the result of the loss's inverse link."""
         link: Array = link_of(self.loss)(predictions) if kind == "linked" else predictions
         return link
 
     def _settled(self, kind: str, predictions: Array) -> Array:
-        """Linked predictions, or decisions from raw ones, once it is known that there are answers."""
+        """Return probabilities or values, or labels from raw predictions, after checking the predictions."""
         name = "predict_proba" if kind == "linked" and self.task is not Task.VALUES else "predict"
         check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided")
         return decide(predictions, self.task) if kind == "decided" else predictions

@@ -116,7 +116,7 @@ class Network(Trainable):
         Raises:
             TypeError: if `x` is not made of real numbers.
             ValueError: if its shape does not fit, it is empty, it has NaN or an id that does not exist, or a
-                prediction is NaN; an infinite value as well.
+                prediction is NaN or an infinite value.
         """
         return self._show("linked" if self.task is Task.VALUES else "decided", x)
 
@@ -209,7 +209,7 @@ class Network(Trainable):
         Raises:
             TypeError: if a layer or activation is not portnn's own, since a file must not name code.
             ValueError: if `load` would refuse the file: if a parameter is not finite, or one has another
-                name, shape or dtype than the layers make, which changing `params` in place can lead to.
+                name, shape or dtype than the layers make. Changing `params` in place can cause this.
             FileNotFoundError: if the folder does not exist.
             IsADirectoryError: if `path` is a folder.
         """

@@ -30,7 +30,7 @@ class Recorder:
         accumulate: in how many parts a batch is worked through.
         callbacks: what watches over it.
         columns: the names of the values of an epoch.
-        optimizer: what steps are taken by, as the callbacks need it.
+        optimizer: the optimizer, as the callbacks need it.
 
     Attributes:
         history: what was; a training that goes on from another begins with that one's.

@@ -137,7 +137,7 @@ def _check(recorder: Recorder, data: dict[str, Any], path: Path) -> None:
         raise CheckpointError(f"{path}: the file holds a {kind[:40]!r}, expected a {KIND!r} to resume")
     if (version := read_field(data, "format", int, path)) != FORMAT:
         raise CheckpointError(f"{path}: the file has format {version}, this portnn reads {FORMAT}; update")
-    if odd := sorted((data.keys() ^ _FIELDS) - {"optimizer"}):  # which checkpoints of before lack
+    if odd := sorted((data.keys() ^ _FIELDS) - {"optimizer"}):  # absent from older checkpoints
         raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
     for name in _COUNTS:
         read_field(data, name, int, path)
@@ -184,7 +184,7 @@ def _check_training(recorder: Recorder, data: dict[str, Any], path: Path) -> Non
 
 
 def _check_optimizer(recorder: Recorder, header: Header, moments: Tree, path: Path) -> None:
-    """The state is that of the optimizer that shall continue; its numbers, such as the rate, may be others.
+    """Check that the state is one of this optimizer; numbers such as the learning rate may differ.
 
     Raises:
         CheckpointError: if the recipes or the names of the state's arrays differ; it names both optimizers.
@@ -195,13 +195,12 @@ def _check_optimizer(recorder: Recorder, header: Header, moments: Tree, path: Pa
     if other or stored != tree.named({"moments": moments}).keys():
         raise CheckpointError(
             f"{path} is of a training with optimizer={found or 'one without a name':.90}; "
-            f"expected {expected or 'the present one, without a name':.90}, so that it can go on in the "
-            "same way"
+            f"expected {expected or 'the present one, without a name':.90}; pass that training's optimizer"
         )
 
 
 def _recipes(name: str) -> list[str]:
-    """The recipes that an optimizer was made by, without their numbers."""
+    """Return the names of the recipes that made an optimizer, without their numbers."""
     return re.findall(r"\w+(?=\()", name)
 
 

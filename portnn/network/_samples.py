@@ -84,9 +84,9 @@ def weigh_classes(
             f"fit: class_weight must be a dict such as {{0: 1.0, 1: 5.0}} or 'balanced', "
             f"got {class_weight!r:.40}"
         )
-    host = get_backend("numpy")  # in float64, which not every device has
+    host = get_backend("numpy")  # in float64, which some devices lack
     table = usual(host.asarray([weights.get(c, 1.0) for c in range(classes)], dtype="float64"))
-    # What is ignored may be no class.
+    # An ignored label need not be a class.
     places = ops.clip(host.asarray(data.backend.to_numpy(labels)), 0, classes - 1)
     weight = gather(table, places, axis=0)
     if data.weight is not None:

@@ -179,16 +179,16 @@ class Trainable(Model):
         return names + [f"val_{name}" for name in names] if validated else names
 
     def _evaluate(self, data: Dataset, name: str) -> dict[str, float]:
-        """The loss and, for classes and labels, the accuracy; `name` is who asks."""
+        """Return the loss and, for classes and labels, the accuracy; `name` is the calling method."""
         predictions = self._forward(data.x)
         check_predictions(name, predictions, self.task, self.dtype, raw=True)
         with self.backend.activate():
             options = {} if data.weight is None else {"sample_weight": data.weight}
             logs = {"loss": float(self.loss(predictions, data.y, **options))}
-            if isnan(logs["loss"]):  # as of infinite predictions, which are answers
+            if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
                 raise ValueError(
-                    f"{name}: the loss is NaN, although no prediction is; look for infinite ones with "
-                    "activations, and scale inputs to about 1 or train with a smaller learning rate"
+                    f"{name}: the loss is NaN, although no prediction is; look for infinite values with "
+                    "activations(), and scale inputs to about 1 or train with a smaller learning rate"
                 )
             if self.task is not Task.VALUES:
                 shown = link_of(self.loss)(predictions)

@@ -149,8 +149,8 @@ class Training:
                 break
 
     def _validated(self, number: int) -> dict[str, float]:
-        """The values of the validation data after an epoch."""
-        assert self.held_out is not None, "there are validation data"
+        """Return the metrics on the validation data after an epoch."""
+        assert self.held_out is not None, "called only with validation data"
         try:
             found = self.model._evaluate(self.held_out, "validation_data")
         except ValueError as error:
@@ -173,8 +173,9 @@ class Training:
     def _epochs(
         self, step: Any, start: Snapshot, bar: Progress, loop: Loop | str, *, whole: bool = True
     ) -> Iterator[dict[str, float]]:
-        """Train, and after each epoch take over the parameters and yield its values; a single step is not
-        `whole`: it counts as no epoch, and leaves nothing behind when it fails.
+        """Train; after each epoch take over the parameters and yield its metrics.
+
+        A single step is not `whole`: it does not count as an epoch, and a failed one changes nothing.
         """
         recorder, model = self.recorder, self.model
         guard, measure = Guard(1 if model.backend.on_host else _LOOK), self._measure()

@@ -66,8 +66,8 @@ class PReLU(Layer):
     Parameters: ``alpha`` of shape (features,).
 
     Args:
-        features: the length of axis 1 of the input (n, features, ...), the channels, each with its own
-            slope; or 1 for one slope for all, of an input of any shape.
+        features: the number of channels, axis 1 of the input (n, features, ...), each with its own slope;
+            or 1 for a single slope, with inputs of any shape.
         slope: the slopes to begin with.
 
     Raises:

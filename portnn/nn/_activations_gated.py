@@ -31,14 +31,14 @@ def gelu(x: Array, /, *, approximate: bool | str = False) -> Array:
     Args:
         x: real floating-point array.
         approximate: True or "tanh" for the paper's approximation by tanh, which is off by up to 5e-4; False
-            or "none" for the function itself. The words are PyTorch's.
+            or "none" for the exact function. The strings are PyTorch's.
 
     Returns:
         An array of the same shape and dtype; 0 at minus infinity.
 
     Raises:
-        TypeError: if `x` is not a real floating-point array, or `approximate` is neither a flag nor a word.
-        ValueError: if `approximate` is another word.
+        TypeError: if `x` is not a real floating-point array, or `approximate` is neither a bool nor a string.
+        ValueError: if `approximate` is any other string.
 
     Example:
         >>> import numpy as np

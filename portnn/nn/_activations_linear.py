@@ -55,7 +55,7 @@ def relu(x: Array, /) -> Array:
     return namespace(x).maximum(x, 0.0)
 
 
-# dy/dx = [y ≠ 0], which lets the gradient through NaN, as in PyTorch: a zero would hide it.
+# dy/dx = [y ≠ 0], so the gradient at NaN passes, as in PyTorch: a zero would hide the NaN.
 relu.vjp(lambda g, y, x: ops.where(ops.not_equal(y, 0.0), g, 0.0))
 
 
@@ -93,13 +93,13 @@ leaky_relu.vjp(
 def prelu(x: Array, alpha: Array, /) -> Array:
     """Leaky ReLU whose slope on the negative side is a parameter: ``max(x, 0) + alpha * min(x, 0)``.
 
-    He, Zhang, Ren and Sun, Delving deep into rectifiers (2015), equation 1. As in PyTorch, slopes
-    (channels,) are those of axis 1 where `x` has three or more axes.
+    He, Zhang, Ren and Sun, Delving deep into rectifiers (2015), equation 1. As in PyTorch, slopes of
+    shape (channels,) belong to axis 1 of `x`.
 
     Args:
         x: real floating-point array (n, channels, ...), or of any other shape.
-        alpha: slopes: one, of shape () or (1,); one a channel, of shape (channels,); or an array of another
-            shape that broadcasts with `x` by the rules of the standard.
+        alpha: one slope, of shape () or (1,); one slope per channel, of shape (channels,); or an array of
+            another shape that broadcasts with `x` by the rules of the standard.
 
     Returns:
         An array of the shape of `x`.
@@ -124,19 +124,19 @@ def prelu(x: Array, alpha: Array, /) -> Array:
 
 
 def _along_channels(x: Array, alpha: Array) -> Array:
-    """The slopes with the axes that lay them along the channels of `x`.
+    """Return the slopes in a shape that broadcasts along the channels of `x`.
 
     Raises:
-        ValueError: if there are as many neither as channels nor as the shape of `x` asks for.
+        ValueError: if their number is neither that of the channels nor fits the shape of `x`.
     """
     own, wanted = tuple(alpha.shape), tuple(x.shape)
     channels = len(own) == 1 and len(wanted) > 2 and own[0] != 1
-    single = own == (1,) and not wanted  # one slope for a scalar, which stays one
+    single = own == (1,) and not wanted  # one slope for a scalar: the result stays a scalar
     shape = (own[0], *[1] * (len(wanted) - 2)) if channels else () if single else own
     pairs = zip(reversed(shape), reversed(wanted), strict=False)
     if any(a not in (1, n) and (channels or n != 1) for a, n in pairs):
         raise ValueError(
-            f"prelu: expected alpha to have one slope, or one a channel (axis 1 of x), got shape {own} "
+            f"prelu: expected alpha to have one slope, or one per channel (axis 1 of x), got shape {own} "
             f"for x of shape {wanted}"
         )
     return ops.reshape(alpha, shape) if channels or single else alpha

@@ -124,9 +124,9 @@ class MultiHeadAttention(Layer):
             x: the sequences that ask, of shape (n, m, features).
             memory: the sequences that are attended, of shape (n, k, memory_features); by default `x`.
             mask: boolean, True where attention is allowed, of shape (m, k), (n, m, k) or (n, heads, m, k).
-            key_mask: boolean of shape (n, k), True where an element of the memory is real. What stands in the
-                others, NaN too, plays no part in values and gradients. A query that may attend nothing gets
-                zeros from the heads.
+            key_mask: boolean of shape (n, k), True where an element of the memory is valid. The contents of
+                the others, NaN included, do not affect values or gradients. The heads return zeros for a
+                query that may attend to nothing.
             causal: whether element i may only attend elements 0 to i.
             weights: whether to return the weights as well, those before dropout, to draw them for instance.
             training: whether this is a step of training.
@@ -196,10 +196,10 @@ class MultiHeadAttention(Layer):
 
 
 def finite_padding(x: Array, real: Array) -> Array:
-    """Sequences (n, length, features) with zeros for NaN and infinities in elements that are not real.
+    """Replace NaN and infinities in invalid elements of sequences (n, length, features) by zeros.
 
-    Attention leaves these elements out, but the products with weights around it take part in gradients:
-    there NaN times zero would be NaN.
+    Attention masks these elements, but the linear layers around it do not: in their gradients NaN times
+    zero would be NaN.
     """
     return ops.where(ops.logical_or(ops.expand_dims(real, axis=-1), ops.isfinite(x)), x, 0.0)
 

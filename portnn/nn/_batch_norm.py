@@ -87,7 +87,7 @@ class BatchNorm(Layer):
         self, params: Tree, state: Tree, x: Array, *, training: bool, key: Key | None
     ) -> tuple[Array, Tree]:
         """Normalise `x` of shape (n, features, ...)."""
-        if is_half(x):  # squares and running means need the range and the digits of float32
+        if is_half(x):  # squares and running means need the range and precision of float32
             wide_params, wide_state = tree.map(widened, (params, state))
             y, after = self.forward(wide_params, wide_state, widened(x), training=training, key=key)
             return ops.astype(y, x.dtype), tree.map(_in_dtype_of, after, state)

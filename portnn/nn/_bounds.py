@@ -1,8 +1,8 @@
-"""Bounds of layers that come from files: of the numbers that decide about time and memory without a tensor.
+"""Bounds of layers that come from files: of options that decide time and memory but have no tensor.
 
-Widths, kernels and numbers of layers have tensors behind them, so a file that claims much is long. How often
-a layer is repeated, and by how much padding, upsampling and dilation let an image grow, is a number alone: a
-file of a kilobyte could take all memory, or years.
+Widths, kernels and the number of layers have tensors, so a file that claims large ones is long. The number of
+repetitions of a layer, and how much padding, upsampling and dilation enlarge an image, have none: a file of a
+kilobyte could take all memory, or years.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from portnn.nn._sharing import Repeat
 
 __all__ = ["MOST_CALLS", "MOST_GROWTH", "check_bounds"]
 
-MOST_CALLS = 10_000  # of layers in one prediction, besides the first time that each is called
-MOST_GROWTH = 2**24  # numbers of a channel that may come of a single pixel: 4096 by 4096
+MOST_CALLS = 10_000  # of layers in one prediction, not counting the first call of each
+MOST_GROWTH = 2**24  # numbers per channel that one pixel may become: 4096 by 4096
 _PROBES = (
-    ((1, 1, 1), MOST_GROWTH, "one"),
-    ((8, 8, 1), 2**27, "8 x 8"),  # what is added to an image grows less than what multiplies it
+    ((1, 1, 1), MOST_GROWTH, "one pixel"),
+    ((8, 8, 1), 2**27, "8 x 8 pixels"),  # padding adds to an image, upsampling multiplies it
 )
 _Size = tuple[int, ...]
 _WINDOWS = (AvgPool1d, AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d)
 
 
 def check_bounds(layer: Layer) -> None:
-    """A layer calls few enough others, and lets images grow little enough.
+    """Check how many calls a layer makes, and how much it enlarges images.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if either is too much.
     """
     calls = _calls(layer, repeated=True) - _calls(layer, repeated=False)
     if calls > MOST_CALLS:
@@ -46,22 +46,22 @@ def check_bounds(layer: Layer) -> None:
 
 
 def _calls(layer: Layer, *, repeated: bool) -> int:
-    """How many calls of layers one call of it makes, with its own; what is repeated may count once."""
+    """Count the calls in one call of a layer, itself included; without `repeated`, repeats count once."""
     times = layer.times if repeated and isinstance(layer, Repeat) else 1
     return 1 + times * sum([_calls(member, repeated=repeated) for member in layer.members])
 
 
 def _grown(layer: Layer, size: _Size, most: int, of: str) -> _Size:
-    """The lengths of the spatial axes behind a layer, at most.
+    """Return upper bounds of the spatial lengths of a layer's output.
 
     Args:
         layer: any layer.
-        size: the lengths before it.
-        most: how many numbers they may be.
-        of: what they were at first, for the message.
+        size: the lengths of its input.
+        most: how many numbers are allowed.
+        of: the original size, for the message.
 
     Raises:
-        ValueError: if they are too many numbers, there or on the way.
+        ValueError: if the output or an intermediate result has more.
     """
     if isinstance(layer, Sequential):
         for member in layer.members:
@@ -80,12 +80,12 @@ def _grown(layer: Layer, size: _Size, most: int, of: str) -> _Size:
     if prod(inside) > most:
         shown = " x ".join([f"{n:,}" if n < 2**64 else "far more" for n in inside if n > 1])
         name = type(layer).__name__
-        raise ValueError(f"{name} makes {shown} numbers of {of}; expected at most {most:,}")
+        raise ValueError(f"{name} makes {shown} numbers from {of}; expected at most {most:,}")
     return size
 
 
 def _axes(layer: Any, size: _Size) -> tuple[_Size, _Size]:
-    """The lengths of the spatial axes within a layer that has no members, and behind it."""
+    """Return the spatial lengths within a layer without members, and of its output."""
     if isinstance(layer, Upsample):
         scale = layer.scale if isinstance(layer.scale, tuple) else (layer.scale,) * 2
         after = tuple([n * k for n, k in zip_longest(size, scale[: len(size)], fillvalue=1)])
@@ -96,7 +96,7 @@ def _axes(layer: Any, size: _Size) -> tuple[_Size, _Size]:
     if isinstance(layer, ConvTranspose1d | ConvTranspose2d):
         stride, more = cast("_Size", layer.stride), cast("_Size", layer.output_padding)
         options = zip(stride, _spans(layer), more, strict=True)
-        # The stride is the distance of what comes of two neighbours: a single pixel does not show it.
+        # The stride separates the results of neighboring pixels: a single pixel does not show it.
         after = tuple([max((n - 1) * s + d + p, n * s) for n, (s, d, p) in zip(size, options, strict=False)])
         return (after + size[len(after) :],) * 2
     if isinstance(layer, _WINDOWS):
@@ -112,11 +112,11 @@ def _axes(layer: Any, size: _Size) -> tuple[_Size, _Size]:
 
 
 def _spans(layer: Any) -> list[int]:
-    """How many positions a kernel reaches over, by axes."""
+    """Return how many positions a kernel spans along each axis."""
     dilation = getattr(layer, "dilation", (1,) * len(layer.kernel_size))
     return [(k - 1) * d + 1 for k, d in zip(layer.kernel_size, dilation, strict=True)]
 
 
 def _pads(padding: Any) -> list[int]:
-    """How much is added to each axis, in front and behind."""
+    """Return how much padding is added to each axis, front and back together."""
     return [2 * p if isinstance(p, int) else sum(p) for p in padding]

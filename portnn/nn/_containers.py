@@ -26,7 +26,7 @@ def as_layer(part: Any) -> Layer:
         ValueError: if layers are nested too deep.
     """
     if isinstance(part, Layer | list | tuple):
-        check_depth([part])  # in the container that asks
+        check_depth([part])  # checked in each container
     if isinstance(part, Layer):
         return part
     if isinstance(part, list | tuple):

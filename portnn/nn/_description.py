@@ -118,10 +118,10 @@ def from_description(data: Any) -> Any:
 
 
 def _check_levels(data: Any) -> None:
-    """A layer in another takes a dict and a list.
+    """Check the nesting of a description; a nested layer takes a dict and a list.
 
     Raises:
-        ValueError: if there are more of them in each other than layers may be.
+        ValueError: if it is nested deeper than layers may be.
     """
     level = [data]
     for _ in range(2 * DEEPEST + 10):
@@ -135,7 +135,7 @@ def _check_levels(data: Any) -> None:
 
 
 def _part_of(data: Any) -> Any:
-    """A layer, or anything inside one."""
+    """Build a layer, or anything inside one."""
     if isinstance(data, list):
         return tuple([_part_of(child) for child in data])
     if not isinstance(data, dict):
@@ -161,7 +161,7 @@ def _part_of(data: Any) -> Any:
         if cls is Activation:
             return Activation(given["function"], **dict(given["options"]))
         part: Layer | Any = cls(**given)
-    # What classes raise over data that are plain and still none of their arguments.
+    # What classes raise for plain data that are not valid arguments.
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise ValueError(f"description of {kind}: {str(error)[:200]}") from None
     return part

@@ -72,8 +72,8 @@ class Embedding(Layer):
     ) -> tuple[Array, Tree]:
         """The vectors of the symbols `x`, integers of any shape (n, ...); an axis of features is added.
 
-        A number that is not one of 0 to ``num_embeddings - 1`` raises a ValueError, on every backend and in
-        plans too. Inside the user's own ``jax.jit``, where no values are known, its vector is NaN.
+        An id outside 0 to ``num_embeddings - 1`` raises a ValueError, on every backend and in plans too.
+        Inside the user's own ``jax.jit``, where values are unknown, its vector is NaN.
         """
         check_params("Embedding", params, ("weight",))
         if not is_kind(x, "integral"):

@@ -264,7 +264,7 @@ class Constant(Initializer):
 
 
 def _check_numbers(initializer: Initializer, *names: str) -> None:
-    """Fields are numbers; those of NumPy become Python's, which a file can hold."""
+    """Check that fields are numbers, and convert NumPy's to Python's, which files can hold."""
     for name in names:
         value = getattr(initializer, name)
         number = check_number(type(initializer).__name__, name, value)

@@ -1,7 +1,7 @@
-"""Parameters from Keras and for it: lists of weights in the order of `get_weights` and `set_weights`.
+"""Parameters from and for Keras: lists of weights in the order of `get_weights` and `set_weights`.
 
-What Keras lists for a layer stands in its documentation of that layer: kernels with their own axes first and
-channels last (Conv2D, Conv2DTranspose); the gates of LSTM in the order input, forget, cell, output with one
+Keras documents the weights of each layer: kernels with their spatial axes first and channels last (Conv2D,
+Conv2DTranspose); the gates of LSTM in the order input, forget, cell, output with one
 bias; those of GRU in the order update, reset, new, with one row of biases for each product (`reset_after`).
 """
 
@@ -53,11 +53,11 @@ Weights: TypeAlias = dict[tuple[str, str], Array]  # by "params" or "state", and
 @final
 @dataclass(frozen=True)
 class _Entry:
-    """What Keras lists for a kind of layer, and back.
+    """Conversion of a kind of layer to and from Keras's list of weights.
 
     Attributes:
-        write: from a layer, its parameters, its state and where it stands to Keras's arrays in their order.
-        read: from a layer and these arrays to its parameters and state.
+        write: converts a layer, its parameters, state and place to Keras's arrays, in their order.
+        read: converts a layer and these arrays to its parameters and state.
     """
 
     write: Callable[[Any, Tree, Tree, _Place], Weights]
@@ -67,7 +67,7 @@ class _Entry:
 @final
 @dataclass(frozen=True)
 class _Place:
-    """Where a layer stands.
+    """The place of a layer in a network.
 
     Attributes:
         axes: how many axes of positions what it is given has beside the channels; None in sequences, whose
@@ -85,7 +85,7 @@ class _Place:
     flat: _Place | None = None
 
     def after(self, layer: Layer, flattened: tuple[int, ...] | None) -> _Place:
-        """Where the next layer stands."""
+        """Return the place of the next layer."""
         if isinstance(layer, Flatten):
             return self._flattened(flattened)
         if isinstance(layer, Linear):
@@ -122,10 +122,10 @@ class _Place:
 
 
 def _moved(*columns: tuple[str, tuple[int, ...] | None]) -> _Entry:
-    """The entry of a layer whose arrays differ in their axes alone.
+    """Return the conversion of a layer whose arrays differ only in the order of axes.
 
     Args:
-        columns: for each array its name here, and how its axes lie in Keras; None as here.
+        columns: for each array its name in portnn and its axes in Keras; None for the same axes.
     """
 
     def write(layer: Layer, p: Tree, s: Tree, place: _Place) -> Weights:
@@ -144,13 +144,13 @@ def _moved(*columns: tuple[str, tuple[int, ...] | None]) -> _Entry:
             axes = places[name]
             back = None if axes is None else tuple(axes.index(i) for i in range(len(axes)))
             made[kind][name] = a if back is None else ops.permute_dims(a, back)
-        return made["params"], {**layer.init_state(), **made["state"]}  # with a counter, which Keras lacks
+        return made["params"], {**layer.init_state(), **made["state"]}  # portnn has a counter, Keras does not
 
     return _Entry(write, read)
 
 
 def _write_recurrent(layer: Recurrent, params: Tree, s: Tree, place: _Place) -> Weights:
-    """Kernel, recurrent kernel and bias of each layer and direction, which stand in the same order there."""
+    """Return kernel, recurrent kernel and bias of each layer and direction, in Keras's order."""
     weights: Weights = {}
     for i, p in enumerate(params):
         turned = {name: _turn_gates(layer, a) for name, a in p.items()}
@@ -176,7 +176,7 @@ def _read_recurrent(layer: Recurrent, found: Weights) -> tuple[Tree, Tree]:
 
 
 def _turn_gates(layer: Recurrent, a: Array) -> Array:
-    """Exchange the gates that reset and update, which stand the other way around in Keras's GRU."""
+    """Exchange the reset and update gates, which Keras's GRU has in the opposite order."""
     if not isinstance(layer, GRU):
         return a
     n = layer.hidden_features
@@ -186,8 +186,8 @@ def _turn_gates(layer: Recurrent, a: Array) -> Array:
 def _write_slopes(layer: PReLU, p: Tree, s: Tree, place: _Place) -> Weights:
     if place.axes is None and layer.features > 1:
         raise TypeError(
-            "PReLU: behind sequences its slopes are those of axis 1, the time, and those of Keras with "
-            "shared_axes=[1] are those of features; PReLU() has one slope for all"
+            "PReLU: on sequences portnn has one slope per time step (axis 1), Keras with shared_axes=[1] one "
+            "per feature; use PReLU(), which has a single slope"
         )
     before = 1 if place.axes is None else place.axes
     return {("params", "alpha"): ops.reshape(p["alpha"], (*[1] * before, layer.features))}
@@ -216,10 +216,10 @@ def from_keras(
 
     The model is the one that a Keras user would write for `layer`: a `Sequential`, in it `Dense`, `Conv1D`,
     `Conv2D`, their transposes, `Embedding`, the normalizations, `PReLU`, and `SimpleRNN`, `LSTM` and `GRU`
-    (with ``reset_after=True``, its default), in `Bidirectional` or not, one after the other for
-    ``num_layers``. Keras takes images with channels last, so predictions agree on images with their axes
-    moved. Its epsilon for batch norm is 0.001. The slopes of `PReLU` are those of channels:
-    ``PReLU(shared_axes=[1, 2])`` behind images.
+    (with ``reset_after=True``, its default), in `Bidirectional` or not, one Keras layer for
+    each of ``num_layers``. Keras takes images with channels last, so predictions agree on images with their
+    axes moved. Its epsilon for batch norm is 0.001. The slopes of `PReLU` are per channel:
+    ``PReLU(shared_axes=[1, 2])`` for images.
 
     Args:
         layer: the description.
@@ -280,7 +280,7 @@ def to_keras(
         ``model.set_weights(to_keras(net.layer, net.params, net.state))``.
 
     Raises:
-        TypeError: if Keras has no such layer, or has other slopes for a `PReLU`.
+        TypeError: if Keras has no such layer, or its `PReLU` has other slopes.
         ValueError: if the parameters or the state are of another structure, or `flattened` is wrong, as for
             `from_keras`.
 
@@ -306,7 +306,7 @@ def to_keras(
 def _parts(
     layer: Layer, params: Tree, state: Tree, flattened: tuple[int, ...] | None
 ) -> Iterator[tuple[tuple[int, ...], Layer, Tree, Tree, _Place]]:
-    """The layers that are not containers, in order: path, layer, parameters, state and place."""
+    """Yield the layers that are not containers, in order: path, layer, parameters, state and place."""
     place = _Place()
 
     def walk(part: Layer, p: Tree, s: Tree, path: tuple[int, ...]) -> Iterator[Any]:
@@ -332,23 +332,23 @@ def _written(part: Layer, p: Tree, s: Tree, place: _Place) -> Weights:
     entry = _ENTRIES.get(type(part))
     grouped = isinstance(part, ConvTranspose1d | ConvTranspose2d) and part.groups != 1
     if grouped or (entry is None and tree.leaves((p, s))):
-        raise TypeError(f"{type(part).__name__}: Keras has no such layer, or lists its weights in other ways")
+        raise TypeError(f"{type(part).__name__}: Keras has no such layer, or lists its weights differently")
     return {} if entry is None else entry.write(part, p, s, place)
 
 
 def _gathered(layer: Layer, made: dict[tuple[int, ...], tuple[Tree, Tree]], path: Any, kind: int) -> Tree:
-    """The parameters (0) or the state (1) of all parts as those of the whole."""
+    """Join the parameters (0) or the state (1) of all parts to those of the whole."""
     if isinstance(layer, Sequential):
         return tuple(_gathered(member, made, (*path, i), kind) for i, member in enumerate(layer.layers))
     return made[path][kind]
 
 
 def _checked(label: str, weight: ArrayLike, like: Array, part: Layer) -> Array:
-    """A weight of Keras as an array of NumPy, of the right shape and kind."""
+    """Return a Keras weight as a NumPy array of the right shape and kind."""
     a = get_backend("numpy").to_numpy(weight)
     shape, found = tuple(like.shape), tuple(a.shape)
     if isinstance(part, PReLU) and found[-1:] == shape[-1:] and prod(found) == prod(shape):
-        a = ops.reshape(a, shape)  # axes of length 1 before the channels, as many as there are
+        a = ops.reshape(a, shape)  # any number of axes of length 1 before the channels
     elif found != shape:
         hint = ""
         if isinstance(part, PReLU):
@@ -362,7 +362,7 @@ def _checked(label: str, weight: ArrayLike, like: Array, part: Layer) -> Array:
 
 
 def _rows_of(part: Layer, name: str, a: Array, place: _Place) -> tuple[int, ...] | None:
-    """The shape of the images whose flattened axis is the first of this array, or None.
+    """Return the shape of the images whose flattened axis is the first axis of this array, or None.
 
     Raises:
         ValueError: if it is not given and needed, or of another size.
@@ -385,7 +385,7 @@ def _rows_of(part: Layer, name: str, a: Array, place: _Place) -> tuple[int, ...]
 
 
 def _to_there(a: Array, rows: tuple[int, ...] | None) -> Array:
-    """An array whose first axis is a flattened image, with channels last."""
+    """Reorder an array whose first axis is a flattened image to channels last."""
     if rows is None:
         return a
     image = ops.reshape(a, (*rows, *a.shape[1:]))
@@ -393,7 +393,7 @@ def _to_there(a: Array, rows: tuple[int, ...] | None) -> Array:
 
 
 def _from_there(a: Array, rows: tuple[int, ...] | None) -> Array:
-    """Such an array with channels first."""
+    """Reorder such an array to channels first."""
     if rows is None:
         return a
     image = ops.reshape(a, (*rows[1:], rows[0], *a.shape[1:]))

@@ -18,7 +18,7 @@ __all__ = ["DEEPEST", "Key", "Layer", "check_depth", "check_layer", "keys_of", "
 Key: TypeAlias = Array
 """A key of `portnn.random`. Containers fold in the place of each member that draws: ``fold_in(key, i)``."""
 
-DEEPEST = 100  # layers in each other: Python's own limit of 1000 calls serves copies, texts and files of that
+DEEPEST = 100  # nested layers: Python's limit of 1000 calls allows copies, texts and files of this depth
 _OWN = 4  # self, params, state and x
 _ANY = 1_000_000  # more inputs than anyone hands on: a layer with *more of its own
 
@@ -177,7 +177,7 @@ def check_layer(function: str, layer: Any) -> None:
 
 
 def check_depth(part: Any) -> None:
-    """Layers, or lists of them, are not nested so deep that Python could not copy, show or save them.
+    """Check that layers, or lists of them, are not nested too deep for Python to copy, print or save.
 
     Raises:
         ValueError: if they are nested deeper than `DEEPEST`.
@@ -189,7 +189,7 @@ def check_depth(part: Any) -> None:
             raise ValueError(
                 f"layers are nested deeper than {DEEPEST}; put layers that follow each other into one list"
             )
-        inner: dict[int, Any] = {}  # a layer that is there several times is looked into once
+        inner: dict[int, Any] = {}  # a layer that occurs several times is checked once
         for one in level:
             members = one if isinstance(one, list | tuple) else getattr(one, "members", ())
             inner.update((id(member), member) for member in members)

@@ -60,7 +60,7 @@ class SinusoidalPositions(Layer):
         """Add the positions to `x` of shape (..., length, features).
 
         `positions` are integers of shape (length,), or of one that broadcasts to (..., length), such as
-        (n, 1) for a single step of n sequences, none of them negative; by default 0, 1, 2, ...
+        (n, 1) for a single step of n sequences, not negative; by default 0, 1, 2, ...
         """
         check_features("SinusoidalPositions", x, self.features)
         if positions is None and len(x.shape) < 2:

@@ -136,10 +136,10 @@ class Recurrent(Layer):
             state: the running state, handed on.
             x: the sequences, of shape (n, time, in_features).
             initial: the state before the first step, as `zero_state` describes it; by default zeros.
-            lengths: how many steps of each sequence are real, integers of shape (n,) from 0 to time; any
-                other is a ValueError, and inside the user's own ``jax.jit`` its outputs are NaN. Steps that
-                are not real change no state, their outputs are zero, and what stands in them plays no part.
-                Backwards, each sequence begins at its own end.
+            lengths: how many steps of each sequence are valid, integers of shape (n,) from 0 to time. Any
+                other length raises a ValueError; inside the user's own ``jax.jit`` its outputs are NaN.
+                Invalid steps leave the state unchanged, their outputs are zero, and their contents have no
+                effect. The backward direction starts at the end of each sequence.
             training: whether this is a step of training.
             key: a key of `portnn.random`, needed for dropout in training.
 
@@ -154,7 +154,7 @@ class Recurrent(Layer):
         x = ops.permute_dims(x, (1, 0, 2))  # a step is then one piece of memory
         keep = None
         if lengths is not None:
-            wrong = ops.expand_dims(ops.greater(lengths, time), axis=1)  # where no values are known
+            wrong = ops.expand_dims(ops.greater(lengths, time), axis=1)  # where values are unknown
             start = tree.map(lambda h: ops.where(wrong, nan, h), start)
             keep = _within(lengths, time)
             x = ops.where(keep, x, 0.0)  # NaN times a gradient of zero would be NaN
@@ -260,7 +260,9 @@ def _side_by_side(parts: list[Array]) -> Array:
 
 def _within(lengths: Array, time: int) -> Array:
     """Whether a step is real, of shape (time, n, 1)."""
-    dtype = "int64" if ops.iinfo(lengths.dtype).bits == 64 else "int32"  # room for a number beyond all
+    dtype = (
+        "int64" if ops.iinfo(lengths.dtype).bits == 64 else "int32"
+    )  # can hold a number beyond every length
     steps = ops.arange(time, dtype=dtype, like=lengths)
     real = ops.less(steps[:, None], ops.astype(lengths, dtype, copy=False)[None, :])
     return ops.expand_dims(real, axis=2)

@@ -168,8 +168,8 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
     Args:
         layer: the description.
         state_dict: from names such as "0.weight" to tensors, as ``module.state_dict()`` gives them, or to
-            arrays of any other library, as from a file. Counters of batches, "num_batches_tracked", are 0
-            if they are not in it, as in files before PyTorch 0.4.1.
+            arrays of any other library, as from a file. The counters "num_batches_tracked" are 0 if they
+            are missing, as in files of PyTorch before 0.4.1.
 
     Returns:
         The parameters and the state, NumPy arrays of the dtypes of the tensors, which share no memory with

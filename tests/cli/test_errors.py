@@ -137,7 +137,7 @@ TABLE = [
     ("train pair.npz", 1, "pair.npz: expected real numbers, got complex128"),
     ("train records.npy", 1, "records.npy: an array of shape (3,) has no column of labels"),
     ("train records.npy --labels y.npy", 1, "records.npy: expected numbers, got dtype [("),
-    ("train words.npy", 1, "words.npy: expected numbers, got dtype <U3; convert them, or leave them out"),
+    ("train words.npy", 1, "words.npy: expected numbers, got dtype <U3; convert or remove it"),
     (
         "train numbers.npy --labels bytes.npy",
         1,
@@ -148,16 +148,16 @@ TABLE = [
     (
         "train norows.npy --labels none.npy",
         1,
-        "norows.npy: expected inputs with a batch axis, got shape (0, 3)",
+        "norows.npy: expected a non-empty array with a batch axis, got shape (0, 3)",
     ),
     (
         "train nocolumns.npy --labels y.npy",
         1,
-        "nocolumns.npy: expected inputs with a batch axis, got shape (2, 0)",
+        "nocolumns.npy: expected a non-empty array with a batch axis, got shape (2, 0)",
     ),
     ("train nocolumns.npy", 1, "nocolumns.npy: an array of shape (2, 0) has no column of labels"),
     ("train scalar.npy", 1, "scalar.npy: an array of shape () has no column of labels"),
-    ("train scalar.npy --labels y.npy", 1, "scalar.npy: expected inputs with a batch axis, got shape ()"),
+    ("train scalar.npy --labels y.npy", 1, "expected a non-empty array with a batch axis, got shape ()"),
     ("train numbers.npy --labels scalar.npy", 1, "scalar.npy: expected labels for 2 samples, got shape ()"),
     (
         "train empty.npz",
@@ -165,7 +165,11 @@ TABLE = [
         "empty.npz: expected the arrays x and y, or x_train and y_train; it holds nothing",
     ),
     ("train numbers.npy --labels empty.npz", 1, "empty.npz: expected one array, it holds 0"),
-    ("predict net.safetensors norows.npy", 1, "norows.npy: expected rows of numbers, got shape (0, 3)"),
+    (
+        "predict net.safetensors norows.npy",
+        1,
+        "norows.npy: expected rows of numbers, got the empty shape (0, 3)",
+    ),
     ("predict net.safetensors two.npy", 1, "two.npy: expected samples, got the empty shape (0, 2)"),
     ("predict net.safetensors scalar.npy", 1, "scalar.npy: samples have shape (), the network takes"),
     ("predict net.safetensors empty.npz", 1, "empty.npz: expected one array, it holds 0"),

@@ -111,9 +111,9 @@ IMAGES = {
 
 @pytest.mark.parametrize("layer", IMAGES.values(), ids=IMAGES)
 def test_layers_that_multiply_an_image_are_bounded_by_it(layer, tmp_path):
-    with pytest.raises(ValueError, match=r"numbers of 8 x 8; expected at most 134,217,728"):
+    with pytest.raises(ValueError, match=r"numbers from 8 x 8 pixels; expected at most 134,217,728"):
         from_description(describe(layer))
-    with pytest.raises(ValueError, match=r"cannot save .* numbers of 8 x 8"):
+    with pytest.raises(ValueError, match=r"cannot save .* numbers from 8 x 8"):
         Network(layer, loss=losses.squared_error).save(tmp_path / "x")
 
 

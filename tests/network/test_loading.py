@@ -231,7 +231,7 @@ STATES = {
     "shape": ({"1.mean": np.ones(9), "1.var": np.ones(8), "1.count": 1}, ValueError, "'1.mean': expected shape"),
     "real count": ({"1.mean": np.ones(8), "1.var": np.ones(8), "1.count": 1.5}, TypeError, "'1.count': expected integers"),
     "large count": ({"1.mean": np.ones(8), "1.var": np.ones(8), "1.count": 2**40}, ValueError, "'1.count': has numbers too large for int32"),
-    "negative count": ({"1.mean": np.ones(8), "1.var": np.ones(8), "1.count": -5}, ValueError, "'1.count' counts, so it must be at least 0, got -5"),
+    "negative count": ({"1.mean": np.ones(8), "1.var": np.ones(8), "1.count": -5}, ValueError, "'1.count' is a counter and must be at least 0, got -5"),
     "integers": ({"1.mean": np.ones(8, int), "1.var": np.ones(8), "1.count": 1}, TypeError, "'1.mean': expected floating"),
     "empty": ((), ValueError, "'1.mean' of shape"),
 }  # fmt: skip

@@ -197,7 +197,7 @@ def test_prelu_has_a_slope_for_each_channel(shape, planned, backend):
 )
 def test_prelu_refuses_slopes_that_do_not_fit(shape, slopes):
     with pytest.raises(
-        ValueError, match=r"prelu: expected alpha to have one slope, or one a channel"
+        ValueError, match=r"prelu: expected alpha to have one slope, or one per channel"
     ) as caught:
         nn.prelu(np.ones(shape), np.ones(slopes))
     assert len(str(caught.value)) < 300

@@ -165,10 +165,10 @@ def items(tree: Tree, /) -> Iterator[tuple[str, Any]]:
 
 
 def named(tree: Tree, /) -> dict[str, Any]:
-    """The leaves by their paths, as files name them.
+    """Return the leaves by their paths, the names in files.
 
     Raises:
-        ValueError: if two leaves have the same path, so that one of them would be lost.
+        ValueError: if two leaves have the same path, one of which would be lost.
 
     Example:
         >>> named(({"weight": 1, "bias": 2}, {}))

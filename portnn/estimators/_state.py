@@ -38,8 +38,9 @@ def to_plain(value: Any) -> Any:
 
     Example:
         >>> from portnn import Linear
-        >>> to_plain((Linear(2, 1, bias=False), 3))[1], from_plain(to_plain([Linear(2, 1, bias=False)]))
-        (3, [Linear(2, 1, bias=False)])
+        >>> layers = [Linear(2, 1, bias=False)]
+        >>> from_plain(to_plain(layers)) == layers
+        True
     """
     return _Walk(_plain).of(value)
 

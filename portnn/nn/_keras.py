@@ -70,12 +70,12 @@ class _Place:
     """The place of a layer in a network.
 
     Attributes:
-        axes: how many axes of positions what it is given has beside the channels; None in sequences, whose
-            axis 1 is time here.
-        channels: how many channels that has, if a layer says so.
-        images: whether axis 1 is known to be channels, which Keras has last.
+        axes: how many spatial axes its input has; None for sequences, whose
+            axis 1 is time.
+        channels: the number of channels of its input, if known.
+        images: whether axis 1 is known to be channels, which Keras puts last.
         rows: the shape of the images that were flattened before it, or None.
-        flat: where the `Flatten` stands whose vectors it is given, or None.
+        flat: the place of the `Flatten` that made its input, or None.
     """
 
     axes: int | None = 0

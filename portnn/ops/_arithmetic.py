@@ -135,7 +135,7 @@ divide.vjp(
 
 
 def _of_larger(g: Array, y: Array, x1: ArrayLike, x2: ArrayLike) -> Array:
-    """The gradient by x1: all of it where x1 > x2, half at a tie, nothing elsewhere; NaN where `y` is."""
+    """Return the gradient by x1: g where x1 > x2, half of it at a tie, 0 elsewhere; NaN where `y` is NaN."""
     larger = astype(greater(x1, x2), g.dtype)
     share = multiply(add(larger, astype(greater_equal(x1, x2), g.dtype)), 0.5)
     return show_nan(multiply(g, share), y)

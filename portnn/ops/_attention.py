@@ -26,10 +26,10 @@ from portnn.tracing import check_floating, is_kind, primitive
 __all__ = ["attention_weights", "rotary", "scaled_dot_product_attention"]
 
 
-# What a mask rules out may hold anything, NaN too, and plays no part in values or gradients. That its weight
-# is zero is not enough: zero times NaN is NaN. Masks have two axes at least, see `_mask_of`.
+# Masked elements may hold anything, NaN included, and do not affect values or gradients. A weight of zero is
+# not enough for that: zero times NaN is NaN. Masks have two axes at least, see `_mask_of`.
 def _without_unused(x: Array, mask: tuple[Array, ...]) -> Array:
-    """Keys or values, with zeros in those that no query may attend."""
+    """Return keys or values, with zeros in those that no query may attend to."""
     return where(any_(mask[0], axis=-2)[..., None], x, 0.0) if mask else x
 
 
@@ -38,7 +38,7 @@ def _finite(x: Array) -> Array:
 
 
 def _harmless(x: Array, mask: tuple[Array, ...]) -> Array:
-    """Keys or values for the products of gradients, where what is not finite has shown in the values."""
+    """Return keys or values for gradients, where non-finite ones have shown in the forward values."""
     if not mask:
         return x
     x = _without_unused(x, mask)
@@ -50,7 +50,7 @@ def _allowed(x: Array, mask: tuple[Array, ...]) -> Array:
 
 
 def _used(g: Array, y: Array, mask: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The mask without queries whose result is not finite and is not used: their gradient is zero."""
+    """Return the mask without queries whose non-finite result is unused: their gradient is zero."""
     if not mask:
         return ()
     finite, zero = all_(isfinite(y), axis=-1, keepdims=True), all_(equal(g, 0.0), axis=-1, keepdims=True)
@@ -83,8 +83,8 @@ def _weights(q: Array, k: Array, *mask: Array, scale: float) -> Array:
 
 @primitive
 def _mixed(p: Array, v: Array, /, *mask: Array) -> Array:
-    """p v. Where queries differ in what they may attend, values that are not finite are added for those that
-    may attend one: exact for one such value in a column, else what is added may be that of another.
+    """p v. Where the mask differs between queries, non-finite values are added to the queries that may attend
+    to them: exact for one such value per column; with several, the value added may be another one of them.
     """
     v = _without_unused(v, mask)
     if not mask or mask[0].shape[-2] == 1:
@@ -140,7 +140,7 @@ _attention.vjp_joint(_attention_rule)
 
 
 def attend(weights: Array, v: Array, /, mask: Array | None = None, *, causal: bool = False) -> Array:
-    """The means of values by weights that `attention_weights` made with these masks, perhaps with dropout."""
+    """Return the means of values, weighted by `attention_weights` with these masks, perhaps with dropout."""
     return _mixed(weights, v, *_mask_of(weights, v, mask, causal))
 
 

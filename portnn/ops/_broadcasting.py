@@ -115,14 +115,15 @@ _halves: dict[tuple[type, DType], bool] = {}
 
 
 def is_half(x: Any, dtype: DType | None = None) -> bool:
-    """Whether `x` is an array whose dtype (or another dtype of its library) is a floating-point one narrower
-    than float32; remembered.
+    """Return whether the dtype of an array (or the given dtype) is floating-point and narrower than float32.
+
+    Results are cached.
     """
     x = plain(x)
     dtype = getattr(x, "dtype", None) if dtype is None else dtype
     if dtype is None:
         return False
-    known = _halves.get((type(x), dtype))  # dtypes of different libraries need not be comparable
+    known = _halves.get((type(x), dtype))  # dtypes of different libraries may not compare
     if known is None:
         xp = plain_namespace(x)
         try:
@@ -234,7 +235,7 @@ def sum(x: Array, /, *, axis: Axis = None, dtype: DType | str | None = None, kee
 
 
 def show_nan(g: Array, y: Array) -> Array:
-    """A gradient, NaN where the result is: a zero there would hide it from what comes before."""
+    """Return a gradient that is NaN where the result is: a zero would hide the NaN from earlier layers."""
     return where(not_equal(y, y), float("nan"), g)
 
 

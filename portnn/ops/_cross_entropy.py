@@ -105,7 +105,7 @@ def _label_cross_entropy_rule(
 
 
 _label_cross_entropy.vjp(_label_cross_entropy_rule, None)
-label_cross_entropy = _label_cross_entropy  # of labels that were looked at
+label_cross_entropy = _label_cross_entropy  # for labels that have been checked
 
 
 @primitive
@@ -141,7 +141,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, /, *, mean: bool = Fals
 
     Raises:
         TypeError: if `mean` is not True or False, or labels are not integers.
-        ValueError: if the shapes do not fit, or a label is not a class. Where values are not known, as inside
+        ValueError: if the shapes do not fit, or a label is not a class. Where values are unknown, as inside
             ``jax.jit``, such a label gives inf.
 
     Example:

@@ -214,7 +214,7 @@ def diff(
     axis = normalize_axis(axis, len(x.shape))
     parts = [a for a in (prepend, x, append) if a is not None]
     y = concat(parts, axis=axis) if len(parts) > 1 else x
-    for _ in range(min(n, y.shape[axis])):  # then nothing is left
+    for _ in range(min(n, y.shape[axis])):  # the result is empty by then
         length = y.shape[axis]
         y = subtract(cut(y, axis=axis, start=1, stop=length), cut(y, axis=axis, start=0, stop=length - 1))
     return y

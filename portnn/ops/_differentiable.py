@@ -69,12 +69,12 @@ def _values_only(found: Any) -> Any:
 
 
 def _root(xp: Namespace) -> Namespace:
-    """The library itself, below what array-api-compat wraps around it."""
+    """Return the library itself, without array-api-compat's wrapper."""
     return sys.modules.get(xp.__name__.removeprefix("array_api_compat."), xp)
 
 
 def _parameters(f: Any) -> dict[str, Any]:
-    """The kind of each parameter of a function by name; nothing for one written in C, which need not tell."""
+    """Return the kind of each parameter by name; nothing for C functions without a signature."""
     try:
         return {name: parameter.kind for name, parameter in signature(f).parameters.items()}
     except (TypeError, ValueError):
@@ -82,10 +82,10 @@ def _parameters(f: Any) -> dict[str, Any]:
 
 
 def _by_position(f: Callable[..., Any], theirs: Any, *, numpy: bool) -> Callable[..., Any]:
-    """`f`, taking by position what the library's own function of that name does, as in NumPy's `sum(x, 0)`.
+    """Return `f` that takes options by position where the library does, as in NumPy's `sum(x, 0)`.
 
-    The standard has options by keyword alone. Where a function of NumPy does not tell its parameters
-    (`concat`, before NumPy 2.4), they are those of the standard, in its order.
+    The standard has keyword-only options. For NumPy functions without a signature (`concat`, before
+    NumPy 2.4), the parameters are the standard's, in its order.
     """
     mine, others = _parameters(f), _parameters(theirs)
     options = [name for name, kind in mine.items() if kind is Parameter.KEYWORD_ONLY]
@@ -126,7 +126,7 @@ _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 @final
 class _Extension(SimpleNamespace):
-    """The functions of an extension; those without a rule are the library's."""
+    """The functions of an extension; functions without a derivative rule are the library's."""
 
     def __init__(self, library: Any, functions: dict[str, Callable[..., Any]]) -> None:
         super().__init__(**functions)
@@ -140,13 +140,13 @@ class _Extension(SimpleNamespace):
 
 @final
 class _Info:
-    """What `__array_namespace_info__` returns: the library's answers, devices as a tuple (2025.12)."""
+    """The result of `__array_namespace_info__`: the library's, with devices as a tuple (2025.12)."""
 
     def __init__(self, info: Any) -> None:
         self._info = info
 
     def devices(self) -> tuple[Device, ...]:
-        """The devices of the library."""
+        """Return the devices of the library."""
         return tuple(self._info.devices())
 
     def __getattr__(self, name: str) -> Any:
@@ -158,8 +158,8 @@ class _Namespace:
     """The functions of `portnn.ops` under the standard's names, for one library.
 
     Functions with an array argument are those of `portnn.ops`; creators make constants of the library;
-    dtypes, numbers and inspection are the library's own. What the library's own function takes by
-    position may be given by position, and its other names for a function of the standard work too.
+    dtypes, numbers and inspection are the library's own. Options that the library's own
+    function takes by position may be passed by position, and its aliases of standard functions work, too.
     """
 
     def __init__(self, xp: Namespace) -> None:
@@ -172,7 +172,7 @@ class _Namespace:
         functions["asarray"] = self.asarray
         for name in functions.keys() - {"from_dlpack", "getitem"}:
             setattr(self, name, self._like_theirs(functions[name], getattr(root, name, None)))
-        # Other names that the library has for the same functions, such as `concatenate` and `absolute`.
+        # Aliases that the library has for these functions, such as `concatenate` and `absolute`.
         names = {id(getattr(root, name)): name for name in functions if hasattr(root, name)}
         self._aliases = {alias: names[id(found)] for alias, found in vars(root).items() if id(found) in names}
 

@@ -33,7 +33,7 @@ def _library(*things: Array | DType) -> Namespace:
 
 
 def _home(dtype: DType) -> str:
-    """The module of a dtype's library. NumPy has no bfloat16, but JAX's has the class of NumPy's dtypes."""
+    """Return the module of a dtype's library. JAX's bfloat16 is an instance of NumPy's dtype class."""
     if getattr(getattr(dtype, "type", None), "__module__", "") == "ml_dtypes":
         return "jax.numpy"
     return (dtype if isinstance(dtype, type) else type(dtype)).__module__

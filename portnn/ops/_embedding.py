@@ -62,7 +62,7 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
     Raises:
         TypeError: if the indices or `padding` are not integers.
         ValueError: if `weight` has not two axes, or there is no row `padding`.
-        IndexError: if a row does not exist. Where values are not known, as inside ``jax.jit``, such a row is
+        IndexError: if a row does not exist. Where values are unknown, as inside ``jax.jit``, such a row is
             NaN.
 
     Example:
@@ -83,4 +83,4 @@ def embedding(weight: Array, indices: Array, /, *, padding: int | None = None) -
     return look_up(weight, indices, padding=padding)
 
 
-look_up = _embedding  # of rows that exist, from the first
+look_up = _embedding  # for checked rows, counted from the first

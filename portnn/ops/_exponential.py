@@ -232,9 +232,9 @@ def _square(x: Array, /) -> Array:
 
 
 _square.vjp(lambda g, y, x: multiply(g, multiply(x, 2.0)))
-_square.name = "square"  # the name that errors give
+_square.name = "square"  # the name in errors
 
-# Primitives whose square is smooth where they are not, with the gradient of that square by their arguments.
+# Primitives that have a kink but a smooth square, with the gradient of that square by their arguments.
 smooth_squares: dict[Any, Callable[..., tuple[Array | None, ...]]] = {}
 
 
@@ -249,10 +249,9 @@ _square_of.vjp_joint(
 
 
 def smooth_square(x: Array) -> Array | None:
-    """The square of a norm that is being differentiated, as a function of what the norm is of.
+    """Return the square of a norm under differentiation, as a function of the norm's argument; else None.
 
-    By the chain rule its second derivative at 0 would be that of a product of 0 with a slope that jumps. None
-    if `x` is anything else.
+    The chain rule would make its second derivative at 0 a product of 0 and a slope that jumps.
     """
     node = x.node if type(x) is TracedArray else None
     if node is None or node.primitive not in smooth_squares:
@@ -263,7 +262,7 @@ def smooth_square(x: Array) -> Array | None:
 
 
 def square(x: Array, /) -> Array:
-    """Elementwise ``x * x``; of a norm it is differentiated as the sum of squares that it is, also at 0.
+    """Elementwise ``x * x``; the square of a norm is differentiated as a sum of squares, also at 0.
 
     Args:
         x: numeric array.
@@ -327,7 +326,7 @@ def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 def _twice(g: Array, *args: ArrayLike) -> tuple[Array | None, ...]:
-    """The gradient of a sum of squares; a number has none."""
+    """Return the gradient of a sum of squares; a number has none."""
     return tuple(
         [None if isinstance(x, int | float) else match(multiply(g, multiply(x, 2.0)), x) for x in args]
     )

@@ -1,8 +1,8 @@
-"""Half precisions: what sums, squares or takes exponentials is computed in float32 and rounded at the end.
+"""Half precisions: sums, squares and exponentials are computed in float32 and rounded at the end.
 
-The squares of float16 overflow above 255 and vanish below 0.0002, and a running sum of ones stays at 2048 in
+Squares in float16 overflow above 255 and vanish below 0.0002, and a running sum of ones stops at 2048 in
 float16 and at 256 in bfloat16. PyTorch accumulates in float32, too. The conversion is that of `astype`, so
-gradients are computed in float32 and rounded once as well.
+gradients are also computed in float32 and rounded once.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ R = TypeVar("R")
 
 
 def widened(x: Any) -> Any:
-    """An array of a half precision in float32; anything else as it is."""
+    """Return a half-precision array in float32, anything else unchanged."""
     return astype(x, "float32") if is_half(x) else x
 
 
 def rounded(result: Any, dtype: DType) -> Any:
-    """The floating-point arrays of a result in another dtype."""
+    """Cast the floating-point arrays of a result to a dtype."""
     return tree.map(lambda y: astype(y, dtype) if is_kind(y, "real floating") else y, result)
 
 
 def in_float32(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a function of arrays compute in float32 what it is given in a half precision.
+    """Make a function compute in float32 where its arguments are in a half precision.
 
-    The result has the half precision if all floating-point arguments have; if one is wider, it is wider too.
+    The result has the half precision if all floating-point arguments have it, else the wider dtype.
     """
 
     @wraps(function)

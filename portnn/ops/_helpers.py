@@ -43,7 +43,7 @@ def normalize_axis(axis: int, ndim: int) -> int:
 
 
 def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes meant by `axis`, counted from the first; None means all. None of them is named twice."""
+    """Return the axes in `axis`, counted from the first; None means all. Raise if one is named twice."""
     if axis is None:
         return tuple(range(ndim))
     axes = tuple([normalize_axis(a, ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,))])
@@ -53,7 +53,7 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 
 
 def checked_axis(axis: Axis, x: Array, more: int = 0) -> Any:
-    """An axis or several, counted from the first, so that every library understands and refuses the same."""
+    """Return one or several axes, counted from the first: all libraries then accept and refuse the same."""
     if axis is None:
         return None
     ndim = len(x.shape) + more
@@ -61,7 +61,7 @@ def checked_axis(axis: Axis, x: Array, more: int = 0) -> Any:
 
 
 def held(x: Array, number: int | None) -> int | None:
-    """The number where integers of the dtype of `x` can be it, else None: libraries wrap it, or raise."""
+    """Return the number if the integer dtype of `x` holds it, else None: libraries would wrap or raise."""
     limits = namespace(x).iinfo(x.dtype)
     return number if number is not None and limits.min <= number <= limits.max else None
 

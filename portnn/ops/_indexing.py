@@ -53,8 +53,8 @@ def scatter_add(values: Array, indices: Array, /, *, length: int) -> Array:
 
 
 def as_index(indices: Array) -> Array:
-    """Integers of a dtype by which every library takes, signed and of 32 bits at least: PyTorch refuses
-    others, or sees a mask in them. What has no room there is larger than any position.
+    """Return integers in a dtype that every library accepts as indices, signed with at least 32 bits: PyTorch
+    refuses others, or takes them for a mask. A value that does not fit is larger than any position.
     """
     xp = namespace(indices)
     if not xp.isdtype(indices.dtype, "integral"):
@@ -90,16 +90,16 @@ def from_first(indices: Array, length: int) -> Array:
 
 
 def positions(what: str, indices: Array, length: int) -> Array:
-    """Positions that exist, as NumPy counts them: from the first element, negative ones from the last.
+    """Return checked positions, counted from the first element; negative ones count from the last.
 
     Args:
-        what: the function and its argument, which a message begins with.
+        what: the function and its argument, for messages.
         indices: integers of any shape.
         length: how many elements there are.
 
     Raises:
         TypeError: if the indices are not integers.
-        IndexError: if a position does not exist, wherever values are known.
+        IndexError: if a position does not exist and values are known.
     """
     if not is_kind(indices, "integral"):
         raise TypeError(f"{what} must be integers, got dtype {indices.dtype}; convert with astype")
@@ -109,7 +109,7 @@ def positions(what: str, indices: Array, length: int) -> Array:
 
 
 def _looks_itself(indices: Array) -> bool:
-    """Whether the library counts negative positions from the last, and raises for those that do not exist."""
+    """Return whether the library accepts negative positions, and raises for positions out of range."""
     xp = plain_namespace(indices)
     library = getattr(xp, "recorded", None) or xp
     return library.__name__ in ("array_api_compat.numpy", "array_api_strict")
@@ -124,8 +124,8 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
     Args:
         x: an array.
-        indices: integers of any shape; negative ones count from the last element, and a position may come
-            several times.
+        indices: integers of any shape; negative ones count from the last element, and a position may
+            occur several times.
         axis: the axis to choose along; may be left out for one-dimensional arrays.
 
     Returns:
@@ -134,7 +134,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     Raises:
         TypeError: if the indices are not integers.
         ValueError: if `axis` is left out for an array of several axes.
-        IndexError: if a position does not exist. Where values are not known, as inside ``jax.jit``, such a
+        IndexError: if a position does not exist. Where values are unknown, as inside ``jax.jit``, such a
             position gives NaN.
 
     Example:
@@ -151,7 +151,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
 
 
 def gather(x: Array, indices: Array, /, *, axis: int) -> Array:
-    """`take` of positions that exist, from the first element; `axis` is not negative."""
+    """`take` with checked positions, counted from the first element; `axis` is not negative."""
     if len(indices.shape) == 1:
         return _take(x, indices, axis=axis)
     y = _take(x, reshape(indices, (-1,)), axis=axis)
@@ -162,7 +162,9 @@ def gather(x: Array, indices: Array, /, *, axis: int) -> Array:
 def _take_along_axis(x: Array, indices: Array, /, *, axis: int) -> Array:
     xp = namespace(x, indices)
     indices = as_index(indices)
-    indices = xp.astype(indices, indices_at(indices, 0).dtype, copy=False)  # PyTorch takes no other here
+    indices = xp.astype(
+        indices, indices_at(indices, 0).dtype, copy=False
+    )  # the only dtypes that PyTorch accepts here
     return xp.take_along_axis(x, indices, axis=axis)
 
 
@@ -183,7 +185,7 @@ def _take_along_axis_rule(g: Array, y: Array, x: Array, indices: Array, axis: in
 
 
 _take_along_axis.vjp(_take_along_axis_rule, None)
-gather_along_axis = _take_along_axis  # of positions that exist; the axis is not negative
+gather_along_axis = _take_along_axis  # for checked positions; the axis is not negative
 
 
 def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
@@ -277,12 +279,12 @@ def _unpick_flags(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[An
 
 
 def _unpick(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...]) -> Array:
-    """The rule for arrays, perhaps mixed with integers, slices, `...` and None, as NumPy defines it.
+    """Index by arrays, mixed with integers, slices, `...` and None, by NumPy's rule.
 
-    Integers and arrays pick together, from axes that count as one long axis here. Where they stand side
-    by side, their axes take that place in the result, otherwise they go to the front.
+    Integers and arrays are broadcast together and index their axes jointly, flattened here to one axis. If
+    they are adjacent, their axes take that place in the result, otherwise they come first.
     """
-    # PyTorch lets integers pick first, and sees no more than axes between two arrays.
+    # PyTorch applies integers first, so it only sees the axes between two arrays.
     between = not array_api_compat.is_torch_namespace(plain_namespace(x))
     entries, shape = _explicit(index, arrays, tuple(x.shape), apart=between)
     numbers = [i for i, entry in enumerate(entries) if isinstance(entry, int)]
@@ -314,7 +316,7 @@ def _unpick(g: Array, x: Array, arrays: tuple[Array, ...], index: tuple[Any, ...
 
 
 def _range(entry: Any, n: int) -> range:
-    """The positions that an entry takes from an axis of length n; all of them for an array."""
+    """Return the positions that an entry takes from an axis of length n; all of them for an array."""
     if isinstance(entry, int):
         return range(entry % n, entry % n + 1)
     return range(n)[entry] if isinstance(entry, slice) else range(n)
@@ -323,9 +325,9 @@ def _range(entry: Any, n: int) -> range:
 def _explicit(
     index: tuple[Any, ...], arrays: tuple[Array, ...], shape: tuple[int, ...], *, apart: bool
 ) -> tuple[list[Any], tuple[int, ...]]:
-    """An entry of an index for each axis of an array of `shape`, in which None has an axis of length one.
+    """Return one entry of the index for each axis of an array of `shape`; None adds an axis of length one.
 
-    A mask stands for the positions where it holds.
+    A mask becomes the positions where it is True.
     """
     rest = iter(arrays)
     entries: list[Any] = []
@@ -339,7 +341,7 @@ def _explicit(
     at = next((i for i, e in enumerate(entries) if e is Ellipsis), len(entries))
     others: list[Any] = [slice(None)] * (len(shape) - named)
     if apart and not others:
-        others = [None]  # an ellipsis for nothing keeps its neighbors apart
+        others = [None]  # an empty ellipsis still separates its neighbors
     entries = [*entries[:at], *others, *entries[at + 1 :]]
     lengths = iter(shape)
     shape = tuple([1 if e is None else next(lengths) for e in entries])
@@ -380,8 +382,8 @@ def _spread_axis(g: Array, axis: int, places: range, length: int) -> Array:
 def getitem(x: Array, index: Any, /) -> Array:
     """``x[index]`` by integers, slices, ``...``, None, arrays of integers, masks, and any mix of them.
 
-    Lists, tuples and ranges inside the index count as arrays of integers or booleans, as in NumPy. Not
-    every library has every mix; one that it refuses for plain arrays it refuses here.
+    Lists, tuples and ranges inside the index count as arrays of integers or booleans, as in NumPy. A mix
+    that a library refuses for plain arrays is refused here, too.
 
     Args:
         x: an array, traced or plain.
@@ -391,7 +393,7 @@ def getitem(x: Array, index: Any, /) -> Array:
         The chosen elements.
 
     Raises:
-        TypeError: for a list in which there is something other than integers or booleans.
+        TypeError: for a list of anything other than integers or booleans.
         IndexError: if a position does not exist; as for `take`.
 
     Example:
@@ -420,7 +422,7 @@ def getitem(x: Array, index: Any, /) -> Array:
 
 
 def _listed(x: Array, entry: Sequence[Any]) -> Array:
-    """A list, tuple or range in an index as an array beside `x`."""
+    """Convert a list, tuple or range in an index to an array of `x`'s library."""
     xp = plain_namespace(x)
     try:
         made = xp.asarray(entry if len(entry) else [], device=array_api_compat.device(plain(x)))
@@ -434,7 +436,7 @@ def _listed(x: Array, entry: Sequence[Any]) -> Array:
 
 
 def _existing(x: Array, arrays: list[Array], template: list[Any]) -> list[Array]:
-    """The arrays of an index, with positions that exist along the axes that they stand for."""
+    """Return an index whose arrays are checked positions along their axes."""
     if not any(e is _ARRAY or isinstance(e, int) for e in template) or _looks_itself(x):
         return arrays
     rest, checked, axis = iter(arrays), list[Array](), 0
@@ -443,9 +445,9 @@ def _existing(x: Array, arrays: list[Array], template: list[Any]) -> list[Array]
         if entry is Ellipsis:
             axis = len(x.shape) - sum(map(_axes_of, entries[i + 1 :]))
             continue
-        n = x.shape[axis] if axis < len(x.shape) else 0  # one index too many is for the library to refuse
+        n = x.shape[axis] if axis < len(x.shape) else 0  # the library refuses too many indices
         if template[i] is _ARRAY:
-            mask = not is_kind(entry, "integral")  # for the library to refuse if it is no mask
+            mask = not is_kind(entry, "integral")  # the library refuses it if it is not a mask
             checked.append(entry if mask else positions(f"x[...]: the index of axis {axis}", entry, n))
         elif isinstance(entry, int) and not isinstance(entry, bool) and n and not -n <= entry < n:
             raise IndexError(f"x[...]: the index of axis {axis} must be from {-n} to {n - 1}, got {entry}")
@@ -454,14 +456,14 @@ def _existing(x: Array, arrays: list[Array], template: list[Any]) -> list[Array]
 
 
 def _axes_of(entry: Any) -> int:
-    """How many axes an entry of an index stands for: a mask stands for its own."""
+    """Return how many axes an entry of an index covers: a mask covers as many as it has."""
     if entry is None or entry is Ellipsis or isinstance(entry, bool):
         return 0
     return len(entry.shape) if hasattr(entry, "shape") and is_kind(entry, "bool") else 1
 
 
 def _is_position(entry: Any) -> bool:
-    """Whether an entry of an index is an integer without axes, traced or of NumPy, which counts as an int."""
+    """Return whether an entry of an index is a 0-d integer, traced or NumPy's, which counts as an int."""
     if type(entry) is TracedArray:
         return not entry.shape and is_kind(entry.plain, "integral")
     return not isinstance(entry, int) and isinstance(entry, Integral)

@@ -49,10 +49,10 @@ def expand_dims(x: Array, /, axis: int | tuple[int, ...]) -> Array:
 
     Args:
         x: an array.
-        axis: where the new axis stands in the result; a tuple for several axes.
+        axis: the position of the new axis in the result; a tuple for several axes.
 
     Returns:
-        An array with as many axes more; it may share memory with `x`.
+        An array with the new axes; it may share memory with `x`.
 
     Raises:
         ValueError: if an axis is out of range, or two are the same.
@@ -230,7 +230,7 @@ def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ..
     """
     ndim = len(x.shape)
     if isinstance(axis, tuple | list):
-        axis = tuple([normalize_axis(a, ndim) for a in axis])  # NumPy lets one come twice
+        axis = tuple([normalize_axis(a, ndim) for a in axis])  # NumPy accepts an axis twice
     elif axis is not None:
         axis = normalize_axis(axis, ndim)
     if isinstance(shift, tuple | list):

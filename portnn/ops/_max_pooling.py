@@ -33,7 +33,7 @@ def _largest(xp: Namespace, parts: list[Array]) -> Array:
 
 
 def _chosen(xp: Namespace, x: Array, y: Array, windows: Windows) -> list[Array]:
-    """For each place in a window, whether it is the first that has the largest element, or NaN."""
+    """Return masks, one per place in a window: whether it holds the first maximum, or the first NaN."""
     y = channels_last(xp, y)
     masks: list[Array] = []
     free: Array = None
@@ -91,8 +91,8 @@ def max_pool1d(
         dilation: how far apart the elements of a window are.
 
     Returns:
-        An array of shape (n, channels, windows). Of equal elements the first has the gradient; NaN stays NaN,
-            and has it.
+        An array of shape (n, channels, windows). Of equal elements the first gets the gradient. A NaN is the
+            maximum and gets the gradient.
 
     Raises:
         TypeError: if `x` is not floating-point, or an option is not an integer.
@@ -178,8 +178,8 @@ def global_max_pool(x: Array, /) -> Array:
         x: floating-point array of shape (n, channels, ...), with one or more spatial axes.
 
     Returns:
-        An array of shape (n, channels). Of equal elements the first has the gradient; NaN stays NaN,
-            and has it.
+        An array of shape (n, channels). Of equal elements the first gets the gradient. A NaN is the
+            maximum and gets the gradient.
 
     Raises:
         TypeError: if `x` is not floating-point.

@@ -53,10 +53,10 @@ def check_whole(function: str, name: str, value: Any, least: float = -inf) -> in
 
 
 def refuse_complex(function: str, **arrays: Any) -> None:
-    """See that arrays of a real function are real; None is left out.
+    """Check that the arrays of a real function are real; None is skipped.
 
     Raises:
-        TypeError: if one is complex, by its name.
+        TypeError: if one is complex; the message names it.
     """
     for name, array in arrays.items():
         if array is not None and is_kind(array, "complex floating"):
@@ -75,11 +75,11 @@ def check_flag(function: str, name: str, value: Any) -> bool:
 
 
 def check_word(function: str, name: str, value: Any, words: Sequence[str]) -> str:
-    """An option that is one of a few words.
+    """Return an option that is one of some strings.
 
     Raises:
-        TypeError: if it is no text.
-        ValueError: if it is another word.
+        TypeError: if it is not a string.
+        ValueError: if it is another string.
     """
     if not isinstance(value, str):
         raise TypeError(f"{function}: {name} must be one of {', '.join(words)}, got {type(value).__name__}")

@@ -47,7 +47,7 @@ def _pow(x1: ArrayLike, x2: ArrayLike, /) -> Array:
 
 
 _pow.vjp(_pow_base_rule, _pow_exponent_rule)
-_pow.name = "pow"  # the name that errors give
+_pow.name = "pow"  # the name in errors
 
 
 def pow(x1: ArrayLike, x2: ArrayLike, /) -> Array:

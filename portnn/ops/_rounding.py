@@ -185,7 +185,7 @@ def _clip(x: Array, low: ArrayLike | None, high: ArrayLike | None, /) -> Array:
 
 
 def _inside(g: Array, x: Array, low: ArrayLike | None, high: ArrayLike | None) -> Array:
-    """The part of `g` where `x` is not cut off, the bounds included."""
+    """Return `g` where `x` is not clipped, bounds included, else 0."""
     if low is not None:
         g = where(less(x, low), 0.0, g)
     return g if high is None else where(greater(x, high), 0.0, g)

@@ -110,7 +110,7 @@ def _trailing(name: str, x: Array, weight: Array | None, shape: tuple[int, ...] 
 
 
 def _epsilon(x: Array) -> float:
-    """The machine epsilon of the dtype that PyTorch computes in: for 16-bit numbers that is float32."""
+    """Return the machine epsilon of the dtype that PyTorch computes in: float32 for 16-bit numbers."""
     return 2.0**-52 if str(x.dtype).endswith("float64") else 2.0**-23
 
 

@@ -51,7 +51,7 @@ sigmoid.vjp(lambda g, y, x: multiply(g, multiply(y, subtract(1.0, y))))
 
 
 def shift(x: Array, axis: Axis) -> Array:
-    """The maximum along `axis`; in a row of nothing, or of nothing but -inf, the lowest finite number, so
+    """Return the maximum along `axis`; for an empty row, or one of -inf only, the lowest finite number, so
     that differences from it are -inf and not NaN.
     """
     x = plain(x)
@@ -90,7 +90,7 @@ _softmax.vjp(
 
 
 def _by_axis(function: Callable[..., Array], x: Array, axis: int) -> Array:
-    """`function` along an axis that exists; a scalar is a row of one entry, as it is in PyTorch."""
+    """Apply `function` along an axis; a scalar counts as a row of one entry, as in PyTorch."""
     if not x.shape:
         return reshape(function(reshape(x, (1,)), axis=normalize_axis(axis, 1)), ())
     normalize_axis(axis, len(x.shape))
@@ -162,8 +162,8 @@ def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Arra
         keepdims: whether the reduced axes stay, with length one.
 
     Returns:
-        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row of nothing but -inf or of nothing at all, inf
-        for one with inf.
+        ``log(sum(exp(x)))`` in the dtype of `x`; -inf for a row that is empty or holds only -inf, inf
+        for a row with inf.
 
     Raises:
         TypeError: if `x` is not floating-point, or an option is of another type.

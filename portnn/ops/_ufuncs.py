@@ -32,7 +32,7 @@ _MODULES = (
 
 
 def divide_whole(x1: Array, x2: Array, /) -> tuple[Array, Array]:
-    """The quotient rounded towards minus infinity and the remainder, as `divmod` gives them."""
+    """Return the quotient rounded towards minus infinity and the remainder, as `divmod` does."""
     return _arithmetic.floor_divide(x1, x2), _arithmetic.remainder(x1, x2)
 
 

@@ -1,4 +1,4 @@
-"""Weights of samples, of which a weighted mean knows the ratios alone."""
+"""Weights of samples; a weighted mean depends only on their ratios."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["over", "relative"]
 
 
 def relative(weight: Array, dtype: DType | str, /) -> Array:
-    """Weights over the largest of them, so that no sum or product of them overflows, or all underflow.
+    """Divide weights by the largest, so that their sums and products neither overflow nor all underflow.
 
-    They are divided in their own dtype, before the cast. A weighted mean is the same for them, and so is its
-    gradient, by the weights too: the divisor counts as a constant.
+    The division is in their own dtype, before the cast. A weighted mean and its gradients, also by the
+    weights, do not change: the divisor counts as a constant.
 
     Args:
-        weight: weights that are not negative, of any real dtype; weights that are all zero stay zero. JAX
-            takes float32 numbers below 1.2e-38 for zero.
-        dtype: floating-point, of the result.
+        weight: nonnegative weights of any real dtype; if all are zero they stay zero. JAX treats float32
+            numbers below 1.2e-38 as zero.
+        dtype: the floating-point dtype of the result.
 
     Returns:
         Weights from 0 to 1.
@@ -37,9 +37,9 @@ def relative(weight: Array, dtype: DType | str, /) -> Array:
 
 
 def over(x: Array, largest: Array, /) -> Array:
-    """`x` over a number without axes, which is not negative; over 1 where that is 0.
+    """Divide `x` by a nonnegative 0-d array, or by 1 where that is 0.
 
-    XLA multiplies by the inverse, and takes that of a number beyond 8e37 for zero.
+    XLA multiplies by the inverse, and flushes the inverse of a number above 8e37 to zero.
     """
     one = ones_like(largest)
     scale = where(greater(largest, 1.0), 2.0**-64, one)

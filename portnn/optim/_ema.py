@@ -69,7 +69,7 @@ def ema(optimizer: Optimizer, decay: float = 0.999) -> Optimizer:
             after = widened(ops.add(p, ops.astype(u, p.dtype, copy=False)))
             return ops.add(mean, ops.multiply(ops.subtract(after, mean), share(after)))
 
-        # In a half precision the average itself would not move by a thousandth of a difference.
+        # In a half precision, adding a thousandth of a difference would not change the average.
         average = tree.map(follow, state.get("wide", state[_AVERAGE]), params, updates)
         wide = {"wide": average} if "wide" in state else {}
         return updates, {_AVERAGE: round_like(average, params), **wide, "step": step, "inner": inner}

@@ -27,7 +27,7 @@ class Optimizer:
     Args:
         start: ``start(params) -> state``, a tree of arrays like the parameters or 0-d.
         advance: ``advance(grads, state, params) -> (updates, state)``.
-        name: how it was made, such as "sgd(0.1, momentum=0.9)", for messages and checkpoints; recipes set it.
+        name: the call that made it, such as "sgd(0.1, momentum=0.9)", for messages and checkpoints.
 
     Example:
         >>> import numpy as np
@@ -84,7 +84,7 @@ _LONGEST = 200  # characters of a name
 
 
 def recipe(make: Callable[P, Optimizer]) -> Callable[P, Optimizer]:
-    """A function that makes an optimiser, which is then named after the call."""
+    """Make a recipe name its optimizers after the call."""
 
     @wraps(make)
     def made(*args: P.args, **options: P.kwargs) -> Optimizer:
@@ -96,10 +96,10 @@ def recipe(make: Callable[P, Optimizer]) -> Callable[P, Optimizer]:
 
 
 def _shown(value: Any) -> str:
-    """An argument of a recipe, in short."""
+    """Return a short text for an argument of a recipe."""
     if isinstance(value, Optimizer):
         return value.name or "Optimizer"
-    if callable(value):  # a schedule: a function that another one made
+    if callable(value):  # a schedule: a function made by another function
         return str(getattr(value, "__qualname__", type(value).__name__)).partition(".")[0]
     return repr(value)[:40]
 
@@ -107,11 +107,11 @@ def _shown(value: Any) -> str:
 def in_float32(
     start: Callable[[Tree], Tree], advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
 ) -> Optimizer:
-    """A transform that computes in float32, and keeps its state so, where parameters have a half precision.
+    """Make a transform compute, and keep its state, in float32 where parameters have a half precision.
 
-    In float16, 1e-8 is zero, and so are the squares of gradients below 0.0002; in bfloat16, a mean that
-    moves by 0.001 of a difference does not move. The updates are rounded to the dtype of the gradients,
-    which in a chain is float32, so that all of it is rounded once.
+    In float16, 1e-8 is zero, and so are the squares of gradients below 0.0002; in bfloat16, adding 0.001 of
+    a difference does not change a mean. The updates are rounded to the dtype of the gradients, which within
+    a chain is float32, so that a chain rounds once.
     """
 
     def wide_start(params: Tree) -> Tree:
@@ -127,12 +127,12 @@ def in_float32(
 
 
 def has_half(params: Tree) -> bool:
-    """Whether a leaf has a half precision."""
+    """Return whether a leaf has a half precision."""
     return any(map(is_half, tree.leaves(params)))
 
 
 def round_like(updates: Tree, grads: Tree) -> Tree:
-    """Updates in the dtypes of the gradients."""
+    """Cast updates to the dtypes of the gradients."""
     return tree.map(lambda u, g: ops.astype(u, g.dtype, copy=False), updates, grads)
 
 

@@ -18,7 +18,7 @@ Canvas: TypeAlias = Any
 # From Okabe and Ito, "Color Universal Design" (2008), table 1.
 BLUE, VERMILLION = "#0072B2", "#D55E00"
 PLAIN: dict[str, Any] = {"parse_math": False}  # for text that users pass: "$" is a dollar there
-# Signs that no font draws; line feeds and tabs are none of them. Half a surrogate pair is no text at all.
+# Characters that no font draws, except line feeds and tabs; a lone surrogate is not valid text.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _PAD = 0.08  # inches around axes; matplotlib's own 0.04 lets labels touch the edge
 
@@ -46,12 +46,12 @@ def to_host(x: ArrayLike, name: str) -> Array:
 
 
 def plain(text: object) -> str:
-    r"""Text that a user passed, with signs that cannot be drawn written as in a program: \x1b."""
+    r"""Return a user's text, with characters that cannot be drawn escaped, such as \x1b."""
     return _INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], str(text))
 
 
 def put_title(canvas: Canvas, title: str | None, **more: Any) -> None:
-    """Write a user's line above a figure, if there is one."""
+    """Set a user's title of a figure, if there is one."""
     if title is not None:
         canvas.suptitle(plain(title), **PLAIN, **more)
 

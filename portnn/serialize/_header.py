@@ -14,7 +14,7 @@ Digests show damage. They do not show who wrote a file.
 JSON becomes objects of up to 45 times its size: a list takes 88 bytes and is written with two. So the length
 of a header and how many values it has are bounded by the size of its file, and looked at before it is read.
 
-A header that is about to be written is read by the same checks: what they refuse is not written.
+The same checks run on a header before it is written: what they refuse is not written.
 """
 
 from __future__ import annotations
@@ -39,9 +39,7 @@ _MOST_ROOM = 100_000_000  # safetensors' own reader takes no more
 _DENSE = 16  # bytes of that room for each value; a long header of portnn's has as many
 _AXES = 32
 _MOST = 2**63  # bytes or elements: more than any file has
-_DEPTH = (
-    300  # of lists and dicts in each other: a hundred layers in each other have 200, and Python reads 900
-)
+_DEPTH = 300  # levels of lists and dicts: 100 nested layers have 200, and Python reads 900
 _DESCRIPTION, _TENSORS, _WHOLE = "portnn", "portnn.tensors", "portnn.sha256"
 _ZEROS = "0" * 64
 _DTYPES = {
@@ -62,8 +60,8 @@ class Spec:
 
     Attributes:
         name: its name.
-        dtype: its dtype as it is read, NumPy's.
-        stored: the dtype of its bytes in the file: that, but for bfloat16, which is read as float32.
+        dtype: the NumPy dtype of the array that is read.
+        stored: the dtype of its bytes in the file: the same, except for bfloat16, which is read as float32.
         shape: its shape.
         start: its first byte, counted from the beginning of the file.
         digest: the SHA-256 of its bytes in hexadecimal; None in a file without digests.
@@ -78,7 +76,7 @@ class Spec:
 
     @property
     def size(self) -> int:
-        """How many bytes it has in the file."""
+        """Return the number of its bytes in the file."""
         return prod(self.shape) * int(self.stored.itemsize)
 
 
@@ -125,12 +123,12 @@ def make_header(arrays: Mapping[str, tuple[str, Any]], description: Mapping[str,
 
     Args:
         arrays: the format's name of the dtype and a contiguous NumPy array of the bytes, by the names of the
-            tensors, in the order in which they will lie.
+            tensors, in the order of the file.
         description: plain data.
 
     Raises:
         TypeError: if the description is not plain data.
-        ValueError: if the header is longer than a file of that size may have it, or would not be read.
+        ValueError: if the header is too long for the size of the file, or would be refused when read.
     """
     entries: dict[str, Any] = {}
     end = 0
@@ -153,7 +151,7 @@ def make_header(arrays: Mapping[str, tuple[str, Any]], description: Mapping[str,
 
 
 def _check_name(name: str) -> None:
-    """A name is text that other readers of the format take too: JSON would hold half a character."""
+    """Check that a name is valid Unicode for all readers: JSON would allow a lone surrogate."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -161,10 +159,10 @@ def _check_name(name: str) -> None:
 
 
 def _as_json(description: Mapping[str, Any]) -> str:
-    """A description as text, if reading the text gives the same again.
+    """Return a description as JSON that reads back as the same value.
 
     Raises:
-        TypeError: if it is not plain data: a key of a dict that is no text would come back as text.
+        TypeError: if it is not plain data: a dict key that is not a str would come back as one.
         ValueError: if a number is not finite, or it is nested too deep.
     """
     if not isinstance(description, Mapping):
@@ -175,10 +173,10 @@ def _as_json(description: Mapping[str, Any]) -> str:
 
 
 def _depth(data: Any) -> int:
-    """How deep lists and dicts are in each other, up to one more than is allowed.
+    """Return the depth of nested lists and dicts, at most one more than is allowed.
 
     Raises:
-        TypeError: if a dict has a key that is no text.
+        TypeError: if a dict has a key that is not a str.
     """
     level, depth = [data], 0
     while depth <= _DEPTH:
@@ -237,12 +235,12 @@ def parse_header(raw: bytes, size: int, path: Any) -> Header:
 
 
 def _parsed(text: str) -> Any:
-    """JSON in which names come once and numbers are finite, as they are written."""
+    """Parse JSON; raise for duplicate names and numbers that are not finite."""
     return json.loads(text, object_pairs_hook=_once, parse_constant=_refuse, parse_float=_finite)
 
 
 def _finite(text: str) -> float:
-    """A number of JSON; Python reads 1e400 as infinity, which no file can hold again."""
+    """Parse a number; Python would read 1e400 as infinity, which cannot be saved again."""
     number = float(text)
     if not isfinite(number):
         raise ValueError(f"{text[:20]} is beyond float64")
@@ -323,10 +321,10 @@ def _spec(name: str, entry: Any, digest: Any, path: Any) -> tuple[Spec, int, int
     if digest is not None and not isinstance(digest, str):
         raise CheckpointError(f"{path}: the digest of tensor {name[:60]!r} is no text")
     dtype, stored = np.dtype(_DTYPES[code]), np.dtype(_STORED[code])
-    # NumPy asks this of axes without elements too.
+    # NumPy's limit also holds for arrays without elements.
     if prod([n for n in shape if n]) * dtype.itemsize >= _MOST:
         raise CheckpointError(
-            f"{path}: tensor {name[:60]!r} has a shape beyond every array: {str(shape)[:60]}"
+            f"{path}: tensor {name[:60]!r} has a shape that no array can have: {str(shape)[:60]}"
         )
     return Spec(name, dtype, stored, tuple(shape), 0, digest), offsets[0], offsets[1]
 

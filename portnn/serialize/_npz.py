@@ -38,10 +38,10 @@ def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
         tensors: a tree of arrays of any library, of numbers or booleans.
 
     Raises:
-        TypeError: if an array is of objects, which only pickle could write, or of a dtype that NumPy lacks,
+        TypeError: if an array holds objects, which only pickle could write, or has a dtype that NumPy lacks,
             such as bfloat16; the message names it.
-        ValueError: if two arrays have the same path, an archive cannot hold a name, or there are more names
-            than `load_npz` would read.
+        ValueError: if two arrays have the same path, a name is not valid in an archive, or there are more
+            names than `load_npz` would read.
         FileNotFoundError: if the folder does not exist.
         OSError: if the file cannot be written.
 
@@ -67,10 +67,10 @@ def save_npz(path: str | os.PathLike[str], tensors: Tree) -> None:
 
 
 def _writable(name: str, value: Any) -> Any:
-    """An array of NumPy that `load_npz` reads, under a name that an archive can hold.
+    """Return a NumPy array that `load_npz` can read, after checking its name.
 
     Raises:
-        TypeError: if it is of other things than numbers.
+        TypeError: if it does not hold numbers.
         ValueError: if the archive would change the name.
     """
     dtype = getattr(value, "dtype", None)
@@ -100,8 +100,8 @@ def load_npz(path: str | os.PathLike[str], like: Tree | None = None) -> Any:
 
     Args:
         path: the file.
-        like: a tree of arrays of any library with the shapes and dtypes that are expected. With it, nothing
-            else is read, and names, shapes and dtypes are compared before memory is taken. Without it, a
+        like: a tree of arrays of any library with the expected shapes and dtypes. With it, nothing else is
+            read, and names, shapes and dtypes are compared before memory is allocated. Without it, a
             compressed file can unpack to a thousand times its size.
 
     Returns:
@@ -145,9 +145,9 @@ def _names(archive: ZipFile) -> Iterator[str]:
 
 
 def _check_places(archive: ZipFile, size: int) -> None:
-    """The members have room beside each other."""
+    """Check that the members do not overlap."""
     if sum([member.compress_size for member in archive.infolist()]) > size:
-        raise ValueError("its members lie over each other")
+        raise ValueError("its members overlap")
 
 
 def _room(size: int) -> int:
@@ -183,7 +183,7 @@ def _header(archive: ZipFile, name: str) -> Any:
     else:
         raise ValueError(f"version {version} of the format .npy is for names of fields, not for numbers")
     if not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"the shape {str(shape)[:40]} is none of an array")
+        raise ValueError(f"no array can have the shape {str(shape)[:40]}")
     if dtype.kind not in "biufc":
         raise ValueError(f"an array of {'objects' if dtype.hasobject else str(dtype)[:40]}")
     _check_size(archive.getinfo(f"{name}.npy"), head.tell() + prod(shape) * dtype.itemsize)

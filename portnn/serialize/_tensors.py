@@ -44,8 +44,8 @@ def save_tensors(path: str | os.PathLike[str], tensors: Tree, description: Mappi
         OSError: if the file cannot be written, as when the disk is full; `path` is as it was.
         TypeError: if the description is not plain data, or the format has no such dtype; the message names
             the tensor.
-        ValueError: if two tensors have the same path, or `load_tensors` would refuse the file: if names and
-            description are longer than a file of that size may have them, or nested too deep.
+        ValueError: if two tensors have the same path, or if `load_tensors` would refuse the file, because
+            names and description are too long for its size, or the description is nested too deep.
 
     Example:
         >>> import tempfile
@@ -64,13 +64,13 @@ def write_checked(
     description: Mapping[str, Any],
     check: Callable[[Header], None],
 ) -> None:
-    """Write a file whose header is looked at as if it had been read, before anything is written.
+    """Write a file after checking its header as if it had been read.
 
     Args:
         path: the file.
         tensors: as for `save_tensors`.
         description: likewise.
-        check: is given the header, and raises `CheckpointError` if a file of it would be refused.
+        check: called with the header; raises `CheckpointError` if `load` would refuse the file.
 
     Raises:
         OSError: as for `save_tensors`.
@@ -93,16 +93,16 @@ def write_checked(
 
 
 def dtype_name(dtype: Any) -> str:
-    """The standard's name of a dtype of any library, such as "float32" and "bfloat16"."""
+    """Return the standard's name of a dtype of any library, such as "float32" or "bfloat16"."""
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
 def host_array(name: str, value: Any) -> Any:
-    """A tensor as an array of NumPy.
+    """Return a tensor as a NumPy array.
 
     Raises:
-        TypeError: if it holds no numbers, or such as NumPy lacks; the message names the tensor.
-        ValueError: if its library does not give it away, likewise.
+        TypeError: if it does not hold numbers, or NumPy lacks its dtype; the message names the tensor.
+        ValueError: if its library cannot convert it, likewise.
     """
     try:
         return get_backend("numpy").to_numpy(value)
@@ -111,7 +111,7 @@ def host_array(name: str, value: Any) -> Any:
 
 
 def _stored(name: str, value: Any) -> tuple[str, Any]:
-    """The format's name of a tensor's dtype, and its bytes as a contiguous array, the lowest byte first.
+    """Return the format's name of a tensor's dtype, and a contiguous little-endian array of it.
 
     Raises:
         TypeError: if the format has no such dtype.
@@ -138,8 +138,8 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
         path: the file.
 
     Returns:
-        The NumPy arrays by name, and the description. NumPy has no bfloat16: tensors of that are read as
-        float32, which holds each of their values exactly.
+        The NumPy arrays by name, and the description. NumPy has no bfloat16: such tensors are read as
+        float32, which represents all their values exactly.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -291,7 +291,7 @@ def check_tensors(
 
 
 def expected_tensors(template: Tree) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shapes and NumPy's dtypes by names, as the arrays of a tree are read from a file.
+    """Return the shape and NumPy dtype, by name, that each array of a tree has when read from a file.
 
     Raises:
         ValueError: if two arrays have the same name.
@@ -314,8 +314,8 @@ def fill(template: Tree, arrays: Mapping[str, Any], path: str | os.PathLike[str]
     ``net.load_params(fill(net.params, load_tensors(path)[0], path))``.
 
     Args:
-        template: a tree of arrays of any library with the shapes and dtypes that are expected; float32 for
-            bfloat16, as `load_tensors` reads it.
+        template: a tree of arrays of any library with the expected shapes and dtypes; float32 stands for
+            bfloat16, as in `load_tensors`.
         arrays: the NumPy arrays by name.
         path: the file they came from, for messages.
 

@@ -121,15 +121,15 @@ class TracedArray(WrappedArray):
         return format(self._number("formatting as a number"), spec)
 
     def item(self) -> Any:
-        """The element of a constant as a number of Python; an array with a derivative refuses."""
+        """Return the element of a constant as a Python number; raise for an array with a derivative."""
         return self._number("x.item()").item()
 
     def tolist(self) -> Any:
-        """A constant as nested lists of numbers; an array with a derivative refuses."""
+        """Return a constant as nested lists of numbers; raise for an array with a derivative."""
         return self._number("x.tolist()").tolist()
 
     def _number(self, what: str) -> Array:
-        """The value, from which Python makes a number: integers and booleans carry no derivative."""
+        """Return the value for conversion to a Python number: integers and booleans carry no derivative."""
         if self.trace is not CONSTANT and _has_derivative(self.dtype):
             self._refuse_if_recorded(what)
         return self.value
@@ -150,7 +150,7 @@ class TracedArray(WrappedArray):
     def __deepcopy__(self, memo: dict[int, Any]) -> TracedArray:
         if self.trace is CONSTANT:
             return TracedArray(deepcopy(self.value, memo), CONSTANT, None)
-        return copy(self)  # the record is part of the array, and a second one would not be walked
+        return copy(self)  # the array is a node of the record; a deep copy would have no gradient
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._refuse_if_recorded("pickling")
@@ -202,7 +202,7 @@ class TracedArray(WrappedArray):
 
 
 def _has_derivative(dtype: DType) -> bool:
-    """Whether arrays of a dtype can carry a derivative: those of real and complex floating-point numbers."""
+    """Return whether arrays of a dtype can carry a derivative: real and complex floating-point ones can."""
     return not any(kind in str(dtype) for kind in ("int", "bool"))
 
 

@@ -1,9 +1,9 @@
-"""Integers that number something: ids, labels, lengths, positions. Those that number nothing are refused.
+"""Range checks of integers: ids, labels, lengths, positions.
 
-One rule for every library, eager and planned. Where values are there, they are looked at. While a program is
-recorded, the check becomes a call of it, which raises in each run that breaks the rule. Where only a device
-knows them, as inside ``jax.jit``, a number beyond all that exist takes the place of a wrong one, and whoever
-compiled the function is told by `collecting` what to look at afterwards.
+The rule is the same for every library, eager and compiled. Known values are checked at once. While a program
+is traced, the check is recorded as a call, which raises in each run with a wrong value. Where values are
+unknown, as inside ``jax.jit``, a wrong value is replaced by one that is out of range for every library, and
+`collecting` gives the caller a flag to check afterwards.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _notes: ContextVar[list[Array] | None] = ContextVar("notes", default=None)
 
 
 class OutOfRangeError(IndexError, ValueError):
-    """An integer that is to number something numbers nothing: a wrong value, and a wrong index."""
+    """An id, label, length or position is out of range: a ValueError and an IndexError."""
 
 
 @final
 class Extent:
-    """An array of which others are parts, and of which it is looked at once whether it is in a range.
+    """A whole array, such as all labels of a data set, whose range is checked once for all its parts.
 
     Args:
         whole: the array.
@@ -45,11 +45,11 @@ class Extent:
         self._passed: set[tuple[int, int, int | None]] = set()
 
     def fits(self, *, what: str, low: int, high: int, exempt: int | None) -> bool:
-        """Look at the whole as `in_range` does, unless that was done before; False where that cannot be."""
+        """Check the whole array as `in_range` does, once; return False where its values are unknown."""
         if (low, high, exempt) not in self._passed:
             try:
                 _refuse(self.whole, what=what, low=low, high=high, exempt=exempt)
-            except TypeError:  # within jax.jit every result is traced
+            except TypeError:  # within jax.jit values are unknown
                 return False
             self._passed.add((low, high, exempt))
         return True
@@ -57,10 +57,10 @@ class Extent:
 
 @contextmanager
 def parts_of(*pairs: tuple[Array, Extent]) -> Iterator[None]:
-    """Let arrays stand for the whole that they are parts of: `in_range` looks at that, and once.
+    """Declare arrays as parts of whole arrays: `in_range` checks the whole array, once.
 
     Args:
-        *pairs: an array, and the extent of its whole.
+        *pairs: an array, and the extent of its whole array.
     """
     token = _parts.set((*pairs, *_parts.get()))
     try:
@@ -71,7 +71,7 @@ def parts_of(*pairs: tuple[Array, Extent]) -> Iterator[None]:
 
 @contextmanager
 def collecting() -> Iterator[list[Array]]:
-    """Collect what cannot be looked at now: booleans without axes, True where a check would have raised."""
+    """Collect checks of unknown values: 0-d booleans, True where a check would have raised."""
     notes: list[Array] = []
     token = _notes.set(notes)
     try:
@@ -82,17 +82,17 @@ def collecting() -> Iterator[list[Array]]:
 
 @constant
 def in_range(x: Array, /, *, what: str, low: int = 0, high: int, exempt: int | None = None) -> Array:
-    """The integers themselves, once it is known that they are from `low` to below `high`.
+    """Return the integers after checking that they are at least `low` and below `high`.
 
     Args:
         x: integers of any shape.
-        what: the function and its argument, which a message begins with.
-        low: the least that is allowed.
-        high: the first that is too large.
-        exempt: a number that is allowed besides.
+        what: the function and its argument, for messages.
+        low: the smallest allowed number.
+        high: the smallest number that is too large.
+        exempt: another allowed number.
 
     Raises:
-        OutOfRangeError: if one is outside; the message names the range, the number and its place.
+        OutOfRangeError: if a number is out of range; the message names the range, the number and its place.
 
     Example:
         >>> import numpy as np
@@ -118,7 +118,7 @@ def in_range(x: Array, /, *, what: str, low: int = 0, high: int, exempt: int | N
 
 
 def _checked(x: Array, **options: Any) -> Array:
-    """What a program does: a copy, since a call that gives back its argument is not recorded."""
+    """Check as a call of a program; return a copy, since a call that returns its argument is not recorded."""
     _refuse(x, **options)
     return namespace(x).asarray(x, copy=True)
 
@@ -128,18 +128,18 @@ def _refuse(x: Array, *, what: str, low: int, high: int, exempt: int | None) -> 
     if place is None:
         return
     where = f" at position {place[0] if len(place) == 1 else place}" if place else ""
-    span = f"must be from {low} to {high - 1}" if high > low else "has nothing to number: there is none"
+    span = f"must be from {low} to {high - 1}" if high > low else "must be empty: there is nothing to index"
     raise OutOfRangeError(f"{what} {span}, got {int(x[place] if place else x)}{where}")
 
 
 def first_outside(x: Array, low: int, high: int, exempt: int | None = None) -> tuple[int, ...] | None:
-    """The place of the first integer that is not from `low` to below `high`, nor `exempt`; None if all are.
+    """Return the position of the first integer that is out of range and not `exempt`; None if there is none.
 
     Args:
-        x: integers of any shape, whose values are there.
-        low: the least that is allowed.
-        high: the first that is too large.
-        exempt: a number that is allowed besides.
+        x: integers of any shape, with known values.
+        low: the smallest allowed number.
+        high: the smallest number that is too large.
+        exempt: another allowed number.
     """
     if 0 in x.shape:
         return None
@@ -157,7 +157,7 @@ def first_outside(x: Array, low: int, high: int, exempt: int | None = None) -> t
 
 
 def _signed(x: Array) -> Array:
-    """In a dtype with a sign; what has no room there becomes negative, which no number of anything is."""
+    """Return `x` in a signed dtype; a value that does not fit becomes negative, so it is out of range."""
     xp = namespace(x)
     if xp.iinfo(x.dtype).bits < 32:
         return xp.astype(x, xp.int32)
@@ -171,7 +171,7 @@ def _default(x: Array) -> Any:
 
 def _outside(x: Array, low: int, high: int, exempt: int | None) -> Array:
     xp, signed = namespace(x), _signed(x)
-    limits = xp.iinfo(signed.dtype)  # beyond which libraries wrap, or raise, what they compare with
+    limits = xp.iinfo(signed.dtype)  # libraries wrap larger numbers in comparisons, or raise
     bad = xp.logical_or(signed < max(low, limits.min), signed > min(high - 1, limits.max))
     least = 0 if xp.isdtype(x.dtype, "unsigned integer") else limits.min
     if exempt is None or not least <= exempt <= limits.max:
@@ -182,15 +182,15 @@ def _outside(x: Array, low: int, high: int, exempt: int | None) -> Array:
 def poisoned(
     x: Array, *, low: int, high: int, exempt: int | None, instead: int | None = None, **_: Any
 ) -> Array:
-    """The integers with another for those outside; it is noted whether there are any.
+    """Replace integers out of range, and note whether there are any.
 
     Args:
-        x: integers of any shape, whose values need not be known.
+        x: integers of any shape, with known or unknown values.
         low: as for `in_range`, and likewise the others.
         high: likewise.
         exempt: likewise.
-        instead: the other integer, by default the largest that there is.
-        **_: what a message would be made of.
+        instead: the replacement, by default the largest integer of the dtype.
+        **_: options for messages, ignored.
     """
     xp = namespace(x)
     bad, notes = _outside(x, low, high, exempt), _notes.get()

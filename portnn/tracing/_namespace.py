@@ -85,16 +85,16 @@ _RELATIVES = {
 
 
 def refuse_relatives(kind: type) -> None:
-    """Raise a TypeError for NumPy's classes that look like arrays and compute otherwise."""
+    """Raise a TypeError for NumPy's array subclasses that compute differently."""
     for base in kind.__mro__:
         if base.__name__ in _RELATIVES and base.__module__.partition(".")[0] == "numpy":
             raise TypeError(_RELATIVES[base.__name__])
 
 
 def refuse_objects(x: Array) -> None:
-    """Raise a TypeError for NumPy's arrays of Python objects, texts, dates and records.
+    """Raise a TypeError for NumPy arrays of Python objects, strings, dates and records.
 
-    What is computed of them may be no array at all, which would stay what it is in every later run.
+    A result computed from them may not be an array, and would be a constant in every later run.
     """
     kind = getattr(x.dtype, "kind", "f")
     if kind in "OSTUMm" or (kind == "V" and x.dtype.type.__name__ in ("void", "record")):
@@ -106,18 +106,17 @@ def _label(xp: Namespace) -> str:
 
 
 def as_operand(x: Any, beside: Array) -> Any:
-    """What an operator takes in place of `x` beside a plain array: an array of that library, or a number.
+    """Return the operand for an operator with a plain array: an array of its library, or a number.
 
-    NumPy's operators take lists, so they do on arrays that stand for NumPy's; the scalars of NumPy are
-    numbers for every other library.
+    NumPy's operators accept lists, so traced NumPy arrays do, too; NumPy scalars are numbers for every other
+    library.
 
     Args:
         x: the other operand.
         beside: the array of the underlying library, or a recorded one.
 
     Returns:
-        `x` itself or what stands for it; NotImplemented where Python shall ask the other operand, and
-        raise if that declines.
+        `x` or its replacement; NotImplemented if Python should try the other operand.
     """
     kind = type(x)
     if kind is TracedArray or kind in _NUMBERS:
@@ -145,7 +144,7 @@ def _plain(x: Array) -> Array:
 
 
 def _is_numpy(xp: Namespace) -> bool:
-    """Whether a namespace is NumPy's, or records it."""
+    """Return whether a namespace is NumPy's, or a traced one of NumPy."""
     return bool(array_api_compat.is_numpy_namespace(getattr(xp, "recorded", xp)))
 
 

@@ -121,7 +121,7 @@ class Primitive(Generic[P, R]):
         return lift(out) if self.constant else top.record(self, nodes, inner, options, strip(out))
 
     def _refuse_hidden(self, out: Any, top: Trace) -> None:
-        """An error if a result has a derivative by something that is not among the arguments."""
+        """Raise if a result has a derivative by anything that is not an argument."""
         for part in out if type(out) is tuple else (out,):
             if type(part) is TracedArray and part.trace.level >= top.level:
                 raise TypeError(

@@ -105,12 +105,12 @@ class RecordedArray(WrappedArray):
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RecordedArray:
-        return self  # a copy of the tape would take the calls that follow
+        return self  # a copy of the tape would record the calls that follow
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise ControlFlowError(
             "pickling needs values of an array, which are not known while a program is written: "
-            "return the array, and do this with the result"
+            "return the array, and pickle the result"
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -179,7 +179,7 @@ def is_array(x: Any) -> bool:
 
 
 def find_tape(nested: Nested) -> Tape | None:
-    """The tape of the recorded arrays that are no constants."""
+    """Return the tape of the recorded arrays that are not constants."""
     found: list[Tape] = []
 
     def look(item: Any) -> None:

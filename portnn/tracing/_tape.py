@@ -37,10 +37,10 @@ class ControlFlowError(TypeError):
 
 
 def refuse_other_tape() -> None:
-    """Raise a ControlFlowError for an array of another program, whose value of this moment would stay."""
+    """Raise a ControlFlowError for an array of another program: its present value would stay."""
     raise ControlFlowError(
-        "an array of a program that is being written is used in another one, where it would stay what it is "
-        "now; call the function itself inside, not its program, or give the array as an argument"
+        "an array of a program that is being written is used in another one, which would store its "
+        "present value; call the function itself inside, not its program, or pass the array as an argument"
     )
 
 

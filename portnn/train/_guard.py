@@ -14,7 +14,7 @@ __all__ = ["DivergenceError", "Guard", "all_finite"]
 class DivergenceError(ArithmeticError, ValueError):
     """The loss, or a gradient, stopped being finite; the parameters are the last good ones.
 
-    It is a ValueError too, since scikit-learn's estimators raise that.
+    It is a ValueError, too, as scikit-learn's estimators raise one.
     """
 
 

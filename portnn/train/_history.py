@@ -32,7 +32,7 @@ class History(Mapping[str, list[float]]):
         self.plan = ""
 
     def record(self, logs: Mapping[str, float]) -> None:
-        """Add the values of an epoch, all at once: an interruption leaves no column longer than another."""
+        """Add the values of an epoch at once, so that an interruption leaves all columns equally long."""
         longer = {name: [*self._columns.get(name, ()), float(value)] for name, value in logs.items()}
         self._columns = {**self._columns, **longer}
 

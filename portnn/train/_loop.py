@@ -61,8 +61,8 @@ class Dataset:
         y: targets (n, ...).
         weight: sample weights (n,), or None.
         backend: where they lie.
-        extents: what inputs and targets are, or are parts of: ids and labels are looked at once, and not in
-            each step; none where that is not known.
+        extents: the whole arrays of inputs and targets, so that ids and labels are checked once and not in
+            each step; empty if unknown.
     """
 
     x: Array

@@ -1,6 +1,6 @@
 """Fuzz portnn: ``python -m tests.fuzz SECONDS`` runs each target that long, and exits with 1 if one fails.
 
-Atheris (coverage-guided, libFuzzer) is used where it is installed, else the small engine beside this file.
+Atheris (coverage-guided, libFuzzer) is used where it is installed, else the small engine in `engine.py`.
 Each target runs in a process and a temporary folder of its own, with at most 4 GB of memory and 20 seconds
 for an input. An input that fails is stored in the folder given by ``--findings``, and
 ``python -m tests.fuzz --replay FILE --targets NAME`` runs it again.
@@ -44,7 +44,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def parent(options: argparse.Namespace) -> int:
-    """Run each target in a process of its own and sum up."""
+    """Run each target in a process of its own and print a summary."""
     options.findings.mkdir(parents=True, exist_ok=True)
     failed = 0
     for name in options.targets:
@@ -106,7 +106,7 @@ def child(options: argparse.Namespace) -> int:
 
 
 def fuzz_with_atheris(options: argparse.Namespace) -> int:
-    """Hand a target to libFuzzer, which ends the process."""
+    """Run a target under libFuzzer, which ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["portnn"]):
@@ -135,7 +135,7 @@ def fuzz_with_atheris(options: argparse.Namespace) -> int:
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Run one input, and let its exception be seen."""
+    """Run one input without catching its exception."""
     from tests.fuzz.targets import TARGETS
 
     data = options.replay.read_bytes()
@@ -149,7 +149,7 @@ def replay(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Run the command line."""
     options = parse()
     if options.replay:
         return replay(options)

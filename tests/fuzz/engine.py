@@ -1,4 +1,4 @@
-"""A small fuzzer for where atheris does not install: random changes of valid inputs, one process, seeded."""
+"""A small seeded fuzzer where atheris does not install: random changes of valid inputs, in one process."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def mutate(data: bytes, others: Sequence[bytes], words: Sequence[bytes], rng: ra
 def inputs(
     seeds: Sequence[bytes], words: Sequence[bytes], seed: int, change: Change | None = None
 ) -> Iterator[bytes]:
-    """Yield the seeds, then changed ones without end; the same ones for the same `seed`."""
+    """Yield the seeds, then an endless sequence of changed inputs that depends on `seed` only."""
     yield from seeds
     rng = random.Random(seed)
     while True:
@@ -89,10 +89,10 @@ def fuzz(
     Args:
         run: takes an input and raises if it finds a fault.
         seeds: valid inputs.
-        words: pieces that inputs are made of.
-        change: changes an input by a seed, half of the time; None for changes of bytes alone.
-        seconds: how long.
-        seed: decides the inputs.
+        words: fragments of valid inputs.
+        change: changes an input by a seed, half of the time; None to change bytes only.
+        seconds: how long to run.
+        seed: the seed of all changes.
         patience: seconds that one input may take.
 
     Returns:

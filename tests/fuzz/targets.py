@@ -36,14 +36,14 @@ SMALL = [Reshape((1, 4, 4)), Conv2d(1, 2, 3), BatchNorm(2), relu, Flatten(), Dro
 
 @dataclass(frozen=True)
 class Target:
-    """A function of bytes, and bytes that it knows.
+    """A function of bytes to fuzz, and valid inputs for it.
 
     Attributes:
-        name: what the command line calls it.
+        name: its name on the command line.
         make_seeds: returns valid inputs; it is called once, in an empty folder.
         run: takes an input and raises if portnn is at fault.
-        words: pieces of text that inputs of this kind are made of.
-        change: returns a changed input of the same kind, by a seed; None if changed bytes are all there is.
+        words: fragments of inputs of this kind.
+        change: returns a changed input of the same kind, by a seed; None to change bytes only.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Target:
 
 
 def check_error(error: Exception, path: Path) -> None:
-    """Hold an error text to the rule: it is short."""
+    """Check that an error text is short and not empty."""
     text = str(error).replace(str(path), "")
     assert text, "the error says nothing"
     assert len(text) < LONGEST_ERROR, f"the error has {len(text)} characters: {text[:400]}"

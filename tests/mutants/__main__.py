@@ -1,4 +1,4 @@
-"""Mutants: small mistakes planted in portnn one at a time, and whether the tests find them.
+"""Mutation testing: plant small mistakes in portnn, one at a time, and run the tests.
 
 python -m tests.mutants                            # 200 mistakes, seed 20
 python -m tests.mutants --seed 21 --count 50
@@ -60,23 +60,27 @@ PORTNN = Project(
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of the command line."""
+    """Parse the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutants", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--seed", type=int, default=20, help="of the drawing; default: 20")
-    parser.add_argument("--count", type=int, default=200, help="mistakes; default: 200")
-    parser.add_argument("--workers", type=int, default=2, help="processes at once; default: 2")
-    text = "seconds of processor time for the tests of one mistake, by the map; default: 20"
+    parser.add_argument("--seed", type=int, default=20, help="seed of the random choice; default: 20")
+    parser.add_argument("--count", type=int, default=200, help="number of mistakes; default: 200")
+    parser.add_argument("--workers", type=int, default=2, help="number of parallel processes; default: 2")
+    text = "seconds of processor time for the tests of one mistake; default: 20"
     parser.add_argument("--budget", type=float, default=20.0, help=text)
-    parser.add_argument("--floor", type=float, default=0.87, help="share that has to be found; default: 0.87")
-    parser.add_argument("--cache", type=Path, default=ROOT / ".nox" / "mutants", help="folder for the map")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what became of each mistake")
+    parser.add_argument(
+        "--floor", type=float, default=0.87, help="share of mistakes that has to be found; default: 0.87"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=ROOT / ".nox" / "mutants", help="folder for the coverage map"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result of each mistake")
     return parser.parse_args(arguments)
 
 
 def run(project: Project, given: argparse.Namespace) -> int:
-    """Draw mistakes, try them, print those that survived; 1 if too many did."""
+    """Draw and try mistakes, print the survivors; return 1 if there are too many."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the processes end, too
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     preload(project.preloaded)
@@ -102,7 +106,7 @@ def run(project: Project, given: argparse.Namespace) -> int:
 
 
 def preload(names: Sequence[str]) -> None:
-    """Import what takes long, without a thread, which forks would not have."""
+    """Import slow modules; raise if that starts a thread, which forks would lack."""
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -119,7 +123,7 @@ def _try_all(
     given: argparse.Namespace,
     folder: Path,
 ) -> list[Outcome]:
-    """All trials; where a test failed, it has to pass after the same tests without the mistake."""
+    """Run all trials; a test that finds a mistake has to pass in the same run without it."""
     by_path = {source.path: source for source in every}
     reach = Reach(every)
     seen = {site: () if site.probe else project.tests_of_the_import for site in sites}
@@ -153,7 +157,7 @@ def _print_survivors(every: Sequence[Source], outcomes: Sequence[Outcome]) -> No
 
 
 def _sentence(outcomes: Sequence[Outcome], floor: float) -> int:
-    """Print the figures, and say whether they are good enough: 0 or 1."""
+    """Print the figures; return 1 if too few mistakes were found, else 0."""
     count = Counter(outcome.verdict for outcome in outcomes)
     unseen = sum(outcome.by.startswith("no test executes") for outcome in outcomes)
     share = (count["killed"] + count["timeout"]) / len(outcomes)

@@ -1,4 +1,4 @@
-"""Which test executes which statement: one run of all tests, whose result is kept while no source changes."""
+"""Which test executes which statement: one run of all tests, cached until a source changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Project:
     folders: Sequence[str]
     """The folders whose files are changed, below the root."""
     left_out: Mapping[str, str]
-    """Files or folders of those that no test here can execute, and why."""
+    """Files or folders that no test here can execute, and why."""
     tests: Sequence[str]
     """Files and folders of tests; a folder is one unit, except one called "tests", whose files are units."""
     tests_left_out: Mapping[str, str]
@@ -43,18 +43,18 @@ class Project:
     preloaded: Sequence[str] = ()
     """What tests import and no mistake changes: imported once, before the processes part."""
     patience: float = 5.0
-    """Seconds of processor time that every test may take, besides twenty times what it takes."""
+    """Seconds of processor time that a test may take on top of 20 times its usual time."""
 
     def sources(self) -> Iterator[Path]:
         """All files of the package."""
         return iter(sorted((self.root / self.package).rglob("*.py")))
 
     def is_changed(self, path: str) -> bool:
-        """Whether mutants of a file are made."""
+        """Return whether mistakes are planted in a file."""
         return path.startswith(tuple(self.folders)) and not path.startswith(tuple(self.left_out))
 
     def test_units(self) -> list[list[str]]:
-        """What is run in one process: a file of tests, or the examples of a package."""
+        """The tests of one process: a file of tests, or the examples of a package."""
         units: list[list[str]] = []
         for name in self.tests:
             top = self.root / name
@@ -77,7 +77,7 @@ class Test:
 
     @property
     def file(self) -> str:
-        """The file that it stands in."""
+        """The file of the test."""
         return self.id.partition("::")[0]
 
 
@@ -92,7 +92,7 @@ class File:
 
 @dataclass(frozen=True)
 class CoverageMap:
-    """What is known of the tests."""
+    """The tests, and what they execute."""
 
     index: Mapping[Probe, int]
     tests: Sequence[Test]
@@ -102,7 +102,7 @@ class CoverageMap:
 
 
 def find(project: Project, sources: Sequence[Source], cache: Path, folder: Path, workers: int) -> CoverageMap:
-    """The map of the present sources and tests: files of tests that are not in the cache are run."""
+    """Return the map of the present sources and tests; run test files that are not cached."""
     index = {probe: i for i, probe in enumerate(dict.fromkeys(p for s in sources for p in s.probes))}
     before = _digest(project, index)
     units = {cache / before / f"{_unit_digest(project, unit)}.json": unit for unit in project.test_units()}
@@ -120,7 +120,7 @@ def find(project: Project, sources: Sequence[Source], cache: Path, folder: Path,
 
 
 def _digest(project: Project, index: Mapping[Probe, int]) -> str:
-    """A hash of what every test depends on: the package, and what stands beside the tests."""
+    """Hash what every test depends on: the package, and helper files of the tests."""
     digest = hashlib.sha256(repr((project, sys.version, list(index))).encode())
     helpers = [file for file in (project.root / "tests").rglob("*.py") if not file.name.startswith("test_")]
     names = [file.relative_to(project.root).as_posix() for file in sorted(helpers)]
@@ -188,7 +188,7 @@ def options(project: Project, place: Path) -> list[str]:
 
 
 class _Recorder:
-    """Notes, for each test, its time and the probes that it touched."""
+    """A pytest plugin that records the time of each test and the probes that it reached."""
 
     def __init__(self, marks: bytearray) -> None:
         self.marks, self.none = marks, bytes(len(marks))
@@ -200,7 +200,7 @@ class _Recorder:
         self.collection = (0.0, "0")
 
     def taken(self) -> int:
-        """The bits of the probes touched since the last call."""
+        """Return the probes reached since the last call, as bits."""
         bits = int(self.marks.translate(_DIGITS)[::-1] or b"0", 2)
         self.marks[:] = self.none
         return bits
@@ -210,7 +210,7 @@ class _Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
-        """What a shared fixture executes belongs to every test that uses it."""
+        """Count what a shared fixture executes for every test that uses it."""
         if fixturedef.scope == "function":
             return (yield)
         before = self.taken()

@@ -1,4 +1,4 @@
-"""A package imported from changed sources, without a change on the disk."""
+"""Import a package from changed sources, without changing files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOUCHED = "_touched_by_this_test"
 
 
 def import_changed(package: str, changes: Mapping[Path, CodeType]) -> None:
-    """From now on import the given files of `package` as other code; it must not have been imported yet."""
+    """Import the given files of `package` as other code from now on; it must not be imported yet."""
     if package in sys.modules:
         raise RuntimeError(f"{package} is imported already")
     sys.meta_path.insert(0, _Finder(package, changes))
@@ -52,13 +52,13 @@ class _Loader(SourceFileLoader):
 
 
 def probing(source: Source, path: Path, index: Mapping[Probe, int]) -> CodeType:
-    """The code of a file whose statements and lambdas mark in `touched` that they were executed."""
+    """Compile a file so that executed statements and lambdas set their byte in `touched`."""
     tree = _Probing(source, index).visit(ast.parse(source.text))
     return compile(ast.fix_missing_locations(tree), str(path), "exec", dont_inherit=True)
 
 
 def touched(size: int) -> bytearray:
-    """The bytes that probes set, all 0 and visible to them."""
+    """Return the bytes that probes set, all 0, and make them visible to the probes."""
     marks = bytearray(size)
     setattr(builtins, TOUCHED, marks)
     return marks

@@ -1,4 +1,4 @@
-"""Work done in forks of this process, so that nothing it imports or breaks is seen by the next."""
+"""Jobs in forks of this process, so that none affects the next."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class Job:
     work: Callable[[Path], Any]
     """Called with an empty folder; what it returns is sent as JSON."""
     seconds: float
-    """After so many seconds of real time the process is killed, with those that it started."""
+    """Seconds of real time after which the process and its children are killed."""
 
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended: what it returned, or the signal that ended it (0: it ended by itself)."""
+    """How a job ended: its result, or the signal that ended it (0: none)."""
 
     name: Any
     result: Any
     signal: int
     seconds: float
     output: str
-    """The last of what it printed."""
+    """The end of its output."""
 
 
 def fork_all(jobs: Iterable[Job], workers: int, folder: Path) -> Iterator[End]:
-    """Do all jobs, so many at a time, and tell of each as it ends."""
+    """Run all jobs, `workers` at a time, and yield each as it ends."""
     running: dict[int, tuple[Job, float, Path]] = {}
     waiting = enumerate(jobs)
     try:
@@ -105,11 +105,11 @@ def _fork(job: Job, place: Path) -> int:
         traceback.print_exc()
         raise
     finally:
-        os._exit(status)  # nothing of the parent's is to be flushed or torn down twice
+        os._exit(status)  # the parent flushes and tears down its own state
 
 
 def _be_quiet(file: Path) -> None:
-    """Send what the process prints to a file, and give it nothing to read."""
+    """Redirect output to a file, and input from nothing."""
     output = os.open(file, os.O_WRONLY | os.O_CREAT)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for copied, original in ((nothing, 0), (output, 1), (output, 2)):

@@ -1,10 +1,11 @@
-"""Where a source file can be changed by one small mistake, and the file with that mistake.
+"""Find where one small mistake can be planted in a source file, and plant it.
 
-The mistakes are the classic ones. A comparison is turned or moved by one, an operator of arithmetic is taken
-for its neighbor, a condition is negated, a number is one too large, a flag is flipped, None is returned; a
-keyword argument, a call, a `raise` or an assignment to an attribute is forgotten. Left alone are texts (so
-that no error's words count), annotations, docstrings, `__repr__`, what stands under TYPE_CHECKING, the
-arguments of a `raise`, and `assert` and the ``strict=`` of `zip`, which state an invariant and do nothing.
+The mistakes are the classic ones. A comparison is inverted or includes its bound, an arithmetic operator is
+replaced, a condition is negated, a number is one too large, a flag is flipped, None is returned; a
+keyword argument, a call, a `raise` or an assignment to an attribute is forgotten. Never
+changed are strings (so that the wording of errors does not count), annotations, docstrings, `__repr__`, code
+under TYPE_CHECKING, the arguments of a `raise`, and `assert` and the ``strict=`` of `zip`, which only state
+an invariant.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ UNTOUCHED = ast.Assert | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal
 SKIPPED_FIELDS = {"annotation", "returns", "type_comment", "type_params"}
 
 Mistake = tuple[str, ast.AST]
-"""Its kind, and what is written instead."""
+"""Its kind, and the replacement."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Source:
     """Which names the import makes from a name."""
 
     def mutated(self, site: Site) -> bytes:
-        """The text with a mistake."""
+        """Return the text with a mistake."""
         return self.text[: site.start] + site.replacement.encode() + self.text[site.stop :]
 
 
@@ -84,7 +85,7 @@ def read(path: str, text: bytes) -> Source:
 
 @dataclass(frozen=True)
 class _Place:
-    """What is around a node."""
+    """The context of a node."""
 
     probe: Probe | None = None
     names: frozenset[str] = frozenset()
@@ -211,7 +212,7 @@ def _probed(node: ast.AST, within: bool) -> Iterator[ast.AST]:
 
 
 def _wrong_statements(node: ast.stmt) -> Iterator[Mistake]:
-    """What could stand in the place of a whole statement."""
+    """Yield mistakes that replace a whole statement."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         yield "call removed", ast.Pass()
     elif isinstance(node, ast.Return) and not (node.value is None or _is_none(node.value)):
@@ -226,7 +227,7 @@ def _wrong_statements(node: ast.stmt) -> Iterator[Mistake]:
 
 @singledispatch
 def mistakes(node: ast.AST) -> Iterable[Mistake]:
-    """The expressions that a careless hand could have written instead."""
+    """Yield mistakes that replace an expression."""
     return ()
 
 
@@ -280,7 +281,7 @@ def _(node: ast.Call) -> Iterator[Mistake]:
 
 
 def _text(node: ast.AST) -> str:
-    """A node as text that can stand anywhere."""
+    """Return a node as text, in parentheses where needed."""
     atoms = ast.Constant | ast.Name | ast.Call | ast.Attribute | ast.Subscript | ast.stmt
     text = ast.unparse(node)
     return text if isinstance(node, atoms) else f"({text})"

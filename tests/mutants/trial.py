@@ -1,4 +1,4 @@
-"""A mistake on trial: the tests that execute its statement run until one fails."""
+"""Try a mistake: run the tests that execute its statement until one fails."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from tests.mutants.sites import Probe, Site, Source
 __all__ = ["Outcome", "Reach", "control", "difference", "draw", "select", "trial", "verdict"]
 
 FIRST = 2.0
-"""Seconds of processor time after which the cheapest and nearest tests should have found a mistake."""
+"""Seconds of processor time after which the fastest and nearest tests should have found a mistake."""
 COLLECTION = 60.0
 """Seconds of processor time for what is not a test."""
 IN_A_ROW = 8
-"""Tests of one file before the next file has its turn."""
+"""Number of tests of one file before the next file."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mistake."""
+    """The result for a mistake."""
 
     site: Site
     verdict: str
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def draw(sources: Sequence[Source], seed: int, count: int) -> list[Site]:
-    """Draw mistakes, each as likely as every other, that leave Python another program than before."""
+    """Draw mistakes with equal probability; skip those that do not compile or change nothing."""
     by_path = {source.path: source for source in sources}
     sites = [site for source in sources for site in source.sites]
     random.Random(seed).shuffle(sites)
@@ -65,13 +65,13 @@ def _is_another_program(source: Source, site: Site) -> bool:
 
 
 def difference(source: Source, site: Site) -> str:
-    """The mistake as a unified diff."""
+    """Return the mistake as a unified diff."""
     before, after = (text.decode().splitlines(keepends=True) for text in (source.text, source.mutated(site)))
     return "".join(difflib.unified_diff(before, after, source.path, source.path, n=1))
 
 
 class Reach:
-    """The statements whose execution shows that a mistake can be seen."""
+    """The statements that a test must execute to notice a mistake."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.probes = {source.path: frozenset(source.probes) for source in sources}
@@ -99,14 +99,14 @@ class Reach:
 def select(
     known: CoverageMap, reach: frozenset[Probe], path: str, budget: float, first: Sequence[str] = ()
 ) -> list[list[Test]]:
-    """The tests that can see a mistake in `path`, the nearest package first, there the fastest; two runs.
+    """Return the tests that can notice a mistake in `path`, nearest package first, then fastest; in two runs.
 
     Args:
-        known: what is known of the tests.
-        reach: the statements that show it.
-        path: where it is.
+        known: the coverage map.
+        reach: the statements that a test must execute.
+        path: the file of the mistake.
         budget: seconds of processor time.
-        first: files of tests that may see it though they execute none of these statements.
+        first: test files that may notice it without executing these statements.
     """
     mask = sum(1 << known.index[probe] for probe in reach)
     direct = [test for test in known.tests if test.hits & mask]
@@ -143,13 +143,13 @@ def _distance(file: str, path: str) -> int:
 
 
 def trial(project: Project, source: Source, site: Site, runs: Sequence[Sequence[Test]]) -> Job:
-    """The job of running tests with a mistake."""
+    """Return the job that runs tests with a mistake."""
     code = compile(source.mutated(site), str(project.root / source.path), "exec", dont_inherit=True)
     return Job(site, partial(_run, project, {project.root / source.path: code}, runs), 3600.0)
 
 
 def control(project: Project, site: Site, runs: Sequence[Sequence[Test]], by: str) -> Job:
-    """The same tests without a mistake, up to the one that failed; one of each file if none did."""
+    """Return the job of the same tests without it, up to the one that failed; one per file if none did."""
     done: list[Sequence[Test]] = []
     for run in runs:
         files = list(dict.fromkeys(test.file for test in run))
@@ -204,13 +204,13 @@ class _Chosen:
 
 
 def _limit(seconds: float) -> None:
-    """End this process after so much processor time, or if it has not had it in a much longer time."""
+    """End this process after `seconds` of processor time, or after much more real time."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, 90.0 + 10.0 * seconds)
 
 
 def verdict(end: End) -> Outcome:
-    """What the end of a trial says."""
+    """Return the outcome of a trial."""
     if end.signal in {signal.SIGPROF, signal.SIGALRM}:
         return Outcome(end.name, "timeout", "too slow", end.seconds)
     if end.result is None and not end.signal:

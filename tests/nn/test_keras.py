@@ -240,7 +240,7 @@ def test_what_is_refused():
             nn.Sequential([nn.LSTM(3, 2), nn.PReLU(2)]),
             [],
             TypeError,
-            "PReLU: on sequences portnn has one slope per time step (axis 1)",
+            "PReLU: on sequences portnn has one slope per time step",
         ),
         (nn.ConvTranspose2d(2, 2, 3, groups=2), [], TypeError, "ConvTranspose2d: Keras has no such"),
         (nn.Linear(3, 2), good[:1], ValueError, "expected 2 weights, got 1"),

@@ -1,4 +1,4 @@
-"""Collect the outcomes of all workers, print the counts, and hold the suites to their floors."""
+"""Collect the outcomes of all workers, print the counts, and check the floors of the suites."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNTS = Counts()
 
 @pytest.fixture
 def hold(record_property: Callable[[str, object], None]) -> Callable[[Iterable[Outcome]], None]:
-    """Record the outcomes of a test's cases, and fail for the wrong ones without an excuse."""
+    """Record the outcomes of a test's cases, and fail for wrong ones that are not excused."""
 
     def hold(outcomes: Iterable[Outcome]) -> None:
         all_of_them = list(outcomes)
@@ -34,7 +34,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def _is_whole(config: pytest.Config) -> bool:
-    """Whether every test of the folder was asked for."""
+    """Return whether every test of the folder was selected."""
     return not config.getoption("keyword") and not any("::" in name or ".py" in name for name in config.args)
 
 
@@ -48,11 +48,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if not COUNTS.verdicts:
         return
     ledger = read_ledger()
-    terminalreporter.section("suites of peers")
+    terminalreporter.section("other projects' suites")
     for line in COUNTS.lines(ledger):
         terminalreporter.write_line(line)
     if not _is_whole(config):
-        terminalreporter.write_line("A part of the suites ran: their floors were not checked.")
+        terminalreporter.write_line("Only a part of the suites ran: floors were not checked.")
         return
     for line in COUNTS.complaints(ledger):
         terminalreporter.write_line(f"FAILED {line}", red=True)

@@ -1,9 +1,9 @@
-"""The frame of the suites of peers: a case, its verdict, the excuses and the counts.
+"""The framework of the peers' suites: cases, verdicts, excuses and counts.
 
-A suite is test data that another project ships in its wheel. A case of it has passed, is wrong, or is not
-applicable because it needs what portnn does not have; it says what. A case that did not run has not passed.
-`excused.toml` holds the least number of cases that pass in each suite, and the wrong cases that are
-conventions or mistakes of the peer, with reasons. An excuse that nobody needs fails the suite.
+A suite is test data that another project ships in its wheel. A case passes, is wrong, or is not
+applicable because it needs a feature that portnn lacks, which it names. A case that did not run has not
+passed. `excused.toml` holds the least number of cases that pass in each suite, and the wrong cases that are
+conventions or mistakes of the peer, with reasons. An unused excuse fails the suite.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 
 
 def judge(suite: str, case: str, check: Callable[[], object]) -> Outcome:
-    """Run `check` and return the verdict: what it raises is wrong, unless it is NotApplicableError."""
+    """Run `check` and return the verdict: any exception but NotApplicableError means wrong."""
     try:
         check()
     except NotApplicableError as error:
@@ -46,7 +46,7 @@ def judge(suite: str, case: str, check: Callable[[], object]) -> Outcome:
 
 
 def require(condition: bool, what: str) -> None:
-    """Raise NotApplicableError unless `condition` holds; `what` names the thing that is missing."""
+    """Raise NotApplicableError unless `condition` holds; `what` names the missing feature."""
     if not condition:
         raise NotApplicableError(what)
 
@@ -82,7 +82,7 @@ class Ledger:
 
 
 def read_ledger(path: Path = EXCUSED) -> Ledger:
-    """Read the floors and the excuses; raises ValueError where they cannot be meant."""
+    """Read the floors and the excuses; raise ValueError if they are inconsistent."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     reasons: dict[tuple[str, str], str] = {}
     for entry in table.get("excused", []):
@@ -98,7 +98,7 @@ def read_ledger(path: Path = EXCUSED) -> Ledger:
 
 
 def complaints(outcomes: Iterable[Outcome], ledger: Ledger) -> list[str]:
-    """Name the wrong cases that nobody excused, and the excused ones that are not wrong."""
+    """Return the wrong cases that are not excused, and the excused ones that are not wrong."""
     found = []
     for suite, case, verdict, detail in outcomes:
         excused = (suite, case) in ledger.reasons
@@ -111,7 +111,7 @@ def complaints(outcomes: Iterable[Outcome], ledger: Ledger) -> list[str]:
 
 @dataclass
 class Counts:
-    """The outcomes of a whole run, summed up by suite."""
+    """The outcomes of a whole run, by suite."""
 
     verdicts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     missing: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -127,7 +127,7 @@ class Counts:
                 self.wrong.add((suite, case))
 
     def complaints(self, ledger: Ledger) -> list[str]:
-        """Name the suites under their floor, those without one, and the excuses of cases that did not run."""
+        """Return the suites below or without a floor, and the excuses of cases that were not wrong."""
         found = [
             f"{suite}: {self.verdicts[suite][PASSED]} cases pass, expected at least {floor}"
             for suite, floor in ledger.floors.items()
@@ -138,7 +138,7 @@ class Counts:
         return found + [f"{name} is excused and was not wrong in this run" for name in unused]
 
     def lines(self, ledger: Ledger) -> list[str]:
-        """The table of counts, then for each suite what its cases needed and portnn lacks."""
+        """Return the table of counts, then for each suite the features that portnn lacks."""
         width = max(len(suite) for suite in self.verdicts)
         rows = [f"{'suite':{width}}   passed    floor    wrong  excused  not applicable"]
         for suite, counts in sorted(self.verdicts.items()):

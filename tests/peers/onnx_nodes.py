@@ -1,7 +1,7 @@
-"""ONNX's operators in portnn's functions: one adapter an operator, with its attributes as options.
+"""ONNX's operators by portnn's functions: one adapter per operator, with attributes as options.
 
-An operator whose name is that of a function of portnn needs no adapter. An attribute that neither the
-adapter nor the function knows makes a case not applicable by itself.
+An operator with the name of a portnn function needs no adapter. A case with an attribute that neither the
+adapter nor the function has is not applicable.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ ADAPTERS: dict[str, Callable[..., Any]] = {}
 
 
 def adapter(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Register a function under the operator's name, which it has."""
+    """Register an adapter under its name, which is the operator's."""
     ADAPTERS[function.__name__.rstrip("_")] = function
     return function
 
 
 def find(operator: str) -> Callable[..., Any]:
-    """The adapter of an operator, or portnn's function of that name."""
+    """Return the adapter of an operator, or portnn's function of that name."""
     for table in (ADAPTERS, FUNCTIONS):
         if operator in table:
             return table[operator]
@@ -57,7 +57,7 @@ def find(operator: str) -> Callable[..., Any]:
 
 
 def run(operator: str, inputs: list[Any], attributes: dict[str, Any], results: int) -> list[Any]:
-    """The results of a node."""
+    """Return the results of a node."""
     function = find(operator)
     known = inspect.signature(function).parameters
     for name in attributes:
@@ -73,7 +73,7 @@ def integers(x: Any) -> list[int]:
 
 
 def of_one_dtype(function: Callable[..., Any], x: Any, y: Any) -> Any:
-    """What ONNX computes in the dtype of the first operand."""
+    """Compute in the dtype of the first operand, as ONNX does."""
     return ops.astype(function(x, y), str(x.dtype))
 
 
@@ -139,7 +139,7 @@ def LeakyRelu(x, alpha=0.01):
 
 @adapter
 def PRelu(x, slope):
-    """ONNX broadcasts slopes from the last axis; portnn takes a single axis for that of channels."""
+    """Broadcast slopes from the last axis; portnn would take a single axis as channels."""
     return nn.prelu(x, ops.reshape(slope, (1,) * (x.ndim - slope.ndim) + slope.shape))
 
 

@@ -247,7 +247,7 @@ def test_members_over_each_other_and_arrays_of_text_are_refused(tmp_path):
         [member] = archive.infolist()
         listed_again(archive, member, "b.npy")
         archive._didModify = True
-    with pytest.raises(CheckpointError, match="members lie over each other"):
+    with pytest.raises(CheckpointError, match="members overlap"):
         load_npz(path)
     np.savez(path, a=np.asarray(["x" * 1000]))
     with pytest.raises(CheckpointError, match="an array of <U1000"):

@@ -57,11 +57,11 @@ OTHERS = {
     ),
     "other options": (
         {"optimizer": lambda: optim.sgd(0.5)},
-        r"with optimizer=.*sgd\(0.5, momentum=0.9\)\); expected .*sgd\(0.5\)\),",
+        r"with optimizer=.*sgd\(0.5, momentum=0.9\)\); expected .*sgd\(0.5\)\);",
     ),
     "optimiser of one's own": (
         {"optimizer": lambda: optim.Optimizer(lambda p: (), lambda g, s, p: (g, s))},
-        r"with optimizer=adjustable\(sgd\(0.5, momentum=0.9\)\); expected adjustable\(Optimizer\), so",
+        r"with optimizer=adjustable\(sgd\(0.5, momentum=0.9\)\); expected adjustable\(Optimizer\); pass",
     ),
     "loss": ({"loss": losses.focal}, "with loss={'name': 'softmax_cross_entropy', .*; expected {'name': 'fo"),
     "columns": ({"validation_data": None, "watch": without}, r"with columns=.*; expected \['loss', 'acc"),

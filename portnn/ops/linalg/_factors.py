@@ -147,7 +147,7 @@ def pinv(x: Array, /, *, rtol: ArrayLike | None = None) -> Array:
 
 @constant
 def _matrix_rank(x: Array, rtol: ArrayLike | None, /) -> Array:
-    if 0 in x.shape[-2:]:  # libraries look for the largest singular value, which an empty matrix lacks
+    if 0 in x.shape[-2:]:  # libraries need the largest singular value, which an empty matrix lacks
         return namespace(x).count_nonzero(x, axis=(-2, -1))
     return namespace(x).linalg.matrix_rank(x, rtol=rtol)
 

@@ -40,7 +40,7 @@ def _slope(x: Array, y: Array, axis: Axis, order: float) -> Array:
         return divide(multiply(sign(x), attained), count)
     zero = equal(y, 0.0)
     x, y = where(zero, 1.0, x), where(zero, 1.0, y)
-    # A factor of each, so that a second derivative without bound at one element stays there.
+    # One factor per element, so that an unbounded second derivative stays at its element.
     unit = stop_gradient(y)
     powers = multiply(sign(x), pow(direction(abs(x), unit), order - 1))
     return where(zero, 0.0, multiply(powers, pow(direction(y, unit), 1 - order)))

@@ -23,7 +23,7 @@ LACKING = {
     # decompositions
     "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matrix_norm(nuclear)",
     "matrix_norm(order 2)", "matrix_norm(order -2)", "matrix_power(negative)", "matrix_power(zero)",
-    "matrix_rank", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "trace",
+    "matrix_rank()", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "trace",
     # complex numbers
     "astype(complex)", "conj", "imag", "real(complex)", "fft", "ifft", "rfft", "irfft", "hfft", "ihfft",
     "fftn", "ifftn", "rfftn", "irfftn", "fftshift", "ifftshift",

@@ -70,8 +70,8 @@ class NetworkClassifier(Classifying, Described):
             layer of 100.
         loss: a loss of `portnn.losses` or of your own; by default softmax_cross_entropy,
             or sigmoid_cross_entropy for several labels.
-        optimizer: one of `portnn.optim`, or a function without arguments that makes one, which can be
-            pickled: ``functools.partial(optim.sgd, 0.1)``; by default ``adam(0.001)``.
+        optimizer: one of `portnn.optim`, or a function without arguments that makes one; by default
+            ``adam(0.001)``.
         alpha: factor of an L2 penalty of the weights, as scikit-learn's perceptrons have it.
         class_weight: a weight for each class, or "balanced"; for labels a list with such a dict for each.
         backend: where to compute: None for where X lies, or "cpu", "gpu", "torch:cuda" and so on.

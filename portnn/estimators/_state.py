@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,13 @@ from portnn import optim
 from portnn.backend import Backend, backend_of, get_backend
 from portnn.estimators import _losses as own
 from portnn.estimators._labels import Labels
+from portnn.losses import Loss
 from portnn.network import Network
 from portnn.network._files import describe_loss, loss_from
 from portnn.network._fitted import Fitted, TrainState
 from portnn.network._loading import Expected
 from portnn.nn import Layer, describe, from_description
+from portnn.optim import Optimizer
 
 __all__ = ["from_plain", "to_plain"]
 
@@ -28,7 +30,8 @@ _OWN = {id(getattr(own, name)): name for name in own.__all__}  # losses of this 
 def to_plain(value: Any) -> Any:
     """Replace portnn's objects, and arrays of other libraries, by values that any serializer can write.
 
-    Your own layers, activations and losses stay unchanged; pickle writes those defined in a module.
+    Your own layers, activations and losses stay unchanged; pickle writes those defined in a module. Local
+    functions are left to pickle and cloudpickle; skops gets a TypeError.
 
     Args:
         value: any value; dicts, lists and tuples are searched.
@@ -101,6 +104,9 @@ def _plain(value: Any, walk: _Walk) -> Any:
         return {_KIND: "labels", "kind": value.kind, "classes": value.classes, "dtype": value.dtype.str}
     if isinstance(value, Backend):
         return {_KIND: "backend", "name": value.name}
+    if isinstance(value, Optimizer):
+        made = value.made
+        return _Nameless(value) if made is None else {_KIND: "optimizer", "made": walk.of(made)}
     if isinstance(value, Layer) or (callable(value) and not isinstance(value, type)):
         return _plain_function(value, walk)
     home = backend_of(value) if hasattr(value, "shape") else None
@@ -125,7 +131,40 @@ def _plain_function(value: Any, walk: _Walk) -> Any:
     try:
         return {_KIND: "layer", "layer": describe(value)}
     except TypeError:
-        return value
+        return _Nameless(value) if _is_local(value) else value
+
+
+def _is_local(value: Any) -> bool:
+    """Whether it is, or is made of, a function or class that no module has by a name."""
+    parts: Any = value if isinstance(value, list | tuple) else ()
+    if isinstance(value, Loss):
+        parts = value.function, value.link
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = [getattr(value, f.name) for f in fields(value)]
+    name = getattr(value, "__qualname__", type(value).__qualname__)  # such as make.<locals>.<lambda>
+    return "<" in name or any(map(_is_local, parts))
+
+
+class _Nameless:
+    """Stands for what only a program that runs knows: cloudpickle can write it, pickle says why it cannot,
+    and skops, which would write a name that leads nowhere, is told.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _itself, (self._value,)
+
+    def __getstate__(self) -> Any:
+        raise TypeError(
+            f"{self._value!r:.80} cannot be saved: it is, or is made of, a function without a name in a "
+            "module; define that in a module, or pass functools.partial of such a function"
+        )
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _restored(value: Any, walk: _Walk) -> Any:
@@ -142,6 +181,8 @@ def _restored(value: Any, walk: _Walk) -> Any:
     if kind == "partial":
         function, args, keywords = walk.of(value["parts"])
         return partial(function, *args, **keywords)
+    if kind == "optimizer":
+        return walk.of(value["made"])()
     return _LEAVES[kind](value)
 
 

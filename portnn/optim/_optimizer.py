@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, final
 
 from portnn import ops, tree
@@ -28,6 +28,7 @@ class Optimizer:
         start: ``start(params) -> state``, a tree of arrays like the parameters or 0-d.
         advance: ``advance(grads, state, params) -> (updates, state)``.
         name: the call that made it, such as "sgd(0.1, momentum=0.9)", for messages and checkpoints.
+        made: the same call as a `functools.partial`, for files of estimators; recipes set it.
 
     Example:
         >>> import numpy as np
@@ -43,6 +44,7 @@ class Optimizer:
     start: Callable[[Tree], Tree]
     advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
     name: str = field(default="", compare=False)
+    made: partial[Optimizer] | None = field(default=None, compare=False, repr=False)
 
     def init(self, params: Tree) -> Tree:
         """The state before the first step.
@@ -90,7 +92,8 @@ def recipe(make: Callable[P, Optimizer]) -> Callable[P, Optimizer]:
     def made(*args: P.args, **options: P.kwargs) -> Optimizer:
         found = make(*args, **options)
         shown = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in options.items())]
-        return replace(found, name=f"{make.__name__}({', '.join(shown)})"[:_LONGEST])
+        name = f"{make.__name__}({', '.join(shown)})"[:_LONGEST]
+        return replace(found, name=name, made=partial(made, *args, **options))
 
     return made
 

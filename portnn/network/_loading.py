@@ -17,6 +17,8 @@ __all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched", "match
 
 COUNTS = 2**32  # of epochs and steps: random numbers use 32 bits of the step's number
 _ABSENT = object()
+_FROM_TORCH = "give portnn.nn.from_torch(net.layer, state_dict)"
+_OF_TORCH = ("running_mean", "running_var", "num_batches_tracked")  # of batch norm, in a state_dict
 _SHORT = ("float16", "bfloat16", "float8")  # exact in float32, and unknown to some libraries
 
 
@@ -73,8 +75,10 @@ def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bo
 
     Raises:
         TypeError: if `given` is not such a tree, or an array has another kind of dtype.
-        ValueError: if a name is missing or unknown, a shape differs, or a number does not fit.
+        ValueError: if a name is missing or unknown, a shape differs, or a number is not finite or does not
+            fit.
     """
+    _check_single(who, given, expected)
     wanted = tree.named(expected)
     found: dict[str, Any] = {}
     for name, value in _names(who, given, expected, ""):
@@ -87,7 +91,8 @@ def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bo
                 f"{who}: {name[:60]!r} of shape {_short(one.shape)} is missing; got {_some(found)}"
             )
     if odd := [name for name in found if name not in wanted]:
-        raise ValueError(f"{who}: unexpected {odd[0][:60]!r}; the layers have {_some(wanted)}")
+        hint = f"; of PyTorch {_FROM_TORCH}" if odd[0].rpartition(".")[2] in _OF_TORCH else ""
+        raise ValueError(f"{who}: unexpected {odd[0][:60]!r}; the layers have {_some(wanted)}{hint}")
     arrays = [_placed(f"{who}: {name[:60]!r}", found[name], wanted[name], backend, copy) for name in wanted]
     unchanged = all(a is found[name] for a, name in zip(arrays, wanted, strict=True))
     if unchanged and tree.structure(given) == tree.structure(expected):
@@ -107,6 +112,17 @@ def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, co
         if not a.shape and is_kind(a, "integral") and int(a) < 0:
             raise ValueError(f"{who}: {name[:60]!r} is a counter and must be at least 0, got {int(a)}")
     return state
+
+
+def _check_single(who: str, given: Tree, expected: Tree) -> None:
+    """Check that it is not the pair (params, state) that `from_torch` and `from_keras` return.
+
+    Raises:
+        TypeError: if it is.
+    """
+    pair = isinstance(given, tuple) and len(given) == 2 and tree.leaves(expected)
+    if pair and tree.structure(given[0]) == tree.structure(expected):
+        raise TypeError(f"{who}: got a pair of parameters and state; unpack it: net.load_params(*...)")
 
 
 def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[str, Any]]:
@@ -165,9 +181,9 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
             value.dtype, "isnative", True
         )  # NumPy arrays of either byte order have the same dtype name
         if own and native and _name_of(value.dtype) == expected.dtype and not copy:
-            return value
+            return _finite(value)
         value = _castable(value, expected.dtype)
-        return backend.asarray(value, dtype=expected.dtype, copy=True)
+        return _finite(backend.asarray(value, dtype=expected.dtype, copy=True))
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{what}: {str(error).removeprefix('x ')[:200]}") from None
@@ -180,8 +196,22 @@ def _check_plain(value: Any) -> None:
 
 
 def _check_shape(value: Array, expected: tuple[int, ...]) -> None:
-    if tuple(value.shape) != expected:
-        raise ValueError(f"expected shape {_short(expected)}, got {_short(value.shape)}")
+    shape = tuple(value.shape)
+    if shape != expected:
+        turned = len(shape) == 2 and shape == expected[::-1]
+        hint = f"; if it is a matrix of PyTorch, {_FROM_TORCH}" if turned else ""
+        raise ValueError(f"expected shape {_short(expected)}, got {_short(shape)}{hint}")
+
+
+def _finite(value: Array) -> Array:
+    """Return the array.
+
+    Raises:
+        ValueError: if a number is NaN or infinite.
+    """
+    if is_kind(value, "real floating") and not bool(ops.all(ops.isfinite(value))):
+        raise ValueError("has NaN or infinite numbers, with which no network predicts; replace them first")
+    return value
 
 
 def _numbers(value: Any, dtype: str) -> Array:

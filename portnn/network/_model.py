@@ -172,8 +172,8 @@ class Model(Copied):
 
         Raises:
             TypeError: if an array has another kind of dtype, or `params` is not a tree of arrays.
-            ValueError: if a name is missing or unknown, a shape differs, or a number is too large for the
-                dtype; the message names the first one.
+            ValueError: if a name is missing or unknown, a shape differs, or a number is not finite or too
+                large for the dtype; the message names the first one.
 
         Example:
             >>> from portnn.nn import Linear

@@ -174,7 +174,7 @@ WRONG = {
     "too many": ((*nested(numbers()), {"weight": np.ones(2)}), ValueError, "unexpected '4.weight'"),
     "too few": (nested(numbers())[:3], ValueError, "'3.weight' of shape .* is missing"),
     "shape": (changed(**{"3.weight": np.ones((8, 5))}), ValueError, r"'3.weight': expected shape \(8, 3\), got \(8, 5\)"),
-    "turned": (changed(**{"0.weight": np.ones((8, 4))}), ValueError, r"'0.weight': expected shape \(4, 8\), got \(8, 4\)"),
+    "turned": (changed(**{"0.weight": np.ones((8, 4))}), ValueError, r"'0.weight': expected shape \(4, 8\), got \(8, 4\); if it is a matrix of PyTorch, give portnn.nn.from_torch"),
     "number": (changed(**{"3.bias": 1.0}), ValueError, r"'3.bias': expected shape \(3,\), got \(\)"),
     "ragged": (changed(**{"3.bias": [[1.0], [1.0, 2.0], 3.0]}), ValueError, "'3.bias': is not a rectangular array"),
     "integers": (changed(**{"3.bias": np.ones(3, int)}), TypeError, "'3.bias': expected floating-point numbers, got dtype int64"),
@@ -187,6 +187,11 @@ WRONG = {
     "masked": (changed(**{"3.bias": np.ma.masked_array([1.0, 2.0, 3.0])}), TypeError, "'3.bias': is a masked array"),
     "too large": (changed(**{"3.bias": np.asarray([1.0, 1e39, 0.0])}), ValueError, "'3.bias': has numbers too large for float32, up to 1e"),
     "too small": (changed(**{"3.bias": [1.0, -1e300, 0.0]}), ValueError, "'3.bias': has numbers too large for float32"),
+    "nan": (changed(**{"3.bias": np.asarray([1.0, np.nan, 0.0])}), ValueError, "'3.bias': has NaN or infinite numbers"),
+    "infinite": (changed(**{"3.bias": [1.0, 2.0, -np.inf]}), ValueError, "'3.bias': has NaN or infinite numbers"),
+    "half nan": (changed(**{"3.bias": np.asarray([1.0, np.nan, 0.0], "float16")}), ValueError, "'3.bias': has NaN or infinite"),
+    "pair": ((nested(numbers()), network().state), TypeError, r"got a pair of parameters and state; unpack it: net\.load_params\(\*"),
+    "state of PyTorch": (changed(**{"1.running_mean": np.ones(8)}), ValueError, "unexpected '1.running_mean'; .* give portnn.nn.from_torch"),
     "an array": (np.ones(3), TypeError, "expected a dict or tuple with 0 to 3, got ndarray"),
     "text at all": ("params", TypeError, "expected a dict or tuple with 0 to 3, got str"),
     "array for layer": ((np.ones(3), *nested(numbers())[1:]), TypeError, "expected a dict or tuple at '0' with weight, bias, got ndarray"),
@@ -218,7 +223,8 @@ def test_arrays_of_the_backend_are_checked_too(backend):
     net = network(backend.backend)
     kept = everything(net)
     for name, a, text in (
-        ("3.weight", np.ones((8, 5), "float32"), "expected shape"), ("3.bias", np.ones(3, "int32"), "got dtype int32")
+        ("3.weight", np.ones((8, 5), "float32"), "expected shape"), ("3.bias", np.ones(3, "int32"), "got dtype int32"),
+        ("3.bias", np.asarray([1.0, 2.0, np.nan], "float32"), "has NaN or infinite"),
     ):  # fmt: skip
         for way, load in WAYS.items():
             with pytest.raises((TypeError, ValueError), match=f"^{way}: '{name}': .*{text}"):
@@ -233,6 +239,7 @@ STATES = {
     "large count": ({"1.mean": np.ones(8), "1.var": np.ones(8), "1.count": 2**40}, ValueError, "'1.count': has numbers too large for int32"),
     "negative count": ({"1.mean": np.ones(8), "1.var": np.ones(8), "1.count": -5}, ValueError, "'1.count' is a counter and must be at least 0, got -5"),
     "integers": ({"1.mean": np.ones(8, int), "1.var": np.ones(8), "1.count": 1}, TypeError, "'1.mean': expected floating"),
+    "nan": ({"1.mean": np.ones(8), "1.var": np.full(8, np.nan), "1.count": 1}, ValueError, "'1.var': has NaN or infinite"),
     "empty": ((), ValueError, "'1.mean' of shape"),
 }  # fmt: skip
 

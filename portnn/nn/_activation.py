@@ -10,6 +10,7 @@ from portnn._typing import Array, Tree
 from portnn.nn import init as initializers
 from portnn.nn._activations import prelu
 from portnn.nn._checks import check_params, check_size
+from portnn.nn._foreign import refuse_foreign
 from portnn.nn._initializers import Initializer
 from portnn.nn._layer import Key, Layer
 
@@ -39,6 +40,7 @@ class Activation(Layer):
     options: tuple[tuple[str, Any], ...]
 
     def __init__(self, function: Callable[..., Array], **options: Any) -> None:
+        refuse_foreign(function)
         if not callable(function):
             raise TypeError(
                 f"Activation: expected a function such as portnn.relu, got {type(function).__name__}"

@@ -12,6 +12,7 @@ from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
 from portnn.nn._checks import check_members
+from portnn.nn._foreign import refuse_foreign
 from portnn.nn._layer import Key, Layer, check_depth, keys_of, pair, share
 from portnn.nn._linear import Linear
 
@@ -31,6 +32,7 @@ def as_layer(part: Any) -> Layer:
         return part
     if isinstance(part, list | tuple):
         return Sequential(part)
+    refuse_foreign(part)
     if isinstance(part, partial) and not part.args:
         return Activation(part.func, **part.keywords)
     if callable(part) and not isinstance(part, type):
@@ -67,6 +69,7 @@ class Sequential(Layer):
 
     def __init__(self, layers: Iterable[Any]) -> None:
         if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+            refuse_foreign(layers)
             raise TypeError(
                 f"Sequential: expected a list of layers, got {type(layers).__name__}; write [layer, ...]"
             )

@@ -7,7 +7,7 @@ bias; those of GRU in the order update, reset, new, with one row of biases for e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias, final
@@ -22,7 +22,8 @@ from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
 from portnn.nn._dropout import Dropout1d, Dropout2d
 from portnn.nn._embedding import Embedding
-from portnn.nn._layer import Layer
+from portnn.nn._foreign import brought
+from portnn.nn._layer import Layer, check_layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm
 from portnn.nn._outline import outline
@@ -229,8 +230,8 @@ def from_keras(
             places.
 
     Returns:
-        The parameters and the state, NumPy arrays of the dtypes of the weights. Hand them to `layer.apply`,
-        or to a network: ``net.load_params(params, state)``.
+        The parameters and the state, NumPy arrays of the dtypes of the weights, float32 for bfloat16. Hand
+        them to `layer.apply`, or to a network: ``net.load_params(params, state)``.
 
     Raises:
         TypeError: if Keras has no such layer, or a weight is not made of real numbers.
@@ -243,6 +244,12 @@ def from_keras(
         >>> params["weight"].shape
         (3, 2)
     """
+    check_layer("from_keras", layer)
+    if isinstance(weights, Mapping) or not isinstance(weights, Iterable):
+        raise TypeError(
+            f"from_keras: weights must be a list of arrays, got {type(weights).__name__}; of a model pass "
+            "model.get_weights()"
+        )
     parts = [
         (path, part, (p, s), place, _written(part, p, s, place))
         for path, part, p, s, place in _parts(layer, *outline(layer), flattened)
@@ -290,6 +297,7 @@ def to_keras(
         >>> [a.shape for a in to_keras(layer, layer.init(stream(0)))]
         [(5, 5, 3, 8), (8,), (8, 2), (2,)]
     """
+    check_layer("to_keras", layer)
     state = layer.init_state() if state is None else state
     if tree.structure((params, state)) != tree.structure(outline(layer)):
         raise ValueError(
@@ -345,7 +353,7 @@ def _gathered(layer: Layer, made: dict[tuple[int, ...], tuple[Tree, Tree]], path
 
 def _checked(label: str, weight: ArrayLike, like: Array, part: Layer) -> Array:
     """Return a Keras weight as a NumPy array of the right shape and kind."""
-    a = get_backend("numpy").to_numpy(weight)
+    a = brought(f"from_keras: {label}", weight)
     shape, found = tuple(like.shape), tuple(a.shape)
     if isinstance(part, PReLU) and found[-1:] == shape[-1:] and prod(found) == prod(shape):
         a = ops.reshape(a, shape)  # any number of axes of length 1 before the channels

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, final
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.nn._foreign import refuse_foreign
 from portnn.random import fold_in_each
 from portnn.tracing import is_kind
 
@@ -169,10 +170,11 @@ def check_layer(function: str, layer: Any) -> None:
         TypeError: if it is something else.
     """
     if not isinstance(layer, Layer):
+        refuse_foreign(layer)
         kind = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
         hint = "; make one of them with Sequential" if isinstance(layer, list | tuple) else ""
         if isinstance(getattr(layer, "layer", None), Layer):
-            hint = "; a network's is its attribute layer"
+            hint = "; pass its layer, net.layer"
         raise TypeError(f"{function}: expected a layer, got {kind:.60}{hint}")
 
 

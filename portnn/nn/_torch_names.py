@@ -20,7 +20,8 @@ from portnn.nn._containers import Sequential
 from portnn.nn._convolution import Conv1d, Conv2d
 from portnn.nn._convolution_transposed import ConvTranspose1d, ConvTranspose2d
 from portnn.nn._embedding import Embedding
-from portnn.nn._layer import Layer
+from portnn.nn._foreign import brought
+from portnn.nn._layer import Layer, check_layer
 from portnn.nn._linear import Linear
 from portnn.nn._normalization import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from portnn.nn._recurrent_layers import GRU, LSTM, RNN
@@ -172,8 +173,9 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
             are missing, as in files of PyTorch before 0.4.1.
 
     Returns:
-        The parameters and the state, NumPy arrays of the dtypes of the tensors, which share no memory with
-        them. Hand them to `layer.apply`, or to a network: ``net.load_params(params, state)``.
+        The parameters and the state, NumPy arrays of the dtypes of the tensors, float32 for bfloat16, which
+        share no memory with them. Hand them to `layer.apply`, or to a network:
+        ``net.load_params(params, state)``.
 
     Raises:
         TypeError: if PyTorch has no such layer, or a tensor has the wrong kind of numbers.
@@ -185,6 +187,12 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
         >>> params["weight"].shape
         (3, 2)
     """
+    check_layer("from_torch", layer)
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(
+            f"from_torch: state_dict must be a mapping of names to tensors, got {type(state_dict).__name__}; "
+            "of a module pass module.state_dict()"
+        )
     expected = entry_of(layer).write(layer, layer.init(stream(0)), layer.init_state())
     counters = {name: a for name, a in expected.items() if name not in state_dict and _is_counter(name)}
     state_dict = {**counters, **state_dict}
@@ -194,8 +202,7 @@ def from_torch(layer: Layer, state_dict: Mapping[str, ArrayLike]) -> tuple[Tree,
         raise ValueError(
             f"from_torch: {_names(odd)} not expected; {type(layer).__name__} has {_names(expected)}"
         )
-    to_numpy = get_backend("numpy").to_numpy
-    tensors = {name: to_numpy(state_dict[name]) for name in expected}
+    tensors = {name: brought(f"from_torch: {name}", state_dict[name]) for name in expected}
     for name, tensor in tensors.items():
         _check(name, tensor, expected[name])
     params, state = tree.map(_copy, entry_of(layer).read(layer, tensors))
@@ -223,6 +230,7 @@ def to_torch(layer: Layer, params: Tree, state: Tree | None = None) -> Tensors:
         >>> {name: a.shape for name, a in to_torch(layer, layer.init(stream(0))).items()}
         {'0.weight': (2, 3), '0.bias': (2,), '1.weight': (1,)}
     """
+    check_layer("to_torch", layer)
     to_numpy = get_backend("numpy").to_numpy
     state = layer.init_state() if state is None else state
     for what, got, expected in (

@@ -90,7 +90,7 @@ NO_LAYERS = {
     "a list": ([nn.relu], "got list; make one of them with Sequential"),
     "a function": (len, "expected a layer, got builtin_function_or_method"),
     "a class": (nn.Linear, "expected a layer, got the class Linear"),
-    "a network": (pn.Network([nn.Linear(3, 2)]), "got Network; a network's is its attribute layer"),
+    "a network": (pn.Network([nn.Linear(3, 2)]), "got Network; pass its layer, net\\.layer"),
 }
 
 

@@ -95,7 +95,7 @@ ROWS = {
     "to: unknown": (lambda nets: nets["classes"].to("nope"), ValueError, "unknown backend 'nope'"),
     # A network's own arguments
     "network: class": (make([pn.Linear]), TypeError, r"got the class Linear; write Linear\(...\)"),
-    "network: text": (make(["relu"]), TypeError, "a layer or an activation function .* got str"),
+    "network: text": (make(["relu"]), TypeError, "a layer or an activation function .* got str; write portnn.relu"),
     "network: empty": (make([]), ValueError, "at least one layer"),
     "network: function": (make(pn.relu), TypeError, r"expected a list of layers, .* write \[layer, ...\]"),
     "network: size": (lambda _: pn.Linear(0, 3), ValueError, "in_features must be at least 1, got 0"),
@@ -104,7 +104,7 @@ ROWS = {
         call(pn.Linear(4, 3).apply, {"w": X}, X), ValueError, r"Linear: expected parameters named weight, bias"),
     "network: parameters of less": (
         call(pn.MLP([4, 3, 2]).apply, ({},), X), ValueError, "Sequential: expected parameters for 3 layers, .* got 1"),
-    "network: loss text": (make(loss="mse"), TypeError, "the task of str is not known; give one of portnn.losses"),
+    "network: loss text": (make(loss="mse"), TypeError, "got 'mse'; write portnn.losses.squared_error"),
     "network: loss function": (make(loss=np.mean), TypeError, "task of mean is not known"),
     "network: dtype": (make(dtype="int8"), ValueError, "dtype must be 'float32' or 'float64', got 'int8'"),
     "network: seed": (make(seed=-1), ValueError, "non-negative integers"),
@@ -114,6 +114,8 @@ ROWS = {
     "fit: epochs type": (fit(X, Y, epochs=1.5), TypeError, "fit: epochs must be an integer, got float"),
     "fit: batch": (fit(X, Y, batch_size=0), ValueError, "fit: batch_size must be at least 1, got 0"),
     "fit: batch bool": (fit(X, Y, batch_size=True), TypeError, "batch_size must be an integer, got bool"),
+    "fit: a column of labels": (fit(X, Y[:, None]), ValueError, r"y: expected labels of shape \(\d+,\) or .*, got shape \(\d+, 1\); write y\[:, 0\]"),
+    "fit: a column of reals": (fit(X, Y[:, None] * 1.0), ValueError, r"got shape \(\d+, 1\); write y\[:, 0\]"),
     "fit: optimiser text": (fit(X, Y, optimizer="adam"), TypeError, "from portnn.optim, .* got str"),
     "fit: optimiser class": (fit(X, Y, optimizer=optim.adam), TypeError, "from portnn.optim, .* got function"),
     "fit: shuffle": (fit(X, Y, shuffle="no"), TypeError, "shuffle must be True or False, got str"),

@@ -16,6 +16,29 @@ from portnn.ops._half import is_half, widened
 __all__ = ["Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of"]
 
 P = ParamSpec("P")
+# Losses by their names and those of Keras, PyTorch and scikit-learn, without underscores and a final "loss".
+_NAMES = {
+    other: name
+    for name, others in {
+        "absolute_error": "absoluteerror mae meanabsoluteerror l1",
+        "cosine_distance": "cosinedistance cosinesimilarity cosine",
+        "focal": "focal categoricalfocalcrossentropy",
+        "gaussian_nll": "gaussiannll",
+        "hinge": "hinge",
+        "huber": "huber smoothl1",
+        "kl_divergence": "kldivergence kldiv",
+        "log_cosh": "logcosh",
+        "multiclass_hinge": "multiclasshinge categoricalhinge multimargin",
+        "poisson_nll": "poissonnll poisson",
+        "sigmoid_cross_entropy": "sigmoidcrossentropy binarycrossentropy binarycrossentropywithlogits bce "
+        "bcewithlogits",
+        "sigmoid_focal": "sigmoidfocal binaryfocalcrossentropy",
+        "softmax_cross_entropy": "softmaxcrossentropy categoricalcrossentropy sparsecategoricalcrossentropy "
+        "crossentropy log",
+        "squared_error": "squarederror mse meansquarederror",
+    }.items()
+    for other in others.split()
+}
 
 
 class Task(Enum):
@@ -131,12 +154,19 @@ def loss_of(loss: Any) -> tuple[Loss[...], dict[str, Any]]:
         options = {**inner.keywords, **options}
         inner = inner.func
     if not isinstance(inner, Loss):
-        name = getattr(inner, "__name__", type(inner).__name__)
-        raise TypeError(
-            f"loss: the task of {name} is not known; give one of portnn.losses, "
-            "or losses.Loss(function, task=..., link=...)"
-        )
+        raise TypeError(f"loss: {_unknown(inner)}")
     return inner, options
+
+
+def _unknown(loss: Any) -> str:
+    """Say what is wrong with a name, or a function or object whose task is not known."""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    same = _NAMES.get(name.lower().replace("_", "").replace(" ", "").removesuffix("loss"))
+    if isinstance(loss, str):
+        write = f"write portnn.losses.{same}" if same else "give one such as portnn.losses.squared_error"
+        return f"expected a function of portnn.losses, got {loss!r:.60}; {write}"
+    write = f"write portnn.losses.{same}" if same else "give one of portnn.losses"
+    return f"the task of {name[:60]} is not known; {write}, or losses.Loss(function, task=..., link=...)"
 
 
 def task_of(loss: Any) -> Task:

@@ -110,6 +110,8 @@ def bring_targets(
     if task is Task.CLASSES and len(y.shape) == 1:
         y = _check_labels(y, predictions.shape[-1], option(loss, "ignore_index"))
     else:
+        if task is Task.CLASSES:
+            _check_axes(y, tuple(predictions.shape))
         y = _fit(y, predictions.dtype, "y")
         if tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
             y = ops.expand_dims(y, axis=1)
@@ -119,6 +121,20 @@ def bring_targets(
     with parts_of((first, labels)):
         loss(predictions, first)  # the loss checks the shapes
     return y, labels
+
+
+def _check_axes(y: Array, predictions: tuple[int, ...]) -> None:
+    """Check that labels have no axis of length 1 where the network has its classes.
+
+    Raises:
+        ValueError: if they have.
+    """
+    shape, expected = tuple(y.shape), (y.shape[0], *predictions[1:-1])
+    if shape == (*expected, 1) and predictions[-1] != 1:
+        raise ValueError(
+            f"y: expected labels of shape {expected} or one-hot rows {(*expected, predictions[-1])}, got "
+            f"shape {shape}; write y[{':' if len(shape) == 2 else '...'}, 0]"
+        )
 
 
 def _check_probabilities(y: Array, task: Task) -> None:

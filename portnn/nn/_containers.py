@@ -12,7 +12,7 @@ from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
 from portnn.nn._checks import check_members
-from portnn.nn._foreign import refuse_foreign
+from portnn.nn._foreign import NAMES, refuse_foreign
 from portnn.nn._layer import Key, Layer, check_depth, keys_of, pair, share
 from portnn.nn._linear import Linear
 
@@ -38,6 +38,8 @@ def as_layer(part: Any) -> Layer:
     if callable(part) and not isinstance(part, type):
         return Activation(part)
     hint = f"; write {part.__name__}(...)" if isinstance(part, type) else ""
+    if isinstance(part, str) and (same := NAMES.get(part.lower().replace("_", ""))):
+        hint = f"; write portnn.{same}"
     raise TypeError(
         f"expected a layer or an activation function such as portnn.relu, got "
         f"{'the class ' + part.__name__ if isinstance(part, type) else type(part).__name__}{hint}"

@@ -9,7 +9,7 @@ from portnn._typing import Array
 from portnn.backend import get_backend
 from portnn.tracing import is_array
 
-__all__ = ["brought", "refuse_foreign"]
+__all__ = ["NAMES", "brought", "refuse_foreign"]
 
 _BASES = {
     ("torch", "Module"), ("keras", "Layer"), ("tf_keras", "Layer"), ("tensorflow", "Module"),

@@ -51,12 +51,48 @@ def test_weights_of_another_dtype_do_not_promote(name, dtype):
 
 
 @pytest.mark.parametrize("ask", [task_of, link_of])
-@pytest.mark.parametrize("loss", [mine, partial(mine), "mse", None])
+@pytest.mark.parametrize("loss", [mine, partial(mine), None])
 def test_a_plain_function_has_no_task(ask, loss):
     with pytest.raises(
         TypeError, match=r"loss: the task of \w+ is not known; .*losses\.Loss\(function, task="
     ):
         ask(loss)
+
+
+NAMED = {
+    "mse": "squared_error", "mean_squared_error": "squared_error", "MAE": "absolute_error",
+    "huber_loss": "huber",
+    "binary_crossentropy": "sigmoid_cross_entropy", "log_loss": "softmax_cross_entropy",
+    "sparse_categorical_crossentropy": "softmax_cross_entropy",
+    **{name: name for name in NAMES},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", [task_of, link_of])
+def test_names_are_no_losses_but_lead_to_them(ask):
+    for given, name in NAMED.items():
+        with pytest.raises(
+            TypeError, match=rf"^loss: expected .*, got '{given}'; write portnn\.losses\.{name}$"
+        ):
+            ask(given)
+    for given in ("perplexity", "", "x" * 999):
+        with pytest.raises(
+            TypeError, match=r"got '.*; give one such as portnn\.losses\.squared_error$"
+        ) as caught:
+            ask(given)
+        assert len(str(caught.value)) < 300
+
+
+def test_losses_of_other_libraries_lead_to_those_of_portnn():
+    def mse_loss(predictions, targets):
+        return None
+
+    class BCEWithLogitsLoss:
+        pass
+
+    for loss, name in ((mse_loss, "squared_error"), (BCEWithLogitsLoss(), "sigmoid_cross_entropy")):
+        with pytest.raises(TypeError, match=rf"is not known; write portnn\.losses\.{name}, or losses\.Loss"):
+            task_of(loss)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ __all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched", "match
 
 COUNTS = 2**32  # of epochs and steps: random numbers use 32 bits of the step's number
 _ABSENT = object()
-_FROM_TORCH = "give portnn.nn.from_torch(net.layer, state_dict)"
+_FROM_TORCH = "load_params(*portnn.nn.from_torch(net.layer, state_dict))"
 _OF_TORCH = ("running_mean", "running_var", "num_batches_tracked")  # of batch norm, in a state_dict
 _SHORT = ("float16", "bfloat16", "float8")  # exact in float32, and unknown to some libraries
 
@@ -91,7 +91,7 @@ def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bo
                 f"{who}: {name[:60]!r} of shape {_short(one.shape)} is missing; got {_some(found)}"
             )
     if odd := [name for name in found if name not in wanted]:
-        hint = f"; of PyTorch {_FROM_TORCH}" if odd[0].rpartition(".")[2] in _OF_TORCH else ""
+        hint = f"; for names of PyTorch write {_FROM_TORCH}" if odd[0].rpartition(".")[2] in _OF_TORCH else ""
         raise ValueError(f"{who}: unexpected {odd[0][:60]!r}; the layers have {_some(wanted)}{hint}")
     arrays = [_placed(f"{who}: {name[:60]!r}", found[name], wanted[name], backend, copy) for name in wanted]
     unchanged = all(a is found[name] for a, name in zip(arrays, wanted, strict=True))
@@ -199,7 +199,7 @@ def _check_shape(value: Array, expected: tuple[int, ...]) -> None:
     shape = tuple(value.shape)
     if shape != expected:
         turned = len(shape) == 2 and shape == expected[::-1]
-        hint = f"; if it is a matrix of PyTorch, {_FROM_TORCH}" if turned else ""
+        hint = f"; for a matrix of PyTorch write {_FROM_TORCH}" if turned else ""
         raise ValueError(f"expected shape {_short(expected)}, got {_short(shape)}{hint}")
 
 

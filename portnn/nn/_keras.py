@@ -250,6 +250,7 @@ def from_keras(
             f"from_keras: weights must be a list of arrays, got {type(weights).__name__}; of a model pass "
             "model.get_weights()"
         )
+    weights = [*weights]
     parts = [
         (path, part, (p, s), place, _written(part, p, s, place))
         for path, part, p, s, place in _parts(layer, *outline(layer), flattened)

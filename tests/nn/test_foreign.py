@@ -95,6 +95,8 @@ def test_a_model_instead_of_its_weights_is_refused(convert, names):
     if convert is from_keras:
         with pytest.raises(TypeError, match="must be a list of arrays, got dict"):
             convert(nn.Linear(3, 2), {"0.weight": np.ones((3, 2))})
+        each = iter([np.ones((3, 2)), np.ones(2)])
+        assert convert(nn.Linear(3, 2), each)[0]["bias"].tolist() == [1.0, 1.0]
     else:
         with pytest.raises(TypeError, match="must be a mapping of names to tensors, got list"):
             convert(nn.Linear(3, 2), [np.ones((3, 2))])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import portnn
+import portnn.export
 from tests.docs.pages import DOCS, ROOT, blocks, differs, name_of, pages, run_page
 
 PAGES = [page for page in pages() if any(True for _ in blocks(page))]

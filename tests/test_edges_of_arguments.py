@@ -164,3 +164,34 @@ def test_a_bar_shows_the_epoch(capsys):
     said = capsys.readouterr().err
     assert "epoch 3/3" in said
     assert "loss=" in said
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_slopes_of_what_is_taken_along_each_of_three_axes(axis):
+    rng = np.random.default_rng(0)
+    x, factors = rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 4, 5))
+    at = rng.integers(0, x.shape[axis], x.shape)
+    gradient = pn.grad(lambda x: ops.sum(ops.take_along_axis(x, at, axis=axis) * factors))(x)
+    places = np.indices(x.shape)
+    places[axis] = at
+    expected = np.zeros_like(x)
+    np.add.at(expected, tuple(places), factors)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-14)
+    some = np.asarray([2, 0, 2])
+    gradient = pn.grad(lambda x: ops.sum(ops.square(ops.take(x, some, axis=axis))))(x)
+    counts = np.bincount(some, minlength=x.shape[axis]).astype(float)
+    shape = np.ones(3, dtype=int)
+    shape[axis] = -1
+    np.testing.assert_allclose(gradient, 2.0 * x * counts.reshape(shape), rtol=1e-14)
+
+
+def test_smoothed_labels_of_sequences():
+    """Each step of a sequence has the loss that it has alone: the classes are the last axis."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 5, 3))
+    soft = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    for targets in (soft, rng.integers(0, 3, (2, 5))):
+        whole = losses.softmax_cross_entropy(logits, targets, label_smoothing=0.25)
+        flat = targets.reshape((10, *targets.shape[2:]))
+        alone = losses.softmax_cross_entropy(logits.reshape(10, 3), flat, label_smoothing=0.25)
+        assert float(whole) == pytest.approx(float(alone), rel=1e-14)

@@ -333,7 +333,7 @@ def test_plans_trust_no_indices_but_sums_and_choices(of, right, wrong):
 
 @pytest.mark.parametrize("name", MADE)
 def test_numbers_that_pytorch_compiles(name, monkeypatch):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
     f, right, wrong = MADE[name]
     call, x = pn.jit(f, torch_compile=True), torch.asarray(TABLE)
@@ -457,7 +457,7 @@ def test_labels_of_metrics(backend, metric, wrong):
 
 
 def test_in_jax_jit_a_wrong_number_cannot_pass_for_a_result():
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="JAX is optional")
     weight = jax.numpy.asarray(TABLE)
     layer = Embedding(5, 3)
     for wrong in (-1, 5, 2**31 - 1):

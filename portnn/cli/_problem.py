@@ -47,7 +47,7 @@ class Problem:
         pixels: whether the network divides by 255.
         notes: what the file will say of the data.
         digest: tells other data from these.
-        header: how the first row of the table was read; None if it was given, or if there is no table.
+        header: how the first row of the table was read; None if the user gave it, or without a table.
     """
 
     x: Array

@@ -22,7 +22,7 @@ def inputs_checked(program: Program) -> tuple[Program, list[Check]]:
     """Return the program without the checks of its inputs, and these checks.
 
     Args:
-        program: a simplified program. Checks of values that it computes stay in it.
+        program: a simplified program. Checks of values that it computes itself are kept.
     """
     places = {value: i for i, value in enumerate(program.inputs)}
     stand_ins: dict[Value, Value] = {}

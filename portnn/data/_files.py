@@ -37,7 +37,7 @@ _PATIENCE = 2.0  # seconds to wait for a writer of a pipe
 
 
 def as_path(value: PathLike, argument: str) -> Path:
-    """`value` as a Path; a TypeError that names the argument if it is no path, an OSError if none can be."""
+    """Return `value` as a Path; raise a TypeError if it is not one, an OSError if no file can have it."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{argument} must be a str or a path, got {type(value).__name__}")
     path = Path(value)

@@ -62,7 +62,7 @@ class _Text:
 
     Attributes:
         data: the bytes; outside quotes a line ends with LF alone.
-        inside: for each byte, whether it is in a quoted field; None if there are no quotes.
+        inside: for each byte, whether it is in a quoted field; None without quotes.
         starts: where each row begins.
         ends: where its line feed is, or the end of the text.
         lines: the line of the file in which each row begins.

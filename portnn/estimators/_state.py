@@ -135,7 +135,7 @@ def _plain_function(value: Any, walk: _Walk) -> Any:
 
 
 def _is_local(value: Any) -> bool:
-    """Whether it is, or is made of, a function or class that no module has by a name."""
+    """Return whether it is, or contains, a function or class that cannot be imported by name."""
     parts: Any = value if isinstance(value, list | tuple) else ()
     if isinstance(value, Loss):
         parts = value.function, value.link

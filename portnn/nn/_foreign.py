@@ -38,7 +38,7 @@ _SHORT = ("bfloat16", "float8")  # what float32 holds exactly, and NumPy lacks
 
 
 def refuse_foreign(part: Any) -> None:
-    """Check that something is no layer of PyTorch, Keras, flax or equinox, nor the class of one.
+    """Refuse a layer of PyTorch, Keras, flax or equinox, and the class of one.
 
     Raises:
         TypeError: if it is; it names portnn's layer.

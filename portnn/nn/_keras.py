@@ -107,7 +107,7 @@ class _Place:
         return self
 
     def _flattened(self, flattened: tuple[int, ...] | None) -> _Place:
-        """Where the layer behind a `Flatten` stands.
+        """Return the position of the layer that follows a `Flatten`.
 
         Raises:
             ValueError: if `flattened` does not begin with the channels.

@@ -112,7 +112,7 @@ def in_range(x: Array, /, *, what: str, low: int = 0, high: int, exempt: int | N
         return x
     try:
         _refuse(x, **options)
-    except TypeError:  # JAX's ConcretizationTypeError is one: there are no values yet
+    except TypeError:  # JAX's ConcretizationTypeError is one: values are unknown
         return poisoned(x, low=low, high=high, exempt=exempt)
     return x
 

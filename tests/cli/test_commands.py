@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import portnn as pn
 from portnn.cli import _terminal, main
@@ -41,15 +42,14 @@ def test_probabilities_a_table_and_json(trained, flowers, portnn):
 
 
 def test_pictures(tmp_path, monkeypatch, portnn):
-    image = pytest.importorskip("PIL.Image")
     monkeypatch.chdir(tmp_path)
     y = np.arange(20) % 2
     x = np.where(y[:, None, None] == 1, 230, 20).astype(np.uint8) * np.ones((1, 9, 9), dtype=np.uint8)
     np.savez("images.npz", x=x, y=y)
     assert portnn("train", "images.npz", "--epochs", 40, "--lr", 0.02, "-q")[0] == 0
-    image.new("RGB", (30, 30), "white").save("light.png")
-    image.new("RGBA", (9, 9), (0, 0, 0, 255)).save("dark.png")
-    image.new("RGBA", (9, 9), (0, 0, 0, 0)).save("clear.png")
+    Image.new("RGB", (30, 30), "white").save("light.png")
+    Image.new("RGBA", (9, 9), (0, 0, 0, 255)).save("dark.png")
+    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save("clear.png")
     files = ("light.png", "dark.png", "clear.png")
     found = [row.split(",")[:2] for row in portnn("predict", "network.safetensors", *files)[1].splitlines()]
     assert found == [["file", "prediction"], ["light.png", "1"], ["dark.png", "0"], ["clear.png", "1"]]

@@ -1,4 +1,4 @@
-"""How much is worked on at a time, and which products are carried out in pieces."""
+"""The size of blocks, and which products run in pieces."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def x_of(*shape: int, dtype: str = "float32") -> Any:
 
 
 class Counted:
-    """A function that counts how often Python carries it out, and how often it is written down."""
+    """A function that counts how often Python runs it, and how often it is traced."""
 
     def __init__(self) -> None:
         self.plain, self.recorded = 0, 0
@@ -121,7 +121,7 @@ def test_a_plan_that_keeps_too_much_is_not_kept(monkeypatch: pytest.MonkeyPatch)
     predictor = Predictor(f)
     for _ in range(2):
         asked(predictor, f, bound, x)
-    size = next(iter(predictor._plans.values())).memory.size  # type: ignore[union-attr]
+    size = next(iter(predictor._plans.values())).memory.size  # type: ignore[union-attr]  # none is None
     for limit, wanted in ((size, AGAIN), (size - 1, ONCE)):
         monkeypatch.setattr(_predictor, "_LARGEST", limit)
         predictor = Predictor(f)

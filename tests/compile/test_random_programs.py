@@ -142,7 +142,7 @@ def test_gradients_of_programs(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(90, 98))
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_programs_of_large_arrays(seed: int) -> None:
-    """What is worked on in blocks, or by several threads."""
+    """Calls that run in blocks, or on several threads."""
     rng = np.random.default_rng(seed)
     f = program(seed, 10)
     planned = jit(f)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from portnn.data import DataError, Table, read_arrays, read_image, read_table
 
@@ -405,9 +406,8 @@ def test_objects_in_arrays_are_refused(tmp_path):
 @pytest.mark.parametrize("end", ["png", "tiff"])
 @pytest.mark.parametrize("dtype", ["uint16", ">u2"])
 def test_shades_of_16_bits_become_those_of_8(end, dtype, tmp_path):
-    image = pytest.importorskip("PIL.Image")
     shades = np.linspace(0, 65535, 48).round().astype(dtype).reshape(6, 8)
-    image.fromarray(shades).save(tmp_path / f"a.{end}")
+    Image.fromarray(shades).save(tmp_path / f"a.{end}")
     expected = np.rint(shades / 257)
     for shape in ((6, 8), (1, 6, 8), (3, 6, 8)):
         found = read_image(tmp_path / f"a.{end}", shape)
@@ -416,16 +416,14 @@ def test_shades_of_16_bits_become_those_of_8(end, dtype, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_pixels_of_32_bits_are_refused(dtype, tmp_path):
-    image = pytest.importorskip("PIL.Image")
-    image.fromarray(np.ones((6, 8), dtype)).save(tmp_path / "a.tiff")
+    Image.fromarray(np.ones((6, 8), dtype)).save(tmp_path / "a.tiff")
     with pytest.raises(DataError, match=r"its pixels have 32 bits, .*; convert it to 8 or 16 bits"):
         read_image(tmp_path / "a.tiff", (6, 8))
 
 
 def test_shapes_of_pictures(tmp_path):
-    image = pytest.importorskip("PIL.Image")
     file = tmp_path / "a.png"
-    image.new("RGB", (10, 20), (255, 0, 0)).save(file)
+    Image.new("RGB", (10, 20), (255, 0, 0)).save(file)
     assert read_image(file, (3, 4, 5)).tolist() == [[[255] * 5] * 4, [[0] * 5] * 4, [[0] * 5] * 4]
     assert read_image(file, (1, 4, 5)).shape == (1, 4, 5)
     with pytest.raises(ValueError, match="a picture has the shape"):
@@ -445,14 +443,13 @@ def gif_of(width, height):
 
 @pytest.mark.parametrize("size", [(13_000, 13_000), (65_000, 65_000), (1, 65_535), (9000, 9000)])
 def test_a_picture_of_many_pixels_is_refused_before_they_are_made(size, tmp_path):
-    image = pytest.importorskip("PIL.Image")
     file = tmp_path / "bomb.gif"
     file.write_bytes(gif_of(*size))
     with pytest.raises(
         DataError, match=r"bomb\.gif: (has .* pixels, at most 33,554,432 are read; make the|not a p)"
     ):
         read_image(file, (28, 28))
-    image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")
+    Image.new("1", (9000, 9000)).save(tmp_path / "bomb.png")
     with pytest.raises(
         DataError, match=r"bomb\.png: has 9000 x 9000 pixels, at most 33,554,432 are read; make the"
     ):

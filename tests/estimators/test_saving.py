@@ -9,9 +9,11 @@ import pickle
 import re
 from functools import partial
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
+import skops.io as sio
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -66,11 +68,10 @@ def through_joblib(model):
 
 
 def through_cloudpickle(model):
-    return pickle.loads(pytest.importorskip("cloudpickle").dumps(model))
+    return pickle.loads(cloudpickle.dumps(model))
 
 
 def through_skops(model):
-    sio = pytest.importorskip("skops.io")
     data = sio.dumps(model)
     trusted = sio.get_untrusted_types(data=data)
     name = type(model).__name__
@@ -164,7 +165,6 @@ LOCAL = {
 
 @pytest.mark.parametrize("options", LOCAL.values(), ids=LOCAL)
 def test_functions_without_a_name_are_refused_when_they_are_saved(options):
-    sio = pytest.importorskip("skops.io")
     model = NetworkRegressor(**{"network": [pn.Linear(4, 1)], **options}, **FAST)
     for one in (model, clone(model).fit(X, Y * 1.0)):
         with pytest.raises(TypeError, match=r"cannot be saved: .* functools\.partial") as caught:
@@ -197,7 +197,7 @@ def test_a_network_that_shows_averages_continues_from_what_they_are_of(way):
 
 @pytest.mark.skipif(os.environ.get("SCIPY_ARRAY_API") != "1", reason="needs SCIPY_ARRAY_API=1")
 def test_fitted_arrays_come_back_where_they_were():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     with config_context(array_api_dispatch=True):
         model = MLPClassifier((4,), **FAST).fit(torch.asarray(X), torch.asarray(Y))
         assert odd_parts(model.__getstate__()) == []
@@ -208,7 +208,6 @@ def test_fitted_arrays_come_back_where_they_were():
 
 @pytest.mark.parametrize("y", [Y, Y == 1, (Y == 1) * 2.0, NAMES, LABELS], ids=str)
 def test_sklearn_onnx_converts_classifiers(y):
-    pytest.importorskip("skl2onnx")
     from skl2onnx.common import shape_calculator as shapes
     from skl2onnx.operator_converters import multilayer_perceptron as converters
 
@@ -227,7 +226,6 @@ def test_sklearn_onnx_converts_classifiers(y):
 
 
 def test_sklearn_onnx_converts_regressors():
-    pytest.importorskip("skl2onnx")
     from skl2onnx.common import shape_calculator as shapes
     from skl2onnx.operator_converters import multilayer_perceptron as converters
 

@@ -225,7 +225,7 @@ def test_ratios_on_every_backend(backend: Any, average: Any) -> None:
 
 
 def test_everything_runs_inside_jax_jit() -> None:
-    jax = pytest.importorskip("jax")
+    jax = pytest.importorskip("jax", reason="JAX is optional")
     t, p, w = jax.numpy.asarray(TRUE), jax.numpy.asarray(PRED), jax.numpy.asarray(WEIGHT)
 
     def all_of_them(t: Any, p: Any, w: Any) -> list[Any]:

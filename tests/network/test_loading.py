@@ -103,7 +103,7 @@ def check_cast(form, dtype, backend):
 @pytest.mark.parametrize("library", ["torch", "jax.numpy"])
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64"])
 def test_arrays_of_other_libraries(library, name):
-    xp = pytest.importorskip(library)
+    xp = pytest.importorskip(library, reason="an optional library")
     if name == "float64" and library == "jax.numpy":
         importlib.import_module("jax").config.update("jax_enable_x64", True)
     given = {n: xp.asarray(a, dtype=getattr(xp, name)) for n, a in numbers().items()}
@@ -115,7 +115,7 @@ def test_arrays_of_other_libraries(library, name):
 
 
 def test_bfloat16_of_numpy():
-    ml_dtypes = pytest.importorskip("ml_dtypes")
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes comes with ONNX or JAX")
     given = {n: a.astype(ml_dtypes.bfloat16) for n, a in numbers().items()}
     net = network()
     net.load_params(given)
@@ -300,7 +300,7 @@ def test_bytes_in_the_order_of_another_machine(way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_tensors_that_pytorch_records_are_refused(way):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     net = network("torch")
     before = everything(net)
     with pytest.raises(ValueError, match=r"'0\.weight': a tensor that requires grad; pass its detach\(\)"):
@@ -352,7 +352,7 @@ def test_other_layers_have_other_parameters():
 
 
 def test_the_last_step_from_pytorch(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     theirs = torch.nn.Sequential(
         torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(), torch.nn.Linear(8, 3)
     ).double()

@@ -54,7 +54,7 @@ def test_layers_of_other_libraries_are_refused(layer, text, place):
 
 
 def test_modules_of_pytorch_are_refused():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     parts = {
         "Linear": torch.nn.Linear(20, 2),
         "relu": torch.nn.ReLU(),
@@ -104,7 +104,7 @@ def test_a_model_instead_of_its_weights_is_refused(convert, names):
 
 @pytest.mark.parametrize("library", ["torch", "jax.numpy", "ml_dtypes"])
 def test_bfloat16_becomes_float32_exactly(library):
-    xp = pytest.importorskip(library)
+    xp = pytest.importorskip(library, reason="an optional library")
     weight = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
     if library == "ml_dtypes":
         short = weight.astype(xp.bfloat16)
@@ -121,7 +121,7 @@ def test_bfloat16_becomes_float32_exactly(library):
 
 
 def test_a_tensor_that_cannot_be_read_is_named():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     layer = nn.Sequential([nn.Linear(3, 2)])
     good = {name: torch.as_tensor(a) for name, a in to_torch(layer, layer.init(stream(0))).items()}
     with pytest.raises(ValueError, match=r"from_torch: 0\.bias: .*detach"):

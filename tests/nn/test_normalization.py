@@ -124,7 +124,7 @@ def test_refused(call, kind, text):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_rms_norm_has_the_epsilon_of_pytorch(dtype):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     kind = getattr(torch, dtype)
     for scale in (1.0, 1e-2, 1e-3):
         x = torch.asarray(np.random.default_rng(0).normal(0.0, scale, (5, 8)), dtype=kind)

@@ -46,7 +46,7 @@ SAME = [{False, "none"}, {False, None}, {None, 0}]  # spelled in other ways
 
 def theirs(name):
     """The class of PyTorch of a name, or None."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     plain = CLASSES.get(name, name).lower().replace("_", "")
     for place in (torch.nn, torch.optim):
         found = {n.lower(): getattr(place, n) for n in dir(place) if inspect.isclass(getattr(place, n))}
@@ -122,7 +122,7 @@ def test_what_is_causal_by_default_is_on_the_page():
 
 
 def test_decoders_and_masks_are_as_the_page_says():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     layer = nn.TransformerDecoderLayer(8, 2, 12, norm_first=False)
     theirs = torch.nn.TransformerDecoderLayer(8, 2, 12, dropout=0.0, batch_first=True, dtype=torch.float64)
     params, state = nn.from_torch(layer, theirs.state_dict())
@@ -142,7 +142,7 @@ def test_decoders_and_masks_are_as_the_page_says():
 
 
 def test_defaults_of_the_standard_are_as_the_page_says():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     x = np.asarray([1.0, 2.0, 4.0])
     for name in ("var", "std"):
         mine, other = getattr(ops, name), getattr(torch, name)

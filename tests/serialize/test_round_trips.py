@@ -100,7 +100,7 @@ def test_a_name_that_is_no_text_is_refused(tmp_path):
 
 @formats
 def test_tensors_without_numbers_are_named(kind, tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     for value, text in ((torch.ones(2, device="meta"), "'meta'"), (torch.eye(2).to_sparse(), "sparse")):
         with pytest.raises(TypeError, match=f"tensor 'w': .*{text}"):
             SAVES[kind](tmp_path / "x", {"w": value})
@@ -110,7 +110,7 @@ def test_tensors_without_numbers_are_named(kind, tmp_path):
     "dtype", ["bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "uint4", "float4_e2m1fn"]
 )
 def test_dtypes_of_other_packages_are_not_written_to_npz(dtype, tmp_path):
-    dtypes = pytest.importorskip("ml_dtypes")
+    dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes comes with ONNX or JAX")
     with pytest.raises(TypeError, match=f"tensor 'w': .*{dtype}"):
         save_npz(tmp_path / "x", {"w": np.zeros(2, getattr(dtypes, dtype))})
     assert list(tmp_path.iterdir()) == []
@@ -167,16 +167,16 @@ def test_arrays_of_every_backend(kind, dtype, backend, tmp_path):
 def halves(name):
     """bfloat16 arrays of a library from float32 ones."""
     if name == "torch":
-        torch = pytest.importorskip("torch")
+        torch = pytest.importorskip("torch", reason="PyTorch is optional")
         return lambda a: torch.from_numpy(a).to(torch.bfloat16)
-    ml_dtypes = pytest.importorskip("ml_dtypes")
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes comes with ONNX or JAX")
 
     def convert(a):
         return (a.view(np.uint32) >> 16).astype(np.uint16).view(ml_dtypes.bfloat16)
 
     if name == "numpy":
         return convert
-    jnp = pytest.importorskip("jax.numpy")
+    jnp = pytest.importorskip("jax.numpy", reason="JAX is optional")
     return lambda a: jnp.asarray(convert(a))
 
 
@@ -206,7 +206,7 @@ def test_every_bfloat16_is_written_as_such_and_read_exactly(library, tmp_path):
 
 
 def test_pytorch_reads_the_bfloat16(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     from safetensors.torch import load_file
 
     values = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
@@ -222,7 +222,7 @@ def test_npz_refuses_bfloat16_by_name(library, tmp_path):
 
 
 def test_a_tensor_that_cannot_leave_its_library_is_named(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
     for save in SAVES.values():
         with pytest.raises(ValueError, match=r"tensor 'w': .*requires grad"):
             save(tmp_path / "x", {"w": torch.ones(2, requires_grad=True)})

@@ -149,7 +149,7 @@ FLAGS = [
 @pytest.mark.parametrize("index", FLAGS, ids=str)
 def test_a_single_boolean_in_an_index(index, library):
     """Value, first and second derivative, against the places that NumPy picks."""
-    xp = pytest.importorskip(library)
+    xp = pytest.importorskip(library, reason="an optional library")
     x = np.arange(1.0, 7.0, dtype="float32").reshape(2, 3)
     places = np.arange(6).reshape(2, 3)[index].reshape(-1)
     times = np.bincount(places, minlength=6).reshape(2, 3)

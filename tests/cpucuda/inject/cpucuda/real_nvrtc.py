@@ -1,4 +1,4 @@
-# ruff: noqa
+# ruff: noqa: 1, PTH123
 """Compile a file with the real NVRTC: library, file, and option=... and name=... after them."""
 
 import ctypes

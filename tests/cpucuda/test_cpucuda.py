@@ -1,4 +1,3 @@
-# ruff: noqa: 3, E501, RUF043, SIM105
 """The stand-in refuses what CUDA and CuPy refuse, and computes. Run with site/ on PYTHONPATH."""
 
 import os

@@ -1,4 +1,3 @@
-# ruff: noqa: 3, E501
 """The real CuPy on a CPU: the libraries under it are replaced, its own code runs.
 
 `sitecustomize` (beside this package) calls `install` in every Python process. Nothing happens there until CuPy is

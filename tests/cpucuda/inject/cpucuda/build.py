@@ -1,4 +1,3 @@
-# ruff: noqa: 7, BLE001, E501, PERF401
 """Builds what stands for CUDA: four libraries of our own, and CuPy's own module of the runtime against them.
 
 The text of that module comes from CuPy's source distribution on PyPI, of the version that is installed. Nothing of it

@@ -7,6 +7,8 @@ the CPU and for CUDA share a version, and only pip finds the one that the machin
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -26,6 +28,12 @@ COMPARISON = ROOT / "tests" / "conformance"
 SUITE = "https://github.com/data-apis/array-api-tests"
 SUITE_COMMIT = "55fcc60179efa2680ddd6cd926ddf17b83530e2b"  # of 2026-04-03
 STANDARD = "2025.12"  # the suite's default, and what portnn's namespace says of itself
+EMULATION = ROOT / "tests" / "cpucuda" / "inject"
+# What `-- subset` runs on the emulated GPU, for each of its modes: at most 6 minutes on two cores.
+EMULATED_SUBSET = {
+    "immediate": ["tests/cpucuda", "tests/compile/gpu"],
+    "late": ["tests/cpucuda", "tests/compile/gpu/test_on_gpu.py"],
+}
 
 
 def group(name: str) -> list[str]:
@@ -61,6 +69,41 @@ def tests_torch(session: nox.Session) -> None:
     session.install(TORCH)
     session.install("-e", ".", *group("test"))
     pytest(session, "--backend", "torch", "--own")
+
+
+@nox.session(name="tests(emulated)", venv_backend="virtualenv")
+def tests_emulated(session: nox.Session) -> None:
+    """Run the tests on an emulated GPU under the real CuPy, on Linux with g++; ``-- subset`` runs a part.
+
+    First with streams that work at once, then with streams that work as late as CUDA allows.
+    """
+    check_emulation(session)
+    session.install("-e", ".", *group("test"), *group("emulated"))
+    # Not in the session's own folder, which goes with its environment: kernels are compiled once.
+    home = (session.cache_dir / "cpucuda").resolve()
+    emulation = {"PYTHONPATH": str(EMULATION), "CPUCUDA_HOME": str(home)}
+    chosen, subset = list(session.posargs), "subset" in session.posargs
+    if subset:
+        chosen.remove("subset")
+    for lazy, mode in enumerate(EMULATED_SUBSET):
+        session.log(f"streams work: {mode}")
+        session.env.update(emulation, CPUCUDA_LAZY=str(lazy))
+        session.run("python", "-c", "import cupy")  # builds, before pytest's workers start
+        folders = EMULATED_SUBSET[mode] if subset else []
+        options = ("--numprocesses", "auto", "--backend", "gpu", "--own")
+        session.run("python", "-m", "pytest", *options, *folders, *chosen, env=quiet_threads())
+
+
+def check_emulation(session: nox.Session) -> None:
+    """Fail unless this machine can compile and run the emulated GPU."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        session.error(
+            f"tests(emulated): expected Linux on x86-64, got {sys.platform} on {platform.machine()}"
+        )
+    if shutil.which(os.environ.get("CPUCUDA_CXX", "g++")) is None:
+        session.error(
+            "tests(emulated): expected g++ 12 or later, which is not on PATH; install it (apt install g++)"
+        )
 
 
 @nox.session

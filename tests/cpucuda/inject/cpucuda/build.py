@@ -132,6 +132,18 @@ def source_of_cupy(out: Path) -> Path:
     return target
 
 
+def with_stubs(
+    out: Path, name: str, module: Path, sources: list[Path], headers: Path, runtime: Path, *, status: int
+) -> None:
+    """A library that a module of CuPy's wants: from `sources`, and stubs for what they lack."""
+    soname = re.search(rf"\[(lib{name}\.so\.\d+)\]", run(["readelf", "-d", module])).group(1)
+    linked = [*sources, runtime, f"-Wl,-rpath,{out}"]
+    library(out, soname, linked, headers, versions=True)
+    stub = stubs(out / f"{name}_stubs.c", missing(module, name, [out / soname]), status)
+    run(["gcc", "-c", "-fPIC", "-w", stub, "-o", out / f"{name}_stubs.o"])
+    library(out, soname, linked, headers, out / f"{name}_stubs.o", versions=True)
+
+
 CYTHONIZE = """
 import sys
 from Cython.Build import cythonize
@@ -204,25 +216,11 @@ def build() -> Path:
         f"-Wl,-rpath,{out}",
         versions=True,
     )
+    of_cufft = next((site / "cupy" / "cuda").glob("cufft.*.so"))
+    with_stubs(out, "cufft", of_cufft, [SOURCE / "cufft.cpp"], headers, first, status=14)
     for name in ("cusolver", "cusparse", "curand"):
         module = next((site / "cupy_backends" / "cuda" / "libs").glob(f"{name}.*.so"))
-        soname = re.search(rf"\[(lib{name}\.so\.\d+)\]", run(["readelf", "-d", module])).group(1)
-        stub = stubs(out / f"{name}_stubs.c", missing(module, name.replace("cusolver", "cusolver"), []), 9)
-        script = out / f"{soname}.map"
-        script.write_text(f"{soname} {{ global: *; }};\n")
-        run(
-            [
-                "gcc",
-                "-shared",
-                "-fPIC",
-                "-w",
-                stub,
-                f"-Wl,-soname,{soname}",
-                f"-Wl,--version-script,{script}",
-                "-o",
-                out / soname,
-            ]
-        )
+        with_stubs(out, name, module, [p for p in [SOURCE / f"{name}.cpp"] if p.exists()], headers, first, status=9)
     for soname in (
         "libcublasLt.so.13",
         "libnvJitLink.so.13",

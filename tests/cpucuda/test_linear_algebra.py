@@ -7,7 +7,11 @@ pytest.importorskip("cpucuda", reason="the emulated GPU is not here: nox -s 'tes
 cp = pytest.importorskip("cupy", reason="CuPy is not installed")
 
 KINDS = ["float32", "float64", "complex64", "complex128"]
-SHAPES = [(5, 5), (3, 5, 5), (2, 40, 40)]  # one, a stack that Jacobi's method takes, a stack that is too large for it
+SHAPES = [
+    (5, 5),
+    (3, 5, 5),
+    (2, 40, 40),
+]  # one, a stack that Jacobi's method takes, a stack that is too large for it
 
 
 def drawn(shape, dtype, seed=0):
@@ -59,7 +63,10 @@ def test_orthogonal_factors(dtype, shape):
     for mode in ("reduced", "complete"):
         q, r = (x.get() for x in cp.linalg.qr(cp.asarray(a), mode=mode))
         assert_near(q @ r, a)
-        assert_near(adjoint(q) @ q, np.broadcast_to(np.eye(q.shape[-1], dtype=dtype), (*shape[:-2], *q.shape[-1:] * 2)))
+        assert_near(
+            adjoint(q) @ q,
+            np.broadcast_to(np.eye(q.shape[-1], dtype=dtype), (*shape[:-2], *q.shape[-1:] * 2)),
+        )
     for full in (False, True):
         u, s, v = (x.get() for x in cp.linalg.svd(cp.asarray(a), full_matrices=full))
         assert_near(u[..., :k] * s[..., None, :] @ v[..., :k, :], a)
@@ -82,7 +89,9 @@ def test_transforms_of_a_line(n, axis, dtype):
     a = drawn((7, 3, 5), dtype)
     names = ["fft", "ifft", "irfft", "hfft"] + ([] if dtype.startswith("c") else ["rfft", "ihfft"])
     for name in names:
-        assert_near(getattr(cp.fft, name)(cp.asarray(a), n=n, axis=axis), getattr(np.fft, name)(a, n=n, axis=axis))
+        assert_near(
+            getattr(cp.fft, name)(cp.asarray(a), n=n, axis=axis), getattr(np.fft, name)(a, n=n, axis=axis)
+        )
 
 
 @pytest.mark.parametrize("dtype", KINDS)

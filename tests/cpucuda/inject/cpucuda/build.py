@@ -220,7 +220,9 @@ def build() -> Path:
     with_stubs(out, "cufft", of_cufft, [SOURCE / "cufft.cpp"], headers, first, status=14)
     for name in ("cusolver", "cusparse", "curand"):
         module = next((site / "cupy_backends" / "cuda" / "libs").glob(f"{name}.*.so"))
-        with_stubs(out, name, module, [p for p in [SOURCE / f"{name}.cpp"] if p.exists()], headers, first, status=9)
+        with_stubs(
+            out, name, module, [p for p in [SOURCE / f"{name}.cpp"] if p.exists()], headers, first, status=9
+        )
     for soname in (
         "libcublasLt.so.13",
         "libnvJitLink.so.13",

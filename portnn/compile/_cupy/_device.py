@@ -37,6 +37,7 @@ class CupyDriver:
             self._before, self._after = self.event(), self.event()
             self._pool = cuda.MemoryPool()
         self._lock = RLock()
+        self._callers: list[Any] = []  # the streams of whoever is working, outermost first
         self._functions: dict[str, Any] = {}
         self._blas: Cublas | None = None
         self._kept: list[Any] = []
@@ -46,14 +47,39 @@ class CupyDriver:
         """Order the own stream between the caller's work before and after."""
         with self._lock, self._device:
             caller = self._cupy.cuda.get_current_stream()
-            caller.record(self._before)
-            self._stream.wait_event(self._before)
+            self._follow(caller)
+            self._callers.append(caller)
             try:
                 with self._stream:
                     yield
             finally:
-                self._stream.record(self._after)
-                caller.wait_event(self._after)
+                self._callers.pop()
+                self._precede(caller)
+
+    @contextmanager
+    def handing_out(self) -> Iterator[None]:
+        """Work on the caller's stream, between the work of the own one before and after.
+
+        CuPy gives freed memory to the next who asks on the stream on which it was allocated. Memory that the
+        caller frees must not go to the own stream, which does not wait for what the caller still reads.
+        """
+        caller = self._callers[-1]
+        self._precede(caller)
+        try:
+            with caller:
+                yield
+        finally:
+            self._follow(caller)
+
+    def _follow(self, caller: Any) -> None:
+        """Let the own stream wait for the caller's work so far."""
+        caller.record(self._before)
+        self._stream.wait_event(self._before)
+
+    def _precede(self, caller: Any) -> None:
+        """Let the caller's stream wait for the own work so far."""
+        self._stream.record(self._after)
+        caller.wait_event(self._after)
 
     @contextmanager
     def private_pool(self) -> Iterator[None]:

@@ -19,6 +19,9 @@ class Driver(Protocol):
     def working(self) -> AbstractContextManager[object]:
         """What is asked for inside goes to the own stream, after the caller's work so far."""
 
+    def handing_out(self) -> AbstractContextManager[object]:
+        """What is made inside, within `working`, is made on the caller's stream, from the caller's memory."""
+
     def private_pool(self) -> AbstractContextManager[object]:
         """Memory that is asked for inside comes from the private pool."""
 

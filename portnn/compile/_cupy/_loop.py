@@ -168,7 +168,7 @@ class CupyLoop:
 
     def carry(self) -> Tree:
         """A copy of what the steps have made of the carry."""
-        with self._driver.working():
+        with self._driver.working(), self._driver.handing_out():
             return tree.unflatten(self._structure, [self._driver.clone(b) for b in self._buffers])
 
     def write(self, carry: Tree) -> None:

@@ -54,7 +54,8 @@ class CupyPlan:
                 )
         program, self._checks = inputs_checked(program)
         self._plan = make_plan(program, precision=precision)
-        self._execution = Execution(self._plan, driver)
+        with driver.working():  # constants made on this thread's stream are there before any other's call
+            self._execution = Execution(self._plan, driver)
         self._inputs: list[Array] | None = None
         self._captured: Captured[Tree] | None = None
         self._obstacle = "; ".join(self._plan.obstacles)
@@ -84,9 +85,12 @@ class CupyPlan:
             if not self._obstacle and self._captured is None:
                 self._capture(self._inputs)
             if self._captured is None:
-                return tree.map(self._copied, self._execution.run(self._inputs))
-            self._captured.launch()
-            return tree.map(self._copied, self._captured.result)
+                result = self._execution.run(self._inputs)
+            else:
+                self._captured.launch()
+                result = self._captured.result
+            with driver.handing_out():
+                return tree.map(self._copied, result)
 
     def _copied(self, leaf: Any) -> Any:
         """What the caller gets is the caller's; what is no array stays as it is."""

@@ -63,6 +63,16 @@ class StandIn(Clocks):
             self.inside = before
 
     @contextmanager
+    def handing_out(self):
+        assert self.inside, "results are handed out while working"
+        assert self.graph is None, "results are handed out while a graph is captured"
+        private, self.private = self.private, False
+        try:
+            yield
+        finally:
+            self.private = private
+
+    @contextmanager
     def private_pool(self):
         self.log.append("pool")
         self.private = True

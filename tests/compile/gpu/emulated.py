@@ -1,0 +1,41 @@
+"""Scripts that need an emulated GPU of a certain kind: late streams, little memory, two devices."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+needs_emulation = pytest.mark.skipif(
+    "CPUCUDA_HOME" not in os.environ, reason="the CUDA made of CPU functions is not under CuPy here"
+)
+
+
+def run_emulated(script: str, *args: str, seconds: float = 120, **variables: object) -> str:
+    """Run a script in a process of its own.
+
+    Args:
+        script: Python.
+        *args: its arguments.
+        seconds: after which it has failed.
+        **variables: of the environment, in lower case and without "CPUCUDA_": ``lazy=1, devices=2``. A name
+            in capitals is taken as it is.
+
+    Returns:
+        What it printed. Warnings are errors in it.
+    """
+    names = {n if n.isupper() else f"CPUCUDA_{n.upper()}": str(v) for n, v in variables.items()}
+    found = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", script, *args],
+        env={**os.environ, **names},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert found.returncode == 0, f"{found.stdout}\n{found.stderr}"[-3000:]
+    return found.stdout

@@ -28,7 +28,7 @@ def test_pool_stream_warm_up_capture_upload_launch():
     plan(X)
     log = driver.log
     marks = [w for w in log if w in ("stream", "pool", "synchronize", "begin", "end", "upload", "launch")]
-    assert marks == ["stream", "pool", "synchronize", "begin", "end", "upload", "launch"]
+    assert marks == ["stream", "stream", "pool", "synchronize", "begin", "end", "upload", "launch"]
     begin, end, launch = (log.index(w) for w in ("begin", "end", "launch"))
     once = works(log[begin:end])
     assert (

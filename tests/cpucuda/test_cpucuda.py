@@ -113,3 +113,14 @@ b.synchronize(); print(float(y.get()[0]))
                               env={**os.environ, "CPUCUDA_LAZY": "1"}, check=True)  # fmt: skip
         found.append(float(done.stdout))
     assert found == [2.0, 0.0]
+
+
+def test_a_kernel_that_stops_at_an_element_goes_on_with_the_others():
+    first = cp.ElementwiseKernel(
+        "int32 x", "int32 y", "if (x == 0) { y = 7; return; } y = x", "stops_at_zero"
+    )
+    assert first(cp.asarray([1, 0, 2, 0, 3], dtype="int32")).get().tolist() == [1, 7, 2, 7, 3]
+    ordered = np.asarray([0, 4, 7, 7, 10], "int32")
+    for side in ("left", "right"):
+        found = cp.searchsorted(cp.asarray(ordered), cp.arange(13), side=side).get()
+        np.testing.assert_array_equal(found, np.searchsorted(ordered, np.arange(13), side=side))

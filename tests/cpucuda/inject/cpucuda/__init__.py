@@ -41,7 +41,9 @@ def _prepare() -> None:
     ).hexdigest()[:16]
     os.environ["CPUCUDA_PRELUDE"] = build.prelude(out, digest)
     exact = os.environ.get("CPUCUDA_EXACT", "0")
-    os.environ["CUPY_CACHE_DIR"] = str(out.parent / f"cubins-{digest}-{exact}")
+    # What CuPy keeps names files of ours; how they are compiled stands in nvrtc.cpp too.
+    compiler = hashlib.sha256((build.SOURCE / "nvrtc.cpp").read_bytes()).hexdigest()[:8]
+    os.environ["CUPY_CACHE_DIR"] = str(out.parent / f"cubins-{digest}-{compiler}-{exact}")
     # CUB's and Thrust's kernels are machine code of a GPU, compiled into CuPy's wheel.
     os.environ["CUPY_ACCELERATORS"] = ""
     for name in ("libcudart.so.13", "libcuda.so.1", "libnvrtc.so.13", "libcublas.so.13"):

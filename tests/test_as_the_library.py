@@ -47,6 +47,7 @@ CASES: dict[str, list[tuple[tuple, dict]]] = {
     },
     **{
         name: [((x,), o) for x in (F, TIES) for o in combined(axis=[0, 1, -1], descending=[False, True])]
+        + [((TIES,), {"stable": True})]
         for name in ("sort", "argsort")
     },
     **{
@@ -116,6 +117,8 @@ CASES: dict[str, list[tuple[tuple, dict]]] = {
     "linalg.cross": [((F[:, :, :3], F[:, :, 1:]), {}), ((F, F[::-1]), {"axis": 1})],
     "linalg.qr": [((F[0],), {"mode": m}) for m in ("reduced", "complete")] + [((F[0].T,), {})],
     "linalg.svdvals": [((F,), {})],
+    "linalg.tensordot": [((F, F), {"axes": a}) for a in (3, ([0], [0]))],
+    "linalg.vecdot": [((F, F[0]), {"axis": -1}), ((F, F + 1), {"axis": -2})],
     "linalg.outer": [((F[0, 0], F[0, 1]), {})],
     "linalg.matrix_rank": [((F,), {}), ((F,), {"rtol": 0.5}), ((F,), {"rtol": np.asarray([0.1, 0.9])})],
     "linalg.pinv": [((F,), {}), ((F,), {"rtol": 0.5})],

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import wraps
 from types import ModuleType
 from typing import Any
+
+import array_api_compat
 
 from portnn._typing import Array, Device, Namespace
 from portnn.backend._errors import BackendUnavailableError, load, said
@@ -127,3 +131,52 @@ def activate(device: Device) -> AbstractContextManager[object]:
 def synchronize(device: Device) -> None:
     """Wait for every stream of the device."""
     device.synchronize()
+
+
+def creator(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A creation function that heeds `device`.
+
+    CuPy makes arrays on its current device: array-api-compat's functions ignore `device`, CuPy's `fftfreq`
+    and `from_dlpack` refuse it.
+    """
+    if getattr(function, "__name__", "") == "from_dlpack":
+        return _from_dlpack
+
+    @wraps(function)
+    def create(*args: Any, device: Device | None = None, **options: Any) -> Array:
+        return function(*args, **options) if device is None else _moved(function, device, args, options)
+
+    return create
+
+
+def _moved(
+    function: Callable[..., Array], device: Device, args: tuple[Any, ...], options: dict[str, Any]
+) -> Array:
+    """Call a creation function on the device, and bring what `asarray` leaves elsewhere."""
+    with device:
+        x = function(*args, **options)
+    if x.device == device:
+        return x
+    if options.get("copy") is False:
+        raise ValueError(f"copy=False cannot be kept: the array is on GPU {x.device.id}, not {device.id}")
+    return array_api_compat.to_device(x, device)
+
+
+_GPU = (2, 13)  # kDLCUDA and kDLCUDAManaged of DLPack
+
+
+def _from_dlpack(x: Any, /, *, device: Device | None = None, copy: bool | None = None) -> Array:
+    """CuPy's own function takes no device, no copy on the GPU and nothing from the host."""
+    cupy = importlib.import_module("cupy")
+    kind, number = x.__dlpack_device__()
+    if int(kind) in _GPU:
+        with cupy.cuda.Device(number):
+            found = cupy.from_dlpack(x)
+            found = found.copy() if copy else found
+        return found if device is None else _moved(cupy.asarray, device, (found,), {"copy": copy})
+    if device is None or copy is False:
+        raise ValueError(
+            "from_dlpack: x is in host memory, from which CuPy's arrays are copied; pass device= without "
+            "copy=False, or use Backend.asarray"
+        )
+    return from_host(importlib.import_module("numpy").from_dlpack(x), device)

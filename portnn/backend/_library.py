@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from operator import attrgetter
 from types import ModuleType
 from typing import Any, Protocol, cast
+
+import array_api_compat
 
 from portnn._typing import Array, Device, Namespace
 from portnn.backend import _cupy, _jax, _numpy, _torch
@@ -46,3 +50,19 @@ def library(root: str) -> Library:
     """The functions particular to a library: a module of this package, or the standard's own."""
     found = _MODULES.get(root)
     return StandardLibrary(root) if found is None else cast("Library", found)
+
+
+def creator(xp: Namespace, name: str) -> Callable[..., Array]:
+    """A creation function of a library, as the standard has it: the array is made on `device`.
+
+    Args:
+        xp: the library's namespace, or one that records it.
+        name: the function, such as "zeros", "fft.fftfreq" or "from_dlpack".
+
+    Example:
+        >>> import array_api_compat.numpy as xp
+        >>> creator(xp, "zeros")(2, dtype=xp.float32, device="cpu").tolist()
+        [0.0, 0.0]
+    """
+    function: Callable[..., Array] = attrgetter(name)(xp)
+    return _cupy.creator(function) if array_api_compat.is_cupy_namespace(xp) else function

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import array_api_compat
 
-from portnn._typing import Array, Device, DType, Namespace
+from portnn._typing import Array, Device, DType
+from portnn.backend._library import creator
 from portnn.ops._helpers import dtype_named, plain
 from portnn.ops._options import check_flag, check_number, check_whole
 from portnn.tracing import namespace, refuse_relatives
@@ -14,13 +16,16 @@ from portnn.tracing import namespace, refuse_relatives
 __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"]
 
 
-def _place(like: Any, dtype: DType | str | None, device: Device | None) -> tuple[Namespace, dict[str, Any]]:
-    """The namespace that `like` (an array or a backend) means, and the options of its creators."""
+def creator_like(
+    name: str, like: Any, dtype: DType | str | None, device: Device | None
+) -> tuple[Callable[..., Array], dict[str, Any]]:
+    """The creation function of the library that `like` (an array or a backend) means, and its options."""
     if hasattr(like, "xp"):
         xp, here = like.xp, like.device
     else:
         xp, here = namespace(plain(like)), array_api_compat.device(plain(like))
-    return xp, {"dtype": dtype_named(xp, dtype), "device": here if device is None else device}
+    options = {"dtype": dtype_named(xp, dtype), "device": here if device is None else device}
+    return creator(xp, name), options
 
 
 def zeros(
@@ -42,8 +47,8 @@ def zeros(
         >>> zeros((2,), dtype="float32", like=np.ones(1)).dtype
         dtype('float32')
     """
-    xp, options = _place(like, dtype, device)
-    return xp.zeros(shape, **options)
+    create, options = creator_like("zeros", like, dtype, device)
+    return create(shape, **options)
 
 
 def ones(
@@ -56,8 +61,8 @@ def ones(
         >>> ones(2, dtype="int64", like=np.ones(1)).tolist()
         [1, 1]
     """
-    xp, options = _place(like, dtype, device)
-    return xp.ones(shape, **options)
+    create, options = creator_like("ones", like, dtype, device)
+    return create(shape, **options)
 
 
 def empty(
@@ -70,8 +75,8 @@ def empty(
         >>> empty((2, 3), dtype="float32", like=np.ones(1)).shape
         (2, 3)
     """
-    xp, options = _place(like, dtype, device)
-    return xp.empty(shape, **options)
+    create, options = creator_like("empty", like, dtype, device)
+    return create(shape, **options)
 
 
 def full(
@@ -99,8 +104,8 @@ def full(
         >>> full(2, 7.0, dtype="float32", like=np.ones(1)).tolist()
         [7.0, 7.0]
     """
-    xp, options = _place(like, dtype, device)
-    return xp.full(shape, fill_value, **options)
+    create, options = creator_like("full", like, dtype, device)
+    return create(shape, fill_value, **options)
 
 
 def arange(
@@ -136,10 +141,8 @@ def arange(
             check_number("arange", name, value)
     if step == 0:
         raise ValueError("arange: step must not be 0")
-    xp, options = _place(like, dtype, device)
-    return (
-        xp.arange(start, stop, step, **options) if stop is not None else xp.arange(0, start, step, **options)
-    )
+    create, options = creator_like("arange", like, dtype, device)
+    return create(start, stop, step, **options) if stop is not None else create(0, start, step, **options)
 
 
 def linspace(
@@ -176,8 +179,8 @@ def linspace(
         check_number("linspace", name, value)
     num = check_whole("linspace", "num", num, 0)
     check_flag("linspace", "endpoint", endpoint)
-    xp, options = _place(like, dtype, device)
-    return xp.linspace(start, stop, num, endpoint=endpoint, **options)
+    create, options = creator_like("linspace", like, dtype, device)
+    return create(start, stop, num, endpoint=endpoint, **options)
 
 
 def eye(
@@ -208,8 +211,8 @@ def eye(
         >>> eye(2, dtype="float32", like=np.ones(1)).tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    xp, options = _place(like, dtype, device)
-    return xp.eye(n_rows, n_cols, k=k, **options)
+    create, options = creator_like("eye", like, dtype, device)
+    return create(n_rows, n_cols, k=k, **options)
 
 
 def asarray(
@@ -240,9 +243,9 @@ def asarray(
         >>> asarray([1, 2], dtype="float32", like=np.ones(1)).tolist()
         [1.0, 2.0]
     """
-    xp, options = _place(like, dtype, device)
+    create, options = creator_like("asarray", like, dtype, device)
     refuse_relatives(type(obj))
-    return xp.asarray(obj, copy=copy, **options)
+    return create(obj, copy=copy, **options)
 
 
 def from_dlpack(x: Any, /, *, like: Any, device: Device | None = None, copy: bool | None = None) -> Array:
@@ -262,6 +265,8 @@ def from_dlpack(x: Any, /, *, like: Any, device: Device | None = None, copy: boo
         >>> from_dlpack(np.asarray([1.0, 2.0]), like=np.ones(1)).tolist()
         [1.0, 2.0]
     """
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack: x must have __dlpack__, got {type(x).__name__}; use Backend.asarray")
     xp = like.xp if hasattr(like, "xp") else namespace(plain(like))
     options = {k: v for k, v in (("device", device), ("copy", copy)) if v is not None}
-    return xp.from_dlpack(x, **options)
+    return creator(xp, "from_dlpack")(x, **options)

@@ -12,6 +12,7 @@ from typing import Any, final
 import array_api_compat
 
 from portnn._typing import Array, Device, DType, Namespace
+from portnn.backend._library import creator
 from portnn.ops import (
     _arithmetic,
     _broadcasting,
@@ -168,7 +169,7 @@ class _Namespace:
         self.__array_api_version__ = "2025.12"
         root = self._root = _root(xp)
         functions = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
-        functions |= {name: _creator(getattr(xp, name)) for name in _CREATORS}
+        functions |= {name: _creator(creator(xp, name)) for name in _CREATORS}
         functions["asarray"] = self.asarray
         for name in functions.keys() - {"from_dlpack", "getitem"}:
             setattr(self, name, self._like_theirs(functions[name], getattr(root, name, None)))
@@ -209,7 +210,8 @@ class _Namespace:
                 if copy is False:
                     raise ValueError("asarray: copy=False, but another dtype or device needs a copy")
                 return _broadcasting.astype(obj, obj.dtype if dtype is None else dtype, device=device)
-        return lift(self._xp.asarray(_plain(obj), dtype=dtype, device=device, copy=copy))
+        made = creator(self._xp, "asarray")(_plain(obj), dtype=dtype, device=device, copy=copy)
+        return lift(made)
 
     def from_dlpack(self, x: Any, /, *, device: Device | None = None, copy: bool | None = None) -> Any:
         """An array of another library over DLPack, as a constant.
@@ -220,14 +222,14 @@ class _Namespace:
             copy: True copies, False never does, None if it must.
         """
         options = {k: v for k, v in (("device", device), ("copy", copy)) if v is not None}
-        return lift(self._xp.from_dlpack(_plain(x), **options))
+        return lift(creator(self._xp, "from_dlpack")(_plain(x), **options))
 
     def _extension(self, name: str) -> Any:
         """`linalg` or `fft`; an AttributeError where the library has it not, or not at the moment."""
         library, functions = getattr(self._xp, name), vars(_EXTENSIONS[name])
         theirs = getattr(self._root, name, library)
         found = {f: functions[f] for f in functions["__all__"]}
-        found |= {f: _creator(getattr(library, f)) for f in _FFT_CREATORS if f in found}
+        found |= {f: _creator(creator(self._xp, f"{name}.{f}")) for f in _FFT_CREATORS if f in found}
         found = {f: self._like_theirs(function, getattr(theirs, f, None)) for f, function in found.items()}
         return _Extension(library, found)
 

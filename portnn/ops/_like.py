@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portnn._typing import Array, Device, DType
+from portnn.backend._library import creator
 from portnn.ops._broadcasting import astype, broadcast_to
 from portnn.ops._helpers import dtype_named
 from portnn.ops._options import check_whole
@@ -29,7 +30,7 @@ def zeros_like(x: Array, /, *, dtype: DType | str | None = None, device: Device 
         [0.0, 0.0]
     """
     xp = namespace(x)
-    return xp.zeros_like(x, dtype=dtype_named(xp, dtype), device=device)
+    return creator(xp, "zeros_like")(x, dtype=dtype_named(xp, dtype), device=device)
 
 
 @constant
@@ -42,7 +43,7 @@ def ones_like(x: Array, /, *, dtype: DType | str | None = None, device: Device |
         [1.0, 1.0]
     """
     xp = namespace(x)
-    return xp.ones_like(x, dtype=dtype_named(xp, dtype), device=device)
+    return creator(xp, "ones_like")(x, dtype=dtype_named(xp, dtype), device=device)
 
 
 @constant
@@ -55,7 +56,7 @@ def empty_like(x: Array, /, *, dtype: DType | str | None = None, device: Device 
         (2,)
     """
     xp = namespace(x)
-    return xp.empty_like(x, dtype=dtype_named(xp, dtype), device=device)
+    return creator(xp, "empty_like")(x, dtype=dtype_named(xp, dtype), device=device)
 
 
 def full_like(
@@ -93,7 +94,7 @@ def _full_like(
     x: Array, /, *, fill_value: complex, dtype: DType | str | None, device: Device | None
 ) -> Array:
     xp = namespace(x)
-    return xp.full_like(x, fill_value, dtype=dtype_named(xp, dtype), device=device)
+    return creator(xp, "full_like")(x, fill_value, dtype=dtype_named(xp, dtype), device=device)
 
 
 _full_like.name = "full_like"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portnn.backend import get_backend
+from portnn import ops
+from portnn.backend import _cupy, get_backend
 from tests.backend.fake_cupy import CompileError, CudaError, FakeArray, FakeDevice, Neighbour, made_on, raiser
 from tests.backend.refused import refused
 
@@ -137,3 +138,30 @@ def test_auto_with_a_cupy_that_fails_is_numpy_and_says_so(cupy):
     cupy.cuda.runtime.getDeviceCount = raiser(CudaError("cudaErrorNoDevice: none"))
     with pytest.warns(RuntimeWarning, match="'auto' is NumPy here, since .* no GPU is visible"):
         assert get_backend("auto").name == "numpy"
+
+
+def test_new_arrays_are_made_on_the_device_that_is_asked_for(cupy):
+    first, second = get_backend("gpu:0"), get_backend("gpu:1")
+    first.xp.zeros = lambda shape, dtype, device=None: FakeArray(np.zeros(shape, dtype))  # as the real one
+    assert ops.zeros(2, dtype="float32", like=second).device.id == 1
+    assert ops.zeros(2, dtype="float32", like=second, device=first.device).device.id == 0
+
+
+def test_asarray_brings_an_array_of_another_gpu(cupy, monkeypatch):
+    backend = get_backend("gpu:1")
+    backend.xp.asarray = lambda x, copy=None, dtype=None: x  # the real one leaves it where it is
+    monkeypatch.setattr(_cupy.array_api_compat, "to_device", lambda x, device: made_on(device, x.value))
+    assert ops.asarray(FakeArray([1.0]), like=backend).device.id == 1
+    with pytest.raises(ValueError, match="copy=False cannot be kept: the array is on GPU 0, not 1"):
+        ops.asarray(FakeArray([1.0]), like=backend, copy=False)
+
+
+def test_dlpack_from_the_host_needs_a_device(cupy):
+    backend = get_backend("gpu:1")
+    backend.xp.from_dlpack.__name__ = "from_dlpack"
+    with pytest.raises(ValueError, match=r"x is in host memory, .*; pass device="):
+        ops.from_dlpack(np.ones(2), like=backend)
+    with pytest.raises(ValueError, match="x is in host memory"):
+        ops.from_dlpack(np.ones(2), like=backend, device=backend.device, copy=False)
+    x = ops.from_dlpack(np.ones(2), like=backend, device=backend.device)
+    assert (x.device.id, x.get().tolist()) == (1, [1.0, 1.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portnn._typing import Array, Axis, Device, DType
-from portnn.ops._creation import _place
+from portnn.ops._creation import creator_like
 from portnn.ops._helpers import normalize_axes
 from portnn.ops._options import check_number, check_whole
 from portnn.tracing import namespace, primitive
@@ -36,8 +36,8 @@ def fftfreq(
     n, d = check_whole("fftfreq", "n", n, 1), check_number("fftfreq", "d", d)
     if d == 0:
         raise ValueError("fftfreq: d must not be 0")
-    xp, options = _place(like, dtype, device)
-    return xp.fft.fftfreq(n, d=d, **options)
+    create, options = creator_like("fft.fftfreq", like, dtype, device)
+    return create(n, d=d, **options)
 
 
 def rfftfreq(
@@ -63,8 +63,8 @@ def rfftfreq(
     n, d = check_whole("rfftfreq", "n", n, 1), check_number("rfftfreq", "d", d)
     if d == 0:
         raise ValueError("rfftfreq: d must not be 0")
-    xp, options = _place(like, dtype, device)
-    return xp.fft.rfftfreq(n, d=d, **options)
+    create, options = creator_like("fft.rfftfreq", like, dtype, device)
+    return create(n, d=d, **options)
 
 
 def _fftshift_rule(g: Array, y: Array, x: Array, axes: Axis = None) -> Array:

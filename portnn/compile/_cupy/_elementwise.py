@@ -19,7 +19,7 @@ import numpy as np
 
 from portnn.tracing import Call, Value
 
-__all__ = ["CHEAP", "C_TYPES", "Member", "lower"]
+__all__ = ["CHEAP", "C_TYPES", "Member", "castable", "lower"]
 
 C_TYPES = {
     "bool": "bool", "int8": "signed char", "uint8": "unsigned char", "int16": "short",
@@ -138,7 +138,7 @@ def _formula(call: Call, operands: tuple[Any, ...]) -> Member | None:
         if result in _INTEGERS and compared != result:
             return None
     template = table.get(name)
-    if template is None or not all(_castable(x, result) for x in operands):
+    if template is None or not all(castable(x, result) for x in operands):
         return None
     letters = {"f": "", "r": "d"} if result == "float64" else {"f": "f", "r": "f"}
     filled = template.replace("{f}", letters["f"]).replace("{r}", letters["r"])
@@ -148,7 +148,7 @@ def _formula(call: Call, operands: tuple[Any, ...]) -> Member | None:
 def _member(call: Call, template: str, operands: tuple[Any, ...], compute: str, dtype: str) -> Member | None:
     if (template.count("{1}") and len(operands) != 2) or (not template.count("{1}") and len(operands) != 1):
         return None
-    if not all(_castable(x, compute) for x in operands):
+    if not all(castable(x, compute) for x in operands):
         return None
     return Member(call, template, operands, (compute,) * len(operands), dtype)
 
@@ -157,7 +157,7 @@ def _where(call: Call) -> Member | None:
     condition, result = call.args[0], _name(call.result)
     if type(condition) is not Value or _name(condition) != "bool":
         return None
-    if not all(_castable(x, result) for x in call.args[1:]):
+    if not all(castable(x, result) for x in call.args[1:]):
         return None
     return Member(call, "({0} ? {1} : {2})", tuple(call.args), ("bool", result, result), result)
 
@@ -172,7 +172,7 @@ def _clip(call: Call) -> Member | None:
         return None
     if _name(x) != dtype or dtype == "bool":
         return None
-    if any(type(b) not in kinds or b != b or not _castable(b, dtype) for b in numbers):
+    if any(type(b) not in kinds or b != b or not castable(b, dtype) for b in numbers):
         return None
     template = "{0}"
     for n, (bound, sign) in enumerate([(bounds.get("min"), "<"), (bounds.get("max"), ">")]):
@@ -187,7 +187,7 @@ def _cast(call: Call) -> Member | None:
     if not call.args or type(call.args[0]) is not Value or call.options.get("device") is not None:
         return None
     x, dtype = call.args[0], _name(call.result)
-    if _name(x) not in C_TYPES or not _castable(x, dtype):
+    if _name(x) not in C_TYPES or not castable(x, dtype):
         return None
     return Member(call, "({0})", (x,), (dtype,), dtype)
 
@@ -206,7 +206,7 @@ def _common(operands: tuple[Any, ...]) -> str | None:
     return name if name in C_TYPES else None
 
 
-def _castable(x: Any, dtype: str) -> bool:
+def castable(x: Any, dtype: str) -> bool:
     """Whether a C cast gives what CuPy's cast gives."""
     if type(x) is Value:
         wide = ("int32", "uint32", "int64", "uint64", "float64")  # would be rounded twice on the way to half

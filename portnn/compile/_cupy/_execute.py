@@ -11,10 +11,10 @@ from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._gemm import Operand
-from portnn.compile._cupy._kernels import element_strides
+from portnn.compile._cupy._kernels import KernelSource, element_strides
 from portnn.compile._cupy._plan import GpuPlan
 from portnn.compile._cupy._small import bfloat16_kernel
-from portnn.compile._cupy._steps import Kernel, LeftToCuPy, Product, Step, View
+from portnn.compile._cupy._steps import Kernel, LeftToCuPy, Product, Routine, Step, View
 from portnn.tracing import Value, map_nested, values_in
 
 __all__ = ["Execution"]
@@ -32,8 +32,7 @@ class Execution:
     def __init__(self, plan: GpuPlan, driver: Driver) -> None:
         self._plan = plan
         self._driver = driver
-        sources = [step.source for step in plan.steps if isinstance(step, Kernel)]
-        self._kernels = driver.compile(sources)
+        self._kernels = driver.compile(_sources(plan))
         everything = (
             *[call.inputs() for call in plan.program.calls],
             values_in(tree.leaves(plan.program.result)),
@@ -74,6 +73,8 @@ class Execution:
             self._launch(step, arrays, given)
         elif isinstance(step, Product):
             self._multiply(step, n, arrays)
+        elif isinstance(step, Routine):
+            self._run_routine(step, arrays)
         elif isinstance(step, View):
             args, options = _filled(step.call.args, arrays), _filled(step.call.options, arrays)
             arrays[id(step.call.result)] = self._driver.view(step.call.function, args, options)
@@ -91,12 +92,29 @@ class Execution:
                 operands.append(made)
         self._driver.launch(self._kernels[step.source.name], step.source.blocks, operands)
 
+    def _run_routine(self, step: Routine, arrays: dict[int, Array]) -> None:
+        scratch = [self._driver.empty((size,), "int32") for size in step.scratch]
+        result = step.call.result
+        arrays[id(result)] = _laid_out(self.new(result), result)
+        for launch in step.launches:
+            operands = [
+                scratch[x] if type(x) is int else _laid_out(arrays[id(x)], x) for x in launch.operands
+            ]
+            self._driver.launch(self._kernels[launch.source.name], launch.source.blocks, operands)
+
     def new(self, value: Value) -> Array:
-        """Memory for a value, with the axes in the order in which it lay when the program was written."""
+        """Memory for a value, with the axes in the order in which it lay when the program was written.
+
+        What a descending sort gives lies backwards.
+        """
         steps = element_strides(value)
-        order = sorted(range(len(steps)), key=lambda d: (-steps[d], d))
+        order = sorted(range(len(steps)), key=lambda d: (-abs(steps[d]), d))
         made = self._driver.empty(tuple([value.shape[d] for d in order]), str(value.dtype))
-        return made.transpose([order.index(d) for d in range(len(order))]) if order else made
+        if order:
+            made = made.transpose([order.index(d) for d in range(len(order))])
+        if any(step < 0 for step in steps):
+            made = made[tuple([slice(None, None, -1 if step < 0 else 1) for step in steps])]
+        return made
 
     def _call(self, step: LeftToCuPy, arrays: dict[int, Array]) -> None:
         call = step.call
@@ -151,6 +169,17 @@ class Execution:
 
     def _sources(self, step: Product) -> list[Value]:
         return [_source(value, self._plan) for value in step.call.args]
+
+
+def _sources(plan: GpuPlan) -> list[KernelSource]:
+    """The kernels of all steps."""
+    found = []
+    for step in plan.steps:
+        if isinstance(step, Kernel):
+            found.append(step.source)
+        elif isinstance(step, Routine):
+            found += [launch.source for launch in step.launches]
+    return found
 
 
 def _source(value: Value, plan: GpuPlan) -> Value:

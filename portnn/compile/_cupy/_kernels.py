@@ -17,7 +17,10 @@ import numpy as np
 from portnn.compile._cupy._elementwise import C_TYPES, Member
 from portnn.tracing import Value
 
-__all__ = ["PRELUDE", "THREADS", "Group", "KernelSource", "blocks_for", "element_strides", "write_kernel"]
+__all__ = [
+    "PRELUDE", "THREADS", "Group", "Index", "KernelSource", "blocks_for", "broadcast_strides",
+    "element_strides", "load", "named_kernel", "stored", "write_kernel",
+]  # fmt: skip
 
 THREADS = 256
 _MOST_BLOCKS = 1024  # of a group; its threads go on with the next elements where that is not enough
@@ -101,23 +104,36 @@ def write_kernel(groups: Sequence[Group]) -> KernelSource:
         loop = _loop(group, f"g{g}_", first, blocks)
         bodies.append(loop if len(groups) == 1 else f"IN_BLOCKS({first}, {blocks}) {{\n{loop}\n}}")
         first += blocks
-    head, body = ", ".join(parameters), "\n".join(bodies)
+    return named_kernel(parameters, "\n".join(bodies), first)
+
+
+def named_kernel(parameters: Sequence[str], body: str, blocks: int) -> KernelSource:
+    """A kernel whose name is made from its text.
+
+    Args:
+        parameters: their declarations.
+        body: statements.
+        blocks: how many it wants.
+    """
+    head = ", ".join(parameters)
     name = "portnn_" + hashlib.sha256(f"{head}{body}".encode()).hexdigest()[:16]
-    return KernelSource(name, f"KERNEL {name}({head}) {{\n{body}\n}}\n", first)
+    return KernelSource(name, f"KERNEL {name}({head}) {{\n{body}\n}}\n", blocks)
 
 
 def _loop(group: Group, prefix: str, first: int, blocks: int) -> str:
-    index = _Index(group)
+    values = (*group.outputs, *group.inputs)
+    index = Index(group.shape, [broadcast_strides(v, group.shape) for v in values])
+    places = {id(v): term for v, term in zip(values, index.terms, strict=True)}
     names = {id(v): f"in{i}" for i, v in enumerate(group.inputs)}
     lines = list(index.lines)
     for i, value in enumerate(group.inputs):
-        lines.append(_load(str(value.dtype), f"in{i}", f"{prefix}in{i}[{index.of(value)}]"))
+        lines.append(load(str(value.dtype), f"in{i}", f"{prefix}in{i}[{places[id(value)]}]"))
     for i, member in enumerate(group.members):
         lines.append(f"{_local(member.dtype)} v{i} = {_expression(member, names)};")
         names[id(member.call.result)] = f"v{i}"
     for i, value in enumerate(group.outputs):
-        stored = f"to_half({names[id(value)]})" if str(value.dtype) == "float16" else names[id(value)]
-        lines.append(f"{prefix}out{i}[{index.of(value)}] = {stored};")
+        made = stored(names[id(value)], str(value.dtype))
+        lines.append(f"{prefix}out{i}[{places[id(value)]}] = {made};")
     return f"EACH(i, {group.size}LL, {first}, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
 
 
@@ -126,9 +142,15 @@ def _local(dtype: str) -> str:
     return "float" if dtype == "float16" else C_TYPES[dtype]
 
 
-def _load(dtype: str, name: str, source: str) -> str:
+def load(dtype: str, name: str, source: str) -> str:
+    """The declaration of a local variable with what is read from memory; a half becomes a float."""
     loaded = f"from_half({source})" if dtype == "float16" else source
     return f"{_local(dtype)} {name} = {loaded};"
+
+
+def stored(text: str, dtype: str) -> str:
+    """What goes to memory for the value of an expression."""
+    return f"to_half({text})" if dtype == "float16" else text
 
 
 def _expression(member: Member, names: dict[int, str]) -> str:
@@ -164,19 +186,25 @@ def _literal(x: float, dtype: str) -> str:
 
 
 @final
-class _Index:
-    """Where the element of each value is, from the number of the loop's turn.
+class Index:
+    """Where the element of each of several arrays is, from the number of a loop's turn.
 
-    Axes are put in the order in which the first output lies in memory, and neighbours that every value steps
+    Axes are put in the order in which the first array lies in memory, and neighbours that every array steps
     through as one are merged: where all lie alike, a single index serves them all.
+
+    Args:
+        shape: of the loop.
+        strides: for each array the elements from one to the next along each axis of the loop.
+        turn: the variable that counts the loop's turns.
+
+    Attributes:
+        lines: declarations that the terms need.
+        terms: for each array the index into its memory, in elements.
     """
 
-    def __init__(self, group: Group) -> None:
-        self._shape = group.shape
-        values = (*group.outputs, *group.inputs)
-        strides = [self._strides(v) for v in values]
-        order = sorted(range(len(self._shape)), key=lambda d: (-strides[0][d], d)) if strides else []
-        axes = [(self._shape[d], tuple([s[d] for s in strides])) for d in order if self._shape[d] != 1]
+    def __init__(self, shape: tuple[int, ...], strides: Sequence[tuple[int, ...]], turn: str = "i") -> None:
+        order = sorted(range(len(shape)), key=lambda d: (-strides[0][d], d)) if strides else []
+        axes = [(shape[d], tuple([s[d] for s in strides])) for d in order if shape[d] != 1]
         merged: list[tuple[int, tuple[int, ...]]] = []
         for length, steps in axes:
             if merged and all(a == b * length for a, b in zip(merged[-1][1], steps, strict=True)):
@@ -184,32 +212,29 @@ class _Index:
             else:
                 merged.append((length, steps))
         self.lines: list[str] = []
-        names = self._coordinates([length for length, _ in merged])
-        self._terms = {
-            id(v): _sum([_times(name, steps[n]) for name, (_, steps) in zip(names, merged, strict=True)])
-            for n, v in enumerate(values)
-        }
+        names = self._coordinates([length for length, _ in merged], turn)
+        self.terms = [
+            _sum([_times(name, steps[n]) for name, (_, steps) in zip(names, merged, strict=True)])
+            for n in range(len(strides))
+        ]
 
-    def of(self, value: Value) -> str:
-        """The index into the memory of a value, in elements."""
-        return self._terms[id(value)]
-
-    def _coordinates(self, lengths: list[int]) -> list[str]:
+    def _coordinates(self, lengths: list[int], turn: str) -> list[str]:
         if len(lengths) <= 1:
-            return ["i"] * len(lengths)
+            return [turn] * len(lengths)
         kind = "unsigned int" if prod(lengths) < 2**31 else "long long"
-        self.lines.append(f"{kind} rest = ({kind})i;")
+        self.lines.append(f"{kind} rest = ({kind}){turn};")
         names = [f"c{d}" for d in range(len(lengths))]
         for d in range(len(lengths) - 1, 0, -1):
             self.lines.append(f"long long c{d} = rest % {lengths[d]}; rest /= {lengths[d]};")
         self.lines.append("long long c0 = rest;")
         return names
 
-    def _strides(self, value: Value) -> list[int]:
-        """Elements from one to the next along each axis of the loop; zero where the value is broadcast."""
-        own = element_strides(value)
-        lead = len(self._shape) - len(own)
-        return [0] * lead + [0 if n == 1 else s for n, s in zip(value.shape, own, strict=True)]
+
+def broadcast_strides(value: Value, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Elements from one to the next along each axis of a loop; zero where the value is broadcast."""
+    own = element_strides(value)
+    lead = len(shape) - len(own)
+    return (0,) * lead + tuple([0 if n == 1 else s for n, s in zip(value.shape, own, strict=True)])
 
 
 def element_strides(value: Value) -> tuple[int, ...]:

@@ -17,13 +17,14 @@ _VIEWS = frozenset(
 # Read in CuPy's source: these only start kernels (or copies on the device) on the current stream. Any other
 # function might wait for the device or copy a list of addresses from host memory that is reused afterwards.
 _SAFE = frozenset(
-    ["abs", "add", "all", "any", "argmax", "argmin", "astype", "bitwise_left_shift",
-     "bitwise_right_shift", "copysign", "count_nonzero", "cumulative_sum", "divide", "equal", "exp", "exp2",
-     "flip", "floor_divide", "full_like", "greater", "greater_equal", "hypot", "isfinite", "isinf",
-     "isnan", "less", "less_equal", "logaddexp", "logical_and", "logical_not", "logical_or", "max",
+    ["abs", "add", "all", "any", "argmax", "argmin", "astype", "bitwise_left_shift", "bitwise_right_shift",
+     "conj", "copysign", "count_nonzero", "cumulative_prod", "cumulative_sum", "diff", "divide", "equal",
+     "exp", "exp2", "flip", "floor_divide", "full_like", "greater", "greater_equal", "hypot", "isfinite",
+     "isinf", "isnan", "less", "less_equal", "logaddexp", "logical_and", "logical_not", "logical_or", "max",
      "maximum", "mean", "min", "minimum", "multiply", "negative", "nextafter", "not_equal", "ones_like",
-     "positive", "pow", "prod", "remainder", "reshape", "round", "signbit", "sqrt", "square",
-     "std", "subtract", "sum", "take", "tril", "triu", "var", "where", "zeros_like"]
+     "positive", "pow", "prod", "real", "reciprocal", "remainder", "reshape", "roll", "round",
+     "searchsorted", "signbit", "sqrt", "square", "std", "subtract", "sum", "take", "tile", "tril", "triu",
+     "var", "where", "zeros_like"]
 )  # fmt: skip
 _MOST_JOINED = 8  # beyond it CuPy sends the parts' addresses from the host
 
@@ -42,6 +43,12 @@ def is_view(call: Call) -> bool:
 def _is_basic(index: Any) -> bool:
     parts = index if type(index) is tuple else (index,)
     return all(i is None or i is Ellipsis or type(i) in (int, slice) for i in parts)
+
+
+def _is_by_integers(index: Any) -> bool:
+    """Whether the arrays of an index hold integers: CuPy then starts kernels and nothing else."""
+    parts = index if type(index) is tuple else (index,)
+    return all("int" in str(i.dtype) if type(i) is Value else _is_basic(i) for i in parts)
 
 
 def _touching(value: Value) -> bool:
@@ -66,7 +73,10 @@ def captured_as_it_is(call: Call) -> str | None:
         many = len(call.inputs()) > _MOST_JOINED
         return f"CuPy sends the addresses of more than {_MOST_JOINED} parts from the host" if many else None
     if call.name == "getitem":
-        return "indexing by arrays may wait for the device"
+        return None if _is_by_integers(call.args[1]) else "CuPy counts the elements that a mask selects"
+    if call.name == "repeat":
+        repeats = call.args[1] if len(call.args) > 1 else call.options.get("repeats")
+        return None if type(repeats) is int else "CuPy waits for numbers of repetitions that are an array"
     if call.name in ("matmul", "linalg.matmul", "tensordot", "vecdot", "linalg.tensordot", "linalg.vecdot"):
         return "CuPy refuses cuBLAS while a graph is captured"
     if call.function is operator.getitem or call.name not in _SAFE:

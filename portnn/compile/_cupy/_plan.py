@@ -12,7 +12,17 @@ from portnn.compile._cupy._fusion import fuse
 from portnn.compile._cupy._gemm import gemm_arguments
 from portnn.compile._cupy._kernels import Group, element_strides, write_kernel
 from portnn.compile._cupy._left import captured_as_it_is, is_product, is_view
-from portnn.compile._cupy._steps import Kernel, LeftToCuPy, Product, Step, View, made_by, read_by
+from portnn.compile._cupy._routines import routine_for
+from portnn.compile._cupy._steps import (
+    Kernel,
+    LeftToCuPy,
+    Product,
+    Routine,
+    Step,
+    View,
+    made_by,
+    read_by,
+)
 from portnn.compile._errors import PlanWarning
 from portnn.compile._precision import Precision
 from portnn.program import Program
@@ -61,6 +71,7 @@ class GpuPlan:
         for kind, word in (
             (Kernel, "kernels"),
             (Product, "products"),
+            (Routine, "calls with own kernels"),
             (LeftToCuPy, "calls of CuPy"),
             (View, "views"),
         ):
@@ -100,6 +111,9 @@ def _step(call: Call, precision: Precision) -> Step:
         return View(call)
     if is_product(call):
         return _product(call, precision)
+    routine = routine_for(call)
+    if routine is not None:
+        return routine
     obstacle = captured_as_it_is(call)
     return LeftToCuPy(call, "no elementwise function that kernels are written for", obstacle)
 
@@ -210,6 +224,9 @@ def _line(step: Step) -> str:
         return f"product  {g.rows}x{g.inner} by {g.inner}x{g.columns} ({letters}{batch}{note})"
     if isinstance(step, View):
         return f"view     {step.call.name} {_shapes(step.call)}"
+    if isinstance(step, Routine):
+        count = len(step.launches)
+        return f"kernels  {step.call.name} {_shapes(step.call)} ({count} launch{'' if count == 1 else 'es'})"
     return f"CuPy     {step.call.name} {_shapes(step.call)}: {step.why}"
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
-from portnn.compile._cupy._kernels import KernelSource, blocks_for
+from portnn.compile._cupy._kernels import KernelSource, blocks_for, named_kernel
 
 __all__ = ["bfloat16_kernel", "gather_kernel", "keep_kernel"]
 
 _UNITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long", 16: "sixteen"}
 
 
-def _named(parameters: str, body: str, blocks: int) -> KernelSource:
-    name = "portnn_" + hashlib.sha256(f"{parameters}{body}".encode()).hexdigest()[:16]
-    return KernelSource(name, f"KERNEL {name}({parameters}) {{\n{body}\n}}\n", blocks)
-
-
 def bfloat16_kernel(size: int) -> KernelSource:
     """Parameters: float32 numbers, and as many of two bytes, which become their nearest bfloat16."""
     blocks = blocks_for(size)
     body = f"EACH(i, {size}LL, 0, {blocks}) {{ out[i] = to_bfloat16(x[i]); }}"
-    return _named("const float* x, unsigned short* out", body, blocks)
+    return named_kernel(["const float* x", "unsigned short* out"], body, blocks)
 
 
 def gather_kernel(
@@ -50,7 +44,7 @@ def gather_kernel(
             f"    out{n}[i] = data{n}[order[place] * {units}LL + column];\n}}\n}}"
         )
         first += blocks
-    return _named(", ".join(parameters), "\n".join(bodies), first)
+    return named_kernel(parameters, "\n".join(bodies), first)
 
 
 def keep_kernel(dtype: str, places: int) -> KernelSource:
@@ -63,4 +57,5 @@ def keep_kernel(dtype: str, places: int) -> KernelSource:
         f"EACH(i, 1, 0, 1) {{ if (position[0] < {places}LL) losses[position[0]] = loss[0]; "
         "position[0] += 1; cursor[0] += 1; }"
     )
-    return _named(f"const {kind}* loss, {kind}* losses, long long* position, long long* cursor", body, 1)
+    parameters = [f"const {kind}* loss", f"{kind}* losses", "long long* position", "long long* cursor"]
+    return named_kernel(parameters, body, 1)

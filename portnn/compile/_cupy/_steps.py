@@ -9,7 +9,7 @@ from portnn.compile._cupy._gemm import GemmArguments
 from portnn.compile._cupy._kernels import Group, KernelSource
 from portnn.tracing import Call, Value
 
-__all__ = ["Kernel", "LeftToCuPy", "Product", "Step", "View", "made_by", "read_by"]
+__all__ = ["Kernel", "Launch", "LeftToCuPy", "Product", "Routine", "Step", "View", "made_by", "read_by"]
 
 
 @final
@@ -64,7 +64,37 @@ class LeftToCuPy:
     obstacle: str | None
 
 
-Step: TypeAlias = View | Kernel | Product | LeftToCuPy
+@final
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """A launch of a kernel that belongs to one call.
+
+    Attributes:
+        source: the kernel.
+        operands: values of the program, and numbers of the routine's scratch arrays.
+    """
+
+    source: KernelSource
+    operands: tuple[Value | int, ...]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Routine:
+    """A call with kernels of its own.
+
+    Attributes:
+        call: the call.
+        launches: one after the other; none if the result has no elements.
+        scratch: how many elements each array for what comes between them has, of int32.
+    """
+
+    call: Call
+    launches: tuple[Launch, ...]
+    scratch: tuple[int, ...] = ()
+
+
+Step: TypeAlias = View | Kernel | Product | Routine | LeftToCuPy
 
 
 def read_by(step: Step) -> list[Value]:

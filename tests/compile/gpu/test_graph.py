@@ -143,9 +143,9 @@ def test_an_end_that_breaks_falls_back_too():
 
 @needs_compiler
 def test_what_cannot_be_captured_is_said_before_it_is_tried():
-    with pytest.warns(PlanWarning, match="sort: not known to only start kernels"):
-        plan, driver = plan_of(lambda x: array_namespace(x).sort(x * -1.0), X)
-    assert same(plan(X), np.sort(X * -1.0))
+    with pytest.warns(PlanWarning, match="linalg.inv: not known to only start kernels"):
+        plan, driver = plan_of(lambda x: array_namespace(x).linalg.inv(x[:2, :2]), X)
+    assert same(plan(X), np.linalg.inv(X[:2, :2]))
     assert "begin" not in driver.log
 
 

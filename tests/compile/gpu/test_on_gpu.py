@@ -27,6 +27,7 @@ from tests.compile.gpu.test_expressions import (
     whole_names,
 )
 from tests.compile.gpu.test_fusion import programs
+from tests.compile.gpu.test_routines import ties
 from tests.conftest import SELECTED
 
 LAYERS = {
@@ -134,9 +135,16 @@ SPECIAL = {
     "argmax": lambda xp, f, x, y, index, small: f(x, axis=1),
     "argmin": lambda xp, f, x, y, index, small: f(x, axis=1),
     "count_nonzero": lambda xp, f, x, y, index, small: [f(x > 0.5), f(x > 0.5, axis=1)],
+    "cumulative_prod": lambda xp, f, x, y, index, small: f(x, axis=1),
     "cumulative_sum": lambda xp, f, x, y, index, small: f(x, axis=1),
+    "diff": lambda xp, f, x, y, index, small: [f(x), f(x, axis=0, n=2, append=y)],
     "full_like": lambda xp, f, x, y, index, small: f(x, 2.0) * x,
     "ones_like": lambda xp, f, x, y, index, small: f(x) * x,
+    "roll": lambda xp, f, x, y, index, small: [f(x, 3), f(x, (1, -2), axis=(0, 1))],
+    "searchsorted": lambda xp, f, x, y, index, small: [
+        f(xp.cumulative_sum(x[0]), y * 9.0, side=side) for side in ("left", "right")
+    ],
+    "tile": lambda xp, f, x, y, index, small: f(x, (2, 1, 3)),
     "zeros_like": lambda xp, f, x, y, index, small: f(x) * x,
 }
 
@@ -164,6 +172,40 @@ def test_what_counts_as_safe_to_capture_is(gpu, name):
     x, y = (rng.uniform(0.1, 1.0, (37, 53)).astype("float32") for _ in range(2))
     index = rng.integers(0, 9, 7)
     check(gpu, f, *moved(gpu, [x, y, index, index % 5]))
+
+
+@pytest.mark.parametrize("dtype", ["bool", *INTEGERS, *FLOATS])
+@pytest.mark.parametrize("size", [1, 32, 33, 300])
+def test_sorting_takes_the_order_of_eager_cupy(gpu, dtype, size):
+    def f(x):
+        xp = array_namespace(x)
+        made = [
+            g(x, axis=a, descending=d) for g in (xp.sort, xp.argsort) for a in (0, 1) for d in (False, True)
+        ]
+        return made + [g(x[0], stable=False) for g in (xp.sort, xp.argsort)]
+
+    check(gpu, f, *moved(gpu, [ties(dtype, (3, size))]))
+
+
+def test_parts_are_joined(gpu):
+    def f(x, y):
+        xp = array_namespace(x)
+        parts = [x[:, 3:], y, x[:, ::2]]
+        made = [g(k * parts, axis=1) for g, k in ((xp.concat, 1), (xp.concat, 4))]
+        return [*made, xp.stack([x, x[::-1]] * 5, axis=1), xp.concat([x, y] * 5, axis=None)]
+
+    rng = np.random.default_rng(0)
+    check(gpu, f, *moved(gpu, [rng.normal(size=(4, 7)).astype("float32"), rng.normal(size=(4, 2))]))
+
+
+def test_elements_are_taken_by_indices(gpu):
+    def f(x, i):
+        xp = array_namespace(x)
+        along = [xp.take_along_axis(x, i[:, :k], axis=1) for k in (1, 5)]
+        return [*along, x[i[0], :], x[:, i[0]], x[i[0], i], xp.repeat(x, 3, axis=1)]
+
+    rng = np.random.default_rng(0)
+    check(gpu, f, *moved(gpu, [rng.normal(size=(5, 6)), rng.integers(-5, 5, (5, 5))]))
 
 
 @pytest.mark.parametrize(
@@ -246,11 +288,11 @@ def test_precision(gpu, precision):
 
 
 def test_what_cannot_be_captured_runs_eagerly(gpu):
-    (x,) = moved(gpu, [np.random.default_rng(0).normal(size=100).astype("float32")])
-    program = simplify(record(lambda x: array_namespace(x).sort(x * -1.0), (x,))[0])
-    with pytest.warns(PlanWarning, match="sort"):
-        plan = CupyPlan(program)
-    assert gpu.to_numpy(plan(x)).tobytes() == np.sort(-gpu.to_numpy(x)).tobytes()
+    rng = np.random.default_rng(0)
+    x, y = moved(gpu, [rng.normal(size=(10, 10)), rng.normal(size=(10, 10)).astype("float32")])
+    with pytest.warns(PlanWarning, match="matmul: CuPy refuses cuBLAS"):
+        plan = CupyPlan(simplify(record(lambda x, y: x @ y, (x, y))[0]))
+    assert to_bytes(gpu, plan(x, y)) == to_bytes(gpu, x @ y)
 
 
 def test_launches_take_no_more_memory(gpu):

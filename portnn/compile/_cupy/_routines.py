@@ -1,0 +1,234 @@
+"""Calls with kernels of their own: joining and stacking arrays, sorting, taking along an axis.
+
+CuPy carries these out in ways that a CUDA graph cannot hold: it sends addresses or positions from the host,
+or waits for the device. The results are the same, to the bit and to the order of equal elements.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from math import prod
+from typing import TypeAlias
+
+from portnn.compile._cupy._elementwise import C_TYPES, castable
+from portnn.compile._cupy._kernels import (
+    Index,
+    KernelSource,
+    blocks_for,
+    broadcast_strides,
+    element_strides,
+    load,
+    named_kernel,
+    stored,
+)
+from portnn.compile._cupy._steps import Launch, Routine
+from portnn.tracing import Call, Value
+
+__all__ = ["routine_for"]
+
+Ints: TypeAlias = tuple[int, ...]
+_MOST_PARTS = 255  # of a kernel: with the result, its parameters stay below 4 KiB
+_RUN = 32  # elements that are sorted by counting, before longer runs are merged
+
+
+def routine_for(call: Call) -> Routine | None:
+    """The kernels that carry out a call, or None if there are none for it."""
+    if type(call.result) is not Value or any(str(v.dtype) not in C_TYPES for v in _values(call)):
+        return None
+    if call.name in ("concat", "stack"):
+        return _join(call)
+    if call.name in ("argsort", "sort"):
+        return _sort(call)
+    if call.name == "take_along_axis":
+        return _take_along_axis(call)
+    return None
+
+
+def _values(call: Call) -> list[Value]:
+    return [*call.inputs(), *call.outputs()]
+
+
+def _axis(call: Call, position: int, default: int | None) -> int | None:
+    """The axis that a call is given; counted from the first one."""
+    axis = call.args[position] if len(call.args) > position else call.options.get("axis", default)
+    return axis if axis is None or axis >= 0 else axis + len(call.result.shape)
+
+
+def _join(call: Call) -> Routine | None:
+    """Each part is written to its place in the result, by threads of its own."""
+    parts, result = call.args[0], call.result
+    if not all(type(x) is Value and castable(x, str(result.dtype)) for x in parts):
+        return None
+    axis = _axis(call, 1, 0)
+    steps, places = _places(call.name, axis, parts, result)
+    filled = [item for item in zip(parts, steps, places, strict=True) if item[0].size]
+    launches = []
+    for first in range(0, len(filled), _MOST_PARTS):
+        group = filled[first : first + _MOST_PARTS]
+        launches.append(Launch(_join_kernel(group, result), (*[part for part, _, _ in group], result)))
+    return Routine(call, tuple(launches))
+
+
+def _places(name: str, axis: int | None, parts: list[Value], result: Value) -> tuple[list[Ints], list[int]]:
+    """For each part the steps of its axes in the result, and where its first element goes."""
+    own = element_strides(result)
+    if axis is None:  # each part row by row, one after the other
+        starts = [0, *accumulate([part.size for part in parts])][:-1]
+        rows = [tuple([prod(p.shape[d + 1 :]) for d in range(len(p.shape))]) for p in parts]
+        return [tuple([s * own[0] for s in steps]) for steps in rows], [n * own[0] for n in starts]
+    if name == "stack":
+        return [own[:axis] + own[axis + 1 :]] * len(parts), [n * own[axis] for n in range(len(parts))]
+    starts = [0, *accumulate([part.shape[axis] for part in parts])][:-1]
+    return [own] * len(parts), [n * own[axis] for n in starts]
+
+
+def _join_kernel(parts: list[tuple[Value, Ints, int]], result: Value) -> KernelSource:
+    dtype = str(result.dtype)
+    parameters, bodies, first = [], [], 0
+    for n, (part, steps, start) in enumerate(parts):
+        index = Index(part.shape, [steps, element_strides(part)])
+        target, source = index.terms
+        blocks = blocks_for(part.size)
+        parameters.append(f"const {C_TYPES[str(part.dtype)]}* part{n}")
+        lines = [
+            *index.lines,
+            _copy(f"part{n}[{source}]", str(part.dtype), f"out[{start}LL + {target}]", dtype),
+        ]
+        loop = f"EACH(i, {part.size}LL, {first}, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
+        bodies.append(loop if len(parts) == 1 else f"IN_BLOCKS({first}, {blocks}) {{\n{loop}\n}}")
+        first += blocks
+    return named_kernel([*parameters, f"{C_TYPES[dtype]}* out"], "\n".join(bodies), first)
+
+
+def _copy(source: str, dtype: str, target: str, wanted: str) -> str:
+    """A statement that copies an element; bits stay as they are where the dtype does."""
+    if dtype == wanted:
+        return f"{target} = {source};"
+    return f"{load(dtype, 'x', source)} {target} = {stored(f'({C_TYPES[wanted]})x', wanted)};"
+
+
+def _take_along_axis(call: Call) -> Routine | None:
+    """Positions out of range are counted round and round, as CuPy does it."""
+    x, indices = call.args[:2]
+    result = call.result
+    if type(x) is not Value or type(indices) is not Value or len(call.args) > 3:
+        return None
+    axis = _axis(call, 2, -1)
+    assert axis is not None, "the standard's axis is a number"
+    steps, length = list(broadcast_strides(x, result.shape)), x.shape[axis]
+    along, steps[axis] = element_strides(x)[axis], 0
+    index = Index(
+        result.shape, [element_strides(result), tuple(steps), broadcast_strides(indices, result.shape)]
+    )
+    target, base, place = index.terms
+    blocks = blocks_for(result.size)
+    lines = [
+        *index.lines,
+        f"long long k = indices[{place}] % {length}LL;",
+        f"out[{target}] = x[{base} + (k < 0 ? k + {length}LL : k) * {along}LL];",
+    ]
+    body = f"EACH(i, {result.size}LL, 0, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
+    kind, counted = C_TYPES[str(x.dtype)], C_TYPES[str(indices.dtype)]
+    source = named_kernel([f"const {kind}* x", f"const {counted}* indices", f"{kind}* out"], body, blocks)
+    return Routine(call, (Launch(source, (x, indices, result)),) if result.size else ())
+
+
+def _sort(call: Call) -> Routine | None:
+    """Short runs are sorted by counting what comes before each element, then merged two by two.
+
+    An element's place in two merged runs is its place in its own and the number of those before it in the
+    other, which a binary search finds; so every pass is one launch, and equal elements keep their order.
+    """
+    x, result = call.args[0], call.result
+    if type(x) is not Value or not x.shape or len(call.args) != 1:
+        return None
+    axis = _axis(call, 1, -1)
+    assert axis is not None, "the standard's axis is a number"
+    size = x.shape[axis]
+    if not result.size or size >= 2**31:
+        return None if result.size else Routine(call, ())
+    widths = [0, _RUN]  # of the runs that a pass finds sorted; the first one finds none
+    while widths[-1] < size:
+        widths.append(widths[-1] * 2)
+    passes = widths[:-1]
+    launches = []
+    for n, width in enumerate(passes):
+        last = n == len(passes) - 1
+        source = _sort_kernel(call, axis, width, last=last)
+        before = [(n - 1) % 2] if width else []
+        launches.append(Launch(source, (x, *before, result if last else n % 2)))
+    return Routine(call, tuple(launches), (x.size,) * min(2, len(passes) - 1))
+
+
+def _sort_kernel(call: Call, axis: int, width: int, *, last: bool) -> KernelSource:
+    """A pass: parameters are what is sorted, the order so far (not in the first pass), and the new order.
+
+    The order counts positions along the axis. The last pass writes the call's result instead.
+    """
+    x, result = call.args[0], call.result
+    size, blocks = x.shape[axis], blocks_for(x.size)
+    steps = [element_strides(v) for v in (result, x)]
+    index = Index(_without(x.shape, axis), [_without(s, axis) for s in steps], "row")
+    descending = bool(call.options.get("descending", False))
+    kind = C_TYPES[str(x.dtype)]
+    parameters = [f"const {kind}* x", *(["const int* before"] if width else [])]
+    if last:
+        place = f"({size - 1}LL - place)" if descending and call.name == "sort" else "place"
+        made = f"x[from + chosen * {steps[1][axis]}LL]" if call.name == "sort" else "chosen"
+        parameters.append(f"{kind if call.name == 'sort' else 'long long'}* out")
+        end = f"out[{index.terms[0]} + {place} * {steps[0][axis]}LL] = {made};"
+    else:
+        parameters.append("int* after")
+        end = f"after[row * {size}LL + place] = (int)chosen;"
+    lines = [
+        f"long long row = i / {size}LL, p = i % {size}LL;",
+        *index.lines,
+        f"long long from = {index.terms[1]};",
+        *_ranked(x, axis, width, backwards=descending and call.name == "argsort"),
+        end,
+    ]
+    return named_kernel(
+        parameters, f"EACH(i, {x.size}LL, 0, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}", blocks
+    )
+
+
+def _ranked(x: Value, axis: int, width: int, *, backwards: bool) -> list[str]:
+    """Statements that find the position `chosen` of an element, and its `place` in the new order."""
+    size, dtype = x.shape[axis], str(x.dtype)
+
+    def loaded(name: str, position: str) -> str:
+        return load(dtype, name, f"x[from + {position} * {element_strides(x)[axis]}LL]")
+
+    def before(a: str, b: str) -> str:  # NaN comes last, or first where the order is backwards
+        a, b = (b, a) if backwards else (a, b)
+        return f"({a} < {b} || ({b} != {b} && {a} == {a}))" if "float" in dtype else f"({a} < {b})"
+
+    if not width:
+        return [
+            f"long long chosen = p, place = p / {_RUN} * {_RUN}, q = place, stop = place + {_RUN};",
+            loaded("key", "p"),
+            f"for (stop = stop < {size}LL ? stop : {size}LL; q < stop; ++q) {{",
+            f"    {loaded('other', 'q')}",
+            f"    place += q < p ? !{before('key', 'other')} : {before('other', 'key')};",
+            "}",
+        ]
+    return [
+        f"long long chosen = before[row * {size}LL + p], low = p / {2 * width}LL * {2 * width}LL;",
+        f"long long middle = low + {width}LL < {size}LL ? low + {width}LL : {size}LL;",
+        f"long long stop = low + {2 * width}LL < {size}LL ? low + {2 * width}LL : {size}LL;",
+        "bool left = p < middle;",
+        "long long high = left ? stop : middle;",
+        "low = left ? middle : low;",
+        loaded("key", "chosen"),
+        "while (low < high) {",
+        "    long long half = (low + high) / 2;",
+        f"    {loaded('other', f'before[row * {size}LL + half]')}",
+        f"    bool further = left ? {before('other', 'key')} : !{before('key', 'other')};",
+        "    if (further) low = half + 1; else high = half;",
+        "}",
+        "long long place = p + low - middle;",
+    ]
+
+
+def _without(items: Ints, axis: int) -> Ints:
+    return items[:axis] + items[axis + 1 :]

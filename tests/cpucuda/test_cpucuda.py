@@ -1,5 +1,6 @@
 """The emulated device refuses what CUDA and CuPy refuse, and computes."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -41,7 +42,11 @@ def test_shuffles_and_dynamic_shared_memory():
         for (int d = 16; d; d >>= 1) v += __shfl_down_sync(0xffffffffu, v, d);
         if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = v;
         __syncthreads();
-        if (threadIdx.x == 0) { int s = 0; for (int i = 0; i < blockDim.x / 32; i++) s += sums[i]; atomicAdd(out, s); }
+        if (threadIdx.x == 0) {
+            int s = 0;
+            for (int i = 0; i < blockDim.x / 32; i++) s += sums[i];
+            atomicAdd(out, s);
+        }
     }"""
     x, out = cp.arange(1024, dtype="int32"), cp.zeros((), "int32")
     cp.RawKernel(text, "total")((8,), (128,), (x, out), shared_mem=64)
@@ -69,10 +74,8 @@ def test_a_graph_sees_new_values():
 ])  # fmt: skip
 def test_waiting_breaks_a_capture(work):
     def quiet():
-        try:
+        with contextlib.suppress(cp.cuda.runtime.CUDARuntimeError):
             work()
-        except cp.cuda.runtime.CUDARuntimeError:
-            pass
 
     with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="StreamCaptureInvalidated"):
         captured(quiet)
@@ -91,7 +94,7 @@ def test_the_old_default_stream_beside_a_blocking_capture():
     x + 1
     with stream:
         stream.begin_capture()
-    with pytest.raises(Exception, match="StreamCaptureImplicit|CUDA_ERROR"), cp.cuda.Stream.null:
+    with pytest.raises(Exception, match=r"StreamCaptureImplicit|CUDA_ERROR"), cp.cuda.Stream.null:
         x + 1
     with pytest.raises(cp.cuda.runtime.CUDARuntimeError):
         stream.end_capture()

@@ -1,278 +1,347 @@
-"""Builds what stands for CUDA: four libraries of our own, and CuPy's own module of the runtime against them.
+"""Build the libraries under CuPy: our own from ``src/``, and CuPy's module of the runtime against them.
 
-The text of that module comes from CuPy's source distribution on PyPI, of the version that is installed. Nothing of it
-is kept in this folder.
+The wheel's module of the runtime has NVIDIA's runtime linked into it. So it is compiled again, from CuPy's
+source distribution of the installed version, which pip fetches. Nothing of CuPy's is kept in this folder.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import importlib.machinery
+import importlib.util
 import os
-import re
+import platform
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import tempfile
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parents[2]
-SOURCE = HERE / "src"
+__all__ = ["LIBRARIES", "Kernels", "build", "build_kernels", "home"]
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src"
+CUPY = "cupy-cuda13x"
+RUNTIME = "cupy_backends/cuda/api/runtime"
 CXX = os.environ.get("CPUCUDA_CXX", "g++")
 
 
-def site_packages() -> Path:
-    """Where CuPy is installed; found without importing it."""
-    from importlib.metadata import files
+@dataclass(frozen=True)
+class Library:
+    """A library that CuPy looks for by name.
 
-    for name in ("cupy-cuda13x", "cupy-cuda12x"):
-        try:
-            found = files(name)
-        except Exception:
-            continue
-        core = next(f for f in found if str(f) == "cupy/__init__.py")
-        return Path(core.locate()).parents[1]
-    raise RuntimeError("install cupy-cuda13x (it imports without a GPU)")
+    Attributes:
+        name: its soname.
+        sources: our files in ``src/``.
+        modules: CuPy's modules that call it. What they call and `sources` lack becomes a stub.
+        prefix: what the names of its functions begin with.
+        missing: the status with which a stub says that it is not supported.
+        versioned: whether its symbols carry its name as their version, as NVIDIA's do.
+        options: more for the linker.
+    """
 
-
-def cupy_version() -> str:
-    return version("cupy-cuda13x")
-
-
-def folder() -> Path:
-    """Where everything is built: CPUCUDA_BUILD, else a folder under ~/.cache."""
-    base = Path(os.environ.get("CPUCUDA_HOME") or Path.home() / ".cache" / "cpucuda")
-    text = "".join(p.read_text() for p in sorted(SOURCE.iterdir()) if p.is_file() and p.name != "device.h")
-    text += Path(__file__).read_text() + sys.version + cupy_version()
-    return base / hashlib.sha256(text.encode()).hexdigest()[:16]
+    name: str
+    sources: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    prefix: str = ""
+    missing: int = 0
+    versioned: bool = True
+    options: tuple[str, ...] = ()
 
 
-def run(command: list[object]) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return done.stdout
+# The runtime comes first: the others share its streams and memory.
+LIBRARIES = (
+    Library("libcudart.so.13", ("cudart.cpp",), (RUNTIME,), "cuda", missing=801, versioned=False),
+    Library("libcuda.so.1", ("cuda.cpp",), versioned=False),
+    Library("libnvrtc.so.13", ("nvrtc.cpp",)),
+    Library("libcublas.so.13", ("cublas.cpp",), ("cupy_backends/cuda/libs/cublas",), "cublas", missing=15),
+    Library("libcufft.so.12", ("cufft.cpp",), ("cupy/cuda/cufft",), "cufft", missing=14),
+    Library(
+        "libcusolver.so.12",
+        ("cusolver.cpp",),
+        ("cupy_backends/cuda/libs/cusolver", "cupyx/_cusolver"),
+        "cusolver",
+        missing=9,
+    ),
+    Library("libcusparse.so.12", (), ("cupy_backends/cuda/libs/cusparse",), "cusparse", missing=10),
+    Library("libcurand.so.10", (), ("cupy_backends/cuda/libs/curand",), "curand", missing=999),
+    Library("libcublasLt.so.13"),  # CuPy looks for these beside the others, and calls nothing in them
+    Library("libnvJitLink.so.13"),
+)
 
 
-def cuda_headers(site: Path) -> Path:
-    found = site / "nvidia" / "cu13" / "include"
-    if not (found / "cuda_runtime.h").exists():
-        raise RuntimeError("pip install 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-crt==13.0.*'")
-    return found
+class BuildError(RuntimeError):
+    """Something that the emulated GPU is built from is missing, or a compiler failed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"the emulated GPU: {text}")
 
 
-def library(
-    out: Path, name: str, sources: list[Path], headers: Path, *more: object, versions: bool = False
-) -> None:
-    script = out / f"{name}.map"
-    script.write_text(f"{name} {{ global: *; }};\n" if versions else "{ global: *; };\n")
-    run([CXX, "-std=gnu++17", "-O3", "-march=native", "-ffp-contract=off", "-w", "-shared", "-fPIC", f"-I{headers}",
-         f"-I{SOURCE}", *sources, *more, f"-Wl,-soname,{name}", f"-Wl,--version-script,{script}", "-ldl", "-o", out / name])  # fmt: skip
-
-
-def missing(module: Path, prefix: str, libraries: list[Path]) -> list[str]:
-    """The functions that a module of CuPy's wants and that no library of ours has."""
-    have = set()
-    for path in libraries:
-        have |= {
-            line.split()[-1].partition("@")[0]
-            for line in run(["nm", "-D", "--defined-only", path]).splitlines()
-            if line.strip()
-        }
-    want = re.findall(rf"U ({prefix}\w+)", run(["nm", "-D", "--undefined-only", module]))
-    return sorted(set(want) - have)
-
-
-def stubs(path: Path, names: list[str], status: int) -> Path:
-    """Functions that say which one was called, and fail."""
-    lines = ["#include <stdio.h>"]
-    for name in names:
-        lines.append(
-            f'int {name}(void) {{ fprintf(stderr, "cpucuda: {name} is not there\\n"); return {status}; }}'
-        )
-    path.write_text("\n".join(lines))
-    return path
-
-
-def source_of_cupy(out: Path) -> Path:
-    """CuPy's source distribution, unpacked."""
-    number = cupy_version()
-    target = out.parent / f"cupy-{number}"
-    if (target / "cupy_backends").exists():
-        return target
-    # With the option for its documentation CuPy's setup asks for no CUDA, so pip can look at it and leave it as it is.
-    with tempfile.TemporaryDirectory(dir=out.parent) as place:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--no-binary",
-            "cupy",
-            "-d",
-            place,
-            f"cupy=={number}",
-        ]
-        done = subprocess.run(
-            command,
-            env={**os.environ, "CUPY_INSTALL_USE_STUB": "1", "CPUCUDA": "0"},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
-        archive = out.parent / "cupy.tar.gz"
-        (Path(place) / f"cupy-{number}.tar.gz").rename(archive)
-    with tarfile.open(archive) as tar:
-        tar.extractall(out.parent, filter="data")
-    archive.unlink()
-    return target
-
-
-def with_stubs(
-    out: Path, name: str, module: Path, sources: list[Path], headers: Path, runtime: Path, *, status: int
-) -> None:
-    """A library that a module of CuPy's wants: from `sources`, and stubs for what they lack."""
-    soname = re.search(rf"\[(lib{name}\.so\.\d+)\]", run(["readelf", "-d", module])).group(1)
-    linked = [*sources, runtime, f"-Wl,-rpath,{out}"]
-    library(out, soname, linked, headers, versions=True)
-    stub = stubs(out / f"{name}_stubs.c", missing(module, name, [out / soname]), status)
-    run(["gcc", "-c", "-fPIC", "-w", stub, "-o", out / f"{name}_stubs.o"])
-    library(out, soname, linked, headers, out / f"{name}_stubs.o", versions=True)
-
-
-CYTHONIZE = """
-import sys
-from Cython.Build import cythonize
-from setuptools import Extension
-name, path, cuda = sys.argv[1], sys.argv[2], int(sys.argv[3])
-directives = dict(embedsignature=True, c_api_binop_methods=True, binding=False, freethreading_compatible=True)
-directives["warn.deprecated.IF"] = False
-constants = dict(CUPY_USE_CUDA_PYTHON=False, CUPY_CUFFT_STATIC=False, CUPY_CUDA_VERSION=cuda, CUPY_HIP_VERSION=0)
-import Cython
-constants["CUPY_CYTHON_VERSION"] = Cython.__version__
-cythonize([Extension(name, [path], language="c++")], language_level=3, compiler_directives=directives,
-          compile_time_env=constants, quiet=True)
-"""
-
-
-def compile_runtime(source: Path, own: Path, headers: Path) -> None:
-    """CuPy's module of the runtime, against the headers of CUDA."""
-    name = "cupy_backends/cuda/api/runtime.pyx"
-    command = [sys.executable, "-c", CYTHONIZE, "cupy_backends.cuda.api.runtime", name, "13000"]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    include = sysconfig.get_paths()["include"]
-    pyx = source / name
-    made = Path(f"{own}.{os.getpid()}")
-    run([CXX, "-O1", "-fPIC", "-w", "-std=c++17", f"-I{HERE / 'include'}", f"-I{headers}", f"-I{include}",
-         "-c", pyx.with_suffix(".cpp"), "-o", made])  # fmt: skip
-    made.rename(own)
+def home() -> Path:
+    """Return the folder for all that is built: CPUCUDA_HOME, or one in the user's cache."""
+    return Path(os.environ.get("CPUCUDA_HOME") or Path.home() / ".cache" / "cpucuda").resolve()
 
 
 def build() -> Path:
-    """Everything, once; the folder where it is."""
-    out = folder()
+    """Return the folder of the libraries and of CuPy's module, after building what is not there yet."""
+    files = [Path(__file__), *SOURCE.glob("*.*")]
+    out = home() / _digest(sys.version, cupy_version(), compiler(), *_texts(files))
     if (out / "done").exists():
         return out
-    print(f"cpucuda: building in {out}", file=sys.stderr)
-    out.mkdir(parents=True, exist_ok=True)
-    (out.parent / "kernels").mkdir(exist_ok=True)
-    site = site_packages()
-    headers = cuda_headers(site)
-    own = out.parent / f"runtime-{cupy_version()}-{sys.version_info[0]}{sys.version_info[1]}.o"
-    if not own.exists():
-        compile_runtime(source_of_cupy(out), own, headers)
-    # The runtime: what is not written is a function that says so.
-    first = out / "libcudart.so.13"
-    library(out, first.name, [SOURCE / "cudart.cpp"], headers)
-    want = sorted(set(re.findall(r"U (cuda[A-Z]\w+)", run(["nm", "-u", own]))))
-    have = {
-        line.split()[-1].partition("@")[0] for line in run(["nm", "-D", "--defined-only", first]).splitlines()
-    }
-    stub = stubs(out / "cudart_stubs.c", [w for w in want if w not in have], 801)
-    run(["gcc", "-c", "-fPIC", "-w", stub, "-o", out / "cudart_stubs.o"])
-    library(out, first.name, [SOURCE / "cudart.cpp"], headers, out / "cudart_stubs.o")
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    run([CXX, "-shared", own, first, "-o", out / f"runtime{suffix}", f"-Wl,-rpath,{out}"])
-    library(out, "libcuda.so.1", [SOURCE / "cuda.cpp"], headers, first, f"-Wl,-rpath,{out}")
-    library(out, "libnvrtc.so.13", [SOURCE / "nvrtc.cpp"], headers, versions=True)
-    blas = out / "libcublas.so.13"
-    library(out, blas.name, [SOURCE / "cublas.cpp"], headers, first, f"-Wl,-rpath,{out}", versions=True)
-    module = next((site / "cupy_backends" / "cuda" / "libs").glob("cublas.*.so"))
-    stub = stubs(out / "cublas_stubs.c", missing(module, "cublas", [blas]), 15)
-    run(["gcc", "-c", "-fPIC", "-w", stub, "-o", out / "cublas_stubs.o"])
-    library(
-        out,
-        blas.name,
-        [SOURCE / "cublas.cpp"],
-        headers,
-        out / "cublas_stubs.o",
-        first,
-        f"-Wl,-rpath,{out}",
-        versions=True,
-    )
-    of_cufft = next((site / "cupy" / "cuda").glob("cufft.*.so"))
-    with_stubs(out, "cufft", of_cufft, [SOURCE / "cufft.cpp"], headers, first, status=14)
-    for name in ("cusolver", "cusparse", "curand"):
-        module = next((site / "cupy_backends" / "cuda" / "libs").glob(f"{name}.*.so"))
-        with_stubs(
-            out, name, module, [p for p in [SOURCE / f"{name}.cpp"] if p.exists()], headers, first, status=9
-        )
-    for soname in (
-        "libcublasLt.so.13",
-        "libnvJitLink.so.13",
-    ):  # looked for beside the others, nothing in them is used
-        empty = stubs(out / "empty.c", [], 0)
-        run(["gcc", "-shared", "-fPIC", "-w", empty, f"-Wl,-soname,{soname}", "-o", out / soname])
-    (out / "done").write_text("")
+    check_requirements()
+    with _locked(home()):
+        if not (out / "done").exists():
+            print(f"cpucuda: building the emulated GPU in {out}", file=sys.stderr)
+            out.mkdir(exist_ok=True)
+            _build_all(out)
+            (out / "done").touch()
     return out
 
 
-FLAGS = [
+def _build_all(out: Path) -> None:
+    runtime = home() / f"runtime-{cupy_version()}-{sys.implementation.cache_tag}.o"
+    if not runtime.exists():
+        _compile_runtime(runtime)
+    for library in LIBRARIES:
+        wanted: set[str] = set()
+        for module in library.modules:
+            if module == RUNTIME:
+                wanted |= symbols(runtime, "--undefined-only")
+            else:
+                wanted |= symbols(find_module(module), "--undefined-only", "--dynamic")
+        _build_library(out, library, wanted)
+    module = out / f"runtime{sysconfig.get_config_var('EXT_SUFFIX')}"
+    run([CXX, "-shared", runtime, out / LIBRARIES[0].name, "-Wl,-rpath,$ORIGIN", "-o", module])
+
+
+def _build_library(out: Path, library: Library, wanted: set[str]) -> None:
+    """Compile our sources, write stubs for the functions that are `wanted` besides, and link both."""
+    objects = []
+    for source in library.sources:
+        objects.append(out / f"{source}.o")
+        # Equal arguments give equal bits: the compiler may not contract products and sums as it likes.
+        flags = ("-std=gnu++17", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-w")
+        run([CXX, *flags, f"-I{cuda_headers()}", "-c", SOURCE / source, "-o", objects[-1]])
+    here: set[str] = set().union(*(symbols(file, "--defined-only") for file in objects))
+    stubs = out / f"{library.name}.stubs.cpp"
+    lines = ["#include <cstdio>"]
+    for name in sorted(wanted - here):
+        if name.startswith(library.prefix):
+            say = f'fprintf(stderr, "cpucuda: {name} is not emulated\\n");'
+            lines.append(f'extern "C" int {name}() {{ {say} return {library.missing}; }}')
+    stubs.write_text("\n".join(lines) + "\n")
+    script = out / f"{library.name}.map"
+    script.write_text(f"{library.name if library.versioned else ''} {{ global: *; }};\n")
+    shared = [] if library is LIBRARIES[0] else [out / LIBRARIES[0].name, "-Wl,-rpath,$ORIGIN"]
+    linker = (f"-Wl,-soname,{library.name}", f"-Wl,--version-script,{script}", *library.options)
+    run([CXX, "-shared", "-fPIC", stubs, *objects, *shared, *linker, "-ldl", "-o", out / library.name])
+
+
+def check_requirements() -> None:
+    """Raise BuildError unless all is here that `build` needs."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise BuildError(f"expected Linux on x86-64, got {sys.platform} on {platform.machine()}")
+    for program in (CXX, "nm"):
+        if shutil.which(program) is None:
+            raise BuildError(f"expected {program}, which is not on PATH; install it (apt install g++)")
+    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+        raise BuildError("expected Python's headers, which are not there; apt install python3-dev")
+    packages = {"Cython": "cython==3.2.4", "setuptools": "setuptools", "pip": "pip"}
+    absent = [package for name, package in packages.items() if importlib.util.find_spec(name) is None]
+    if not (cuda_headers() / "cuda_runtime.h").exists():
+        absent.append("nvidia-cuda-runtime==13.0.*")
+    if not (cuda_headers() / "crt").is_dir():
+        absent.append("nvidia-cuda-crt==13.0.*")
+    if absent:
+        install = " ".join(f"'{package}'" for package in absent)
+        raise BuildError(f"expected packages that are not installed; pip install {install}")
+
+
+def cupy_version() -> str:
+    """Return the version of the installed CuPy."""
+    try:
+        return version(CUPY)
+    except PackageNotFoundError:
+        raise BuildError(f"expected CuPy's wheel for CUDA 13; pip install '{CUPY}==14.2.*'") from None
+
+
+@cache
+def site_packages() -> Path:
+    """Return the folder that CuPy is installed in, without importing it."""
+    found = importlib.machinery.PathFinder.find_spec("cupy")
+    if found is None or found.origin is None:
+        raise BuildError(f"expected a package cupy on sys.path; pip install '{CUPY}==14.2.*'")
+    return Path(found.origin).parents[1]
+
+
+def cuda_headers() -> Path:
+    """Return the folder of CUDA's headers that pip installs beside CuPy."""
+    return site_packages() / "nvidia" / "cu13" / "include"
+
+
+def find_module(name: str) -> Path:
+    """Return the file of a compiled module of CuPy's, named by its path without suffix."""
+    return site_packages() / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+
+def compiler() -> str:
+    """Return the compiler's file, whose name tells its version as a rule."""
+    return str(Path(shutil.which(CXX) or CXX).resolve())
+
+
+def run(command: Sequence[object], cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a command and return what it prints."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=cwd, env=env)
+    if done.returncode:
+        raise BuildError(f"a command failed: {' '.join(words)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def symbols(file: Path, *options: str) -> set[str]:
+    """Return the names in a compiled file that `nm` lists with `options`, without their versions."""
+    listed = run(["nm", "--format=posix", *options, file]).splitlines()
+    return {line.split()[0].partition("@")[0] for line in listed if line}
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _texts(files: Iterable[Path]) -> list[str]:
+    return [file.read_text() for file in sorted(files)]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time build in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file, or the end of the process, gives it back
+        yield
+
+
+# CuPy's own module of the runtime -----------------------------------------------------------------
+
+# As CuPy's setup calls Cython for the wheel.
+CYTHONIZE = """
+import sys
+import Cython
+from Cython.Build import cythonize
+from setuptools import Extension
+directives = {
+    "binding": False,
+    "c_api_binop_methods": True,
+    "embedsignature": True,
+    "freethreading_compatible": True,
+    "warn.deprecated.IF": False,
+}
+constants = {
+    "CUPY_CUDA_VERSION": 13000,
+    "CUPY_CUFFT_STATIC": False,
+    "CUPY_CYTHON_VERSION": Cython.__version__,
+    "CUPY_HIP_VERSION": 0,
+    "CUPY_USE_CUDA_PYTHON": False,
+}
+name = sys.argv[1]
+extension = Extension(name.replace("/", "."), [f"{name}.pyx"], language="c++")
+options = {"compiler_directives": directives, "compile_time_env": constants}
+cythonize([extension], language_level=3, quiet=True, **options)
+"""
+
+
+def _compile_runtime(target: Path) -> None:
+    """Compile CuPy's module of the runtime against CUDA's headers."""
+    quiet = {**os.environ, "CPUCUDA": "0"}
+    with tempfile.TemporaryDirectory(dir=target.parent) as place:
+        source = _fetch_source(Path(place), quiet)
+        run([sys.executable, "-c", CYTHONIZE, RUNTIME], cwd=source, env=quiet)
+        folders = (ROOT / "include", cuda_headers(), sysconfig.get_paths()["include"])
+        flags = ("-std=c++17", "-O1", "-fPIC", "-w", *(f"-I{folder}" for folder in folders))
+        made = Path(place) / target.name
+        run([CXX, *flags, "-c", source / f"{RUNTIME}.cpp", "-o", made])
+        made.rename(target)
+
+
+def _fetch_source(place: Path, environment: dict[str, str]) -> Path:
+    """Fetch CuPy's source distribution and return the folder of its unpacked text."""
+    number = cupy_version()
+    # pip runs the setup, to learn what it knows already. Made for its documentation, CuPy asks for no CUDA.
+    environment = {**environment, "CUPY_INSTALL_USE_STUB": "1"}
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "cupy")
+    run([*pip, "--dest", place, f"cupy=={number}"], env=environment)
+    with tarfile.open(place / f"cupy-{number}.tar.gz") as archive:
+        archive.extractall(place, filter="data")
+    return place / f"cupy-{number}"
+
+
+# What kernels are compiled with -------------------------------------------------------------------
+
+# Integers wrap and memory may be read as another type, as on a GPU.
+KERNEL_FLAGS = (
     "-std=gnu++17",
     "-w",
+    "-fPIC",
     "-fwrapv",
     "-fno-strict-aliasing",
     "-ffp-contract=off",
     "-fno-math-errno",
     "-fvisibility=hidden",
-    "-fPIC",
-]
-"""As in nvrtc.cpp: a header compiled in advance serves only what is compiled in the same way."""
+)
+CUPY_HEADERS = ("complex.cuh", "carray.cuh", "atomics.cuh", "math_constants.h")
 
 
-def prelude(out: Path, digest: str) -> str:
-    """`device.h` and the headers that CuPy puts before every kernel, compiled in advance."""
-    path = out.parent / "kernels" / f"prelude-{digest}.h"
-    if Path(f"{path}.gch").exists():
-        return str(path)
+@dataclass(frozen=True)
+class Kernels:
+    """Where kernels are kept, and how they are compiled.
+
+    Attributes:
+        folder: of the compiled kernels.
+        flags: a file of options for g++.
+        digest: of all that decides what a text becomes.
+    """
+
+    folder: Path
+    flags: Path
+    digest: str
+
+
+def build_kernels() -> Kernels:
+    """Compile the headers of all kernels in advance, and write down how kernels are compiled."""
+    folder = home() / "kernels"
     own = site_packages() / "cupy" / "_core" / "include"
-    names = ["complex.cuh", "carray.cuh", "atomics.cuh", "math_constants.h"]
-    path.write_text(f'#include "{SOURCE / "device.h"}"\n' + "".join(f"#include <cupy/{n}>\n" for n in names))
-    bundled = [f"-I{own}/cupy/_cccl/{n}" for n in ("cub", "thrust", "libcudacxx")]
-    made = Path(f"{path}.{os.getpid()}")
-    run(
-        [
-            CXX,
-            "-x",
-            "c++-header",
-            f"-{os.environ.get('CPUCUDA_OPT', 'O1')}",
-            *FLAGS,
-            f"-I{SOURCE / 'device'}",
-            *bundled,
-            f"-I{own}",
-            path,
-            "-o",
-            made,
-        ]
-    )
-    made.rename(f"{path}.gch")
-    return str(path)
+    bundled = [own / "cupy" / "_cccl" / name for name in ("cub", "thrust", "libcudacxx")]
+    flags = [f"-{os.environ.get('CPUCUDA_OPT', 'O1')}", *KERNEL_FLAGS]
+    flags += [f"-I{path}" for path in (SOURCE / "device", *bundled, own)]
+    # What becomes of a text is decided by the headers and by what NVRTC's emulation makes of it.
+    files = [SOURCE / "device.h", SOURCE / "nvrtc.cpp", *(SOURCE / "device").iterdir()]
+    digest = _digest(compiler(), cupy_version(), *flags, *_texts(files))
+    prelude, options = folder / f"{digest}.h", folder / f"{digest}.flags"
+    if not options.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            lines = [f'#include "{SOURCE / "device.h"}"']
+            lines += [f"#include <cupy/{name}>" for name in CUPY_HEADERS]
+            prelude.write_text("\n".join(lines) + "\n")
+            made = folder / f"{digest}.tmp"
+            run([CXX, "-x", "c++-header", *flags, prelude, "-o", made])
+            made.rename(f"{prelude}.gch")
+            made.write_text("\n".join(_escaped(flag) for flag in (*flags, "-include", str(prelude))) + "\n")
+            made.rename(options)
+    return Kernels(folder, options, digest)
+
+
+def _escaped(word: str) -> str:
+    """Return a word as a file of options for g++ holds it."""
+    return "".join(f"\\{letter}" if letter in " \t\\'\"" else letter for letter in word)
 
 
 if __name__ == "__main__":

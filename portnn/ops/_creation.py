@@ -10,8 +10,9 @@ import array_api_compat
 from portnn._typing import Array, Device, DType
 from portnn.backend._library import creator
 from portnn.ops._helpers import dtype_named, plain
+from portnn.ops._like import full_like
 from portnn.ops._options import check_flag, check_number, check_whole
-from portnn.tracing import namespace, refuse_relatives
+from portnn.tracing import RecordedArray, TracedArray, namespace, refuse_relatives
 
 __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"]
 
@@ -81,7 +82,7 @@ def empty(
 
 def full(
     shape: int | tuple[int, ...],
-    fill_value: complex,
+    fill_value: complex | Array,
     *,
     dtype: DType | str,
     like: Any,
@@ -91,7 +92,7 @@ def full(
 
     Args:
         shape: its shape.
-        fill_value: a Python number.
+        fill_value: a Python number, or a traced array without axes, whose derivative is kept.
         dtype: its dtype.
         like: an array or backend whose library and device it is made on.
         device: another device of that library.
@@ -104,6 +105,8 @@ def full(
         >>> full(2, 7.0, dtype="float32", like=np.ones(1)).tolist()
         [7.0, 7.0]
     """
+    if isinstance(fill_value, TracedArray | RecordedArray):
+        return full_like(empty(shape, dtype=dtype, like=like, device=device), fill_value)
     create, options = creator_like("full", like, dtype, device)
     return create(shape, fill_value, **options)
 

@@ -107,7 +107,10 @@ class TracedArray(WrappedArray):
         return complex(self._number("complex(x), or a function of the module cmath,"))
 
     def __index__(self) -> int:
-        return index(self._number("an index, a range() or a shape"))
+        value = self._number("an index, a range() or a shape")
+        if not hasattr(value, "__index__") and value.shape == () and "int" in str(value.dtype):
+            return int(value)  # CuPy's arrays have no __index__
+        return index(value)
 
     def __round__(self, ndigits: int | None = None) -> float:
         return round(float(self._number("round(x)")), ndigits)

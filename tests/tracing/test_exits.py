@@ -66,13 +66,12 @@ REFUSED = {
     "ops.asarray": lambda x: ops.asarray(x, like=x),
     "ops.asarray of a list": lambda x: ops.asarray([x], like=x)[0],
     "ops.from_dlpack": lambda x: ops.from_dlpack(x, like=x),
-    "ops.full": lambda x: ops.full((), x, dtype="float64", like=x),
     "ops.linspace": lambda x: ops.linspace(0.0, x, 2, dtype="float64", like=x)[1],
     "Backend.asarray": lambda x: pn.get_backend("numpy").asarray(x),
     "Backend.to_numpy": lambda x: pn.get_backend("numpy").to_numpy(x),
     "to_device": lambda x: x.to_device(x.device),
 }
-WITH_THE_LIBRARYS_WORDS = {"range", "array.array", "ctypes", "ops.full", "ops.linspace"}
+WITH_THE_LIBRARYS_WORDS = {"range", "array.array", "ctypes", "ops.linspace"}
 
 KEPT = {
     "copy": copy.copy,
@@ -89,6 +88,7 @@ KEPT = {
     "abs": abs,
     "divmod": lambda x: divmod(x, 100.0)[1],
     "divmod, the other way": lambda x: 100.0 - divmod(100.0, x + 50.0)[1] - 50.0,
+    "full": lambda x: ops.full((), x, dtype="float64", like=x),
     "full_like": lambda x: ops.full_like(pn.stop_gradient(x), x),
     "full_like in the namespace": lambda x: x.__array_namespace__().full_like(x, x),
     "asarray in the namespace": lambda x: x.__array_namespace__().asarray(x),

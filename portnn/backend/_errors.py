@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from types import ModuleType
 from typing import Literal, TypeAlias
@@ -41,10 +42,18 @@ class BackendUnavailableError(RuntimeError):
         return type(self), (self.backend, self.reason, self._message)
 
 
+_TELLING = re.compile(r"error\s*(\w+\s*)?:\s*\S", re.IGNORECASE)
+
+
 def said(error: BaseException) -> str:
-    """The first line of an error, short enough to stand inside another message."""
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else type(error).__name__
+    """The line of an error that tells most, short enough to stand inside another message.
+
+    Logs of compilers begin with warnings, and CuPy's import error begins with a frame: the first line with
+    "error:" and something behind it goes before the first line.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if any(c.isalnum() for c in line)]
+    telling = [line for line in lines if _TELLING.search(line)]
+    text = [*telling, *lines, type(error).__name__][0]
     return text if len(text) <= 120 else text[:117] + "..."
 
 

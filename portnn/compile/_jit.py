@@ -66,7 +66,7 @@ class Jitted:
     ) -> tuple[Plan, Tree]:
         """A plan for a signature, and the result of its first use."""
         xp = namespace(*arrays)
-        check_precision(self._precision, xp)
+        check_precision(self._precision, xp, array_api_compat.device(arrays[0]))
         plan: Plan
         if array_api_compat.is_numpy_namespace(xp):
             program, result = record(lambda p, o: self.function(*p, **o), args)
@@ -174,7 +174,8 @@ def jit(
         cache_size: how many plans are kept; the one that was not used for longest goes first.
         torch_compile: whether functions of PyTorch arrays are written down too and go to ``torch.compile``,
             which may change the last bits, instead of being carried out as they are.
-        precision: of products of float32 matrices on CuPy: "float32", "tf32" or "bfloat16".
+        precision: of products of float32 matrices on CuPy: "float32", "tf32" or "bfloat16"; the last two
+            need a GPU of compute capability 8.0 (Ampere) or higher.
 
     Returns:
         A function of the same arguments. Arrays given to it are never changed, and those it returns are
@@ -182,7 +183,7 @@ def jit(
 
     Raises:
         TypeError: if `f` is not a function; on the call, if an argument is neither array nor constant.
-        ValueError: if `cache_size` is not positive; on the call, if the library has not got the precision.
+        ValueError: if `cache_size` is not positive; on the call, if the library or GPU lacks the precision.
         ControlFlowError: on the call, if Python asks for the value of an array.
         PlanError: on the call, if ``torch.compile`` cannot serve, as without a C++ compiler.
 

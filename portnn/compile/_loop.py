@@ -105,7 +105,7 @@ def make_loop(
         ControlFlowError: if Python asks for the value of an array in the step.
     """
     xp = namespace(*data)
-    check_precision(precision, xp)
+    check_precision(precision, xp, array_api_compat.device(data[0]))
     if array_api_compat.is_numpy_namespace(xp):
         return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled, threads=threads)
     if array_api_compat.is_cupy_namespace(xp):

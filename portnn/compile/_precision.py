@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import array_api_compat
 
-from portnn._typing import Namespace
+from portnn._typing import Device, Namespace
 
 __all__ = ["Precision", "check_precision"]
 
@@ -14,18 +14,30 @@ Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 """Of what the factors of a product of float32 matrices keep; sums are always in float32."""
 
 
-def check_precision(precision: Any, xp: Namespace) -> None:
-    """Raise a ValueError unless a library offers a precision.
+_AMPERE = 80  # the first compute capability whose tensor cores take both, and whose PTX has the conversion
+
+
+def check_precision(precision: Any, xp: Namespace, device: Device) -> None:
+    """Raise a ValueError unless a library and a device offer a precision.
 
     Args:
         precision: what was asked for.
         xp: the library's namespace.
+        device: where the products will be computed.
     """
     if precision not in get_args(Precision):
         raise ValueError(f"precision must be 'float32', 'tf32' or 'bfloat16', got {precision!r:.40}")
-    if precision != "float32" and not array_api_compat.is_cupy_namespace(xp):
+    if precision == "float32":
+        return
+    if not array_api_compat.is_cupy_namespace(xp):
         name = str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")
         raise ValueError(
             f"precision={precision!r} is for products on a GPU through CuPy, not for {name}; "
             "leave it at 'float32'"
+        )
+    if int(device.compute_capability) < _AMPERE:
+        major, minor = divmod(int(device.compute_capability), 10)
+        raise ValueError(
+            f"precision={precision!r} needs a GPU of compute capability 8.0 (Ampere) or higher, and GPU "
+            f"{device.id} has {major}.{minor}; leave it at 'float32'"
         )

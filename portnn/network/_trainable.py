@@ -87,7 +87,8 @@ class Trainable(Model):
             threads: threads of NumPy's products while a plan trains. By default one if they are small,
                 which is faster, and otherwise as many as are allowed.
             precision: of products of float32 matrices on CuPy while a plan trains: "float32" means that;
-                "tf32" and "bfloat16" round the factors, which tensor cores multiply faster.
+                "tf32" and "bfloat16" round the factors, which tensor cores multiply faster. They need a GPU
+                of compute capability 8.0 (Ampere) or higher, and are refused elsewhere.
             penalty: what is added to the loss of each batch: a function of the parameters and of how many
                 samples the batch has (the sum of their weights if they have some) that returns a number,
                 such as ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
@@ -108,7 +109,7 @@ class Trainable(Model):
         """
         options = (epochs, batch_size, optimizer, shuffle, progress, compile, threads, accumulate)
         epochs, batch_size = check_fit(*options)
-        check_precision(precision, self.backend.xp)
+        check_precision(precision, self.backend.xp, self.backend.device)
         split = check_split(validation_split, validation_data)
         told = check_callbacks(callbacks)
         data, held_out = self._gathered(x, y, sample_weight, validation_data, split)

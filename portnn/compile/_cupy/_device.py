@@ -14,7 +14,7 @@ import numpy as np
 from portnn._typing import Array
 from portnn.compile._cupy._cublas import WORKSPACE, Cublas, loaded_library, open_library
 from portnn.compile._cupy._gemm import GemmArguments
-from portnn.compile._cupy._kernels import PRELUDE, THREADS, KernelSource
+from portnn.compile._cupy._kernels import THREADS, KernelSource, joined, kernel_error
 
 __all__ = ["CupyDriver", "driver_for"]
 
@@ -89,10 +89,13 @@ class CupyDriver:
 
     def compile(self, sources: Sequence[KernelSource]) -> dict[str, Any]:
         """All that are new, in one module: CuPy adds ``-ftz=true``, as to its own kernels."""
-        new = {s.name: s.text for s in sources if s.name not in self._functions}
+        new = list({s.name: s for s in sources if s.name not in self._functions}.values())
         if new:
-            module = self._cupy.RawModule(code=PRELUDE + "".join(new.values()), options=("--std=c++17",))
-            self._functions.update((name, module.get_function(name)) for name in new)
+            module = self._cupy.RawModule(code=joined(new), options=("--std=c++17",))
+            try:
+                self._functions.update([(s.name, module.get_function(s.name)) for s in new])
+            except self._cupy.cuda.compiler.CompileException as error:
+                raise kernel_error(str(error), new) from error
         return {s.name: self._functions[s.name] for s in sources}
 
     def launch(self, function: Any, blocks: int, operands: Sequence[Array]) -> None:

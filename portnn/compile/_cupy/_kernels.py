@@ -7,6 +7,7 @@ host, where tests run it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -18,8 +19,8 @@ from portnn.compile._cupy._elementwise import C_TYPES, Member
 from portnn.tracing import Value
 
 __all__ = [
-    "PRELUDE", "THREADS", "Group", "Index", "KernelSource", "blocks_for", "broadcast_strides",
-    "element_strides", "load", "named_kernel", "stored", "write_kernel",
+    "PRELUDE", "THREADS", "Group", "Index", "KernelError", "KernelSource", "blocks_for", "broadcast_strides",
+    "element_strides", "joined", "kernel_error", "load", "named_kernel", "stored", "write_kernel",
 ]  # fmt: skip
 
 THREADS = 256
@@ -84,6 +85,48 @@ class KernelSource:
     name: str
     text: str
     blocks: int
+
+
+@final
+class KernelError(RuntimeError):
+    """CUDA's compiler refused a kernel."""
+
+
+def joined(sources: Sequence[KernelSource]) -> str:
+    """The text of one module with several kernels."""
+    return PRELUDE + "".join([s.text for s in sources])
+
+
+_ERROR = re.compile(r"(\((?P<line>\d+)\)\s*:\s*|:(?P<other>\d+):\d+:\s*)?[\w ]*\berror\b", re.IGNORECASE)
+
+
+def kernel_error(log: str, sources: Sequence[KernelSource]) -> KernelError:
+    """The error for what a compiler says of ``joined(sources)``.
+
+    Args:
+        log: all that it said; NVRTC's own form is ``path(line): error: text``.
+        sources: the kernels of the module.
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["nothing"]
+    found = next(((m, line) for line in lines if (m := _ERROR.search(line))), None)
+    said = lines[0] if found is None else found[1][found[0].start() :].lstrip("(:0123456789) ")
+    number = found and (found[0]["line"] or found[0]["other"])
+    name = _kernel_at(int(number), sources) if number else ""
+    name = name or next((s.name for s in sources if s.name in log), "") or sources[0].name
+    return KernelError(
+        f"CUDA's compiler refused the kernel {name} (one of {len(sources)}): {said[:120]}. "
+        "Check that the driver and CuPy's CUDA fit together: python -m portnn info, nvidia-smi"
+    )
+
+
+def _kernel_at(number: int, sources: Sequence[KernelSource]) -> str:
+    """The kernel on a line of the joined text, counted from 1; "" for the prelude."""
+    last = PRELUDE.count("\n")
+    for source in sources:
+        first, last = last, last + source.text.count("\n")
+        if first < number <= last:
+            return source.name
+    return ""
 
 
 def blocks_for(size: int) -> int:

@@ -1,7 +1,9 @@
-"""Command line options, the backend fixtures, and hypothesis' profile."""
+"""Command line options, the backend fixtures, missing packages, and hypothesis' profile."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from portnn.backend import _backend
 from tests.backends import GROUPS, BackendUnderTest, Matrix, in_use, open_member, select
 
 # Derandomised: the same examples on every machine, so that a failure in CI is a failure here.
@@ -110,3 +113,26 @@ def xp(backend: BackendUnderTest) -> Any:
 def device(backend: BackendUnderTest) -> Any:
     """The device of the backend."""
     return backend.device
+
+
+@pytest.fixture
+def forget(monkeypatch):
+    """Backends opened before are forgotten during a test, and those of the test after it."""
+    monkeypatch.setattr(_backend, "_BY_NAME", {})
+    _backend._open.cache_clear()
+    yield
+    _backend._open.cache_clear()
+
+
+@pytest.fixture
+def hide(monkeypatch, forget):
+    """As if a package were not installed."""
+    find = importlib.util.find_spec
+
+    def hide(package):
+        monkeypatch.delitem(sys.modules, package, raising=False)
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name, *rest)
+        )
+
+    return hide

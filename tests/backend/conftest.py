@@ -1,26 +1,15 @@
-"""Fixtures that pretend: a CuPy with GPUs, packages that are missing."""
+"""Fixtures that pretend: a CuPy with GPUs, builds of it."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import sys
 
 import pytest
 
-from portnn.backend import _backend
 from tests.backend.fake_cupy import FakeDevice, make_modules
 
 find_distributions = importlib.metadata.distributions
-
-
-@pytest.fixture
-def forget(monkeypatch):
-    """Backends opened before are forgotten during a test, and those of the test after it."""
-    monkeypatch.setattr(_backend, "_BY_NAME", {})
-    _backend._open.cache_clear()
-    yield
-    _backend._open.cache_clear()
 
 
 @pytest.fixture
@@ -53,17 +42,3 @@ def cupy(monkeypatch, forget, builds):
     builds("cupy-cuda12x")
     FakeDevice.synchronized.clear()
     return module
-
-
-@pytest.fixture
-def hide(monkeypatch, forget):
-    """As if a package were not installed."""
-    find = importlib.util.find_spec
-
-    def hide(package):
-        monkeypatch.delitem(sys.modules, package, raising=False)
-        monkeypatch.setattr(
-            importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name, *rest)
-        )
-
-    return hide

@@ -198,8 +198,8 @@ def test_compare_finds_nothing_where_nothing_is(trained, portnn, monkeypatch):
     assert not data["differs"]
 
 
-def test_compare_without_a_gpu_says_what_else_to_compare(trained, portnn, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
+def test_compare_without_a_gpu_says_what_else_to_compare(trained, portnn, hide):
+    hide("cupy")
     code, _, err = portnn("compare", trained)
     assert code == 1
     assert err.endswith("; or compare others, such as --backends cpu,torch or --dtypes float32,float64\n")

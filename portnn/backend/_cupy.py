@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
-from types import ModuleType
-from typing import Any
+from types import ModuleType, TracebackType
+from typing import Any, final
 
 import array_api_compat
 
@@ -113,7 +115,7 @@ def to_host(x: Array) -> Any:
 def from_host(host: Any, device: Device) -> Array:
     """Copy to the device."""
     cupy = importlib.import_module("cupy")
-    with device:
+    with activate(device):
         return cupy.asarray(host)
 
 
@@ -123,9 +125,69 @@ def contiguous(x: Array) -> Array:
 
 
 def activate(device: Device) -> AbstractContextManager[object]:
-    """CuPy launches kernels on its current device, which this sets."""
-    context: AbstractContextManager[object] = device
-    return context
+    """CuPy launches kernels on its current device, which this sets; a `MemoryError` says what to do."""
+    return _Active(device)
+
+
+@final
+class _Active:
+    """A device made the current one, on which errors of memory say what to do."""
+
+    __slots__ = ("_device",)
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    def __enter__(self) -> None:
+        self._device.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            raise_memory_error(error, trace)
+        finally:
+            self._device.__exit__(kind, error, trace)
+
+
+def raise_memory_error(error: BaseException | None, trace: TracebackType | None) -> None:
+    """Raise a MemoryError that says what to do if an error means that the current device's memory ran out.
+
+    The functions that failed forget their arrays: whoever keeps the error would keep the memory.
+    """
+    if isinstance(error, MemoryError) or (error is not None and is_out_of_memory(error)):
+        text = "" if type(error) is MemoryError else _memory_text(str(error))
+        traceback.clear_frames(trace)
+        if text:
+            raise MemoryError(text) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of CuPy's means that the device's memory ran out."""
+    words = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
+    return type(error).__name__ == "OutOfMemoryError" or any(word in str(error) for word in words)
+
+
+def _memory_text(said: str) -> str:
+    """What was asked for, what is free, and what to do."""
+    cupy = importlib.import_module("cupy")
+    free, total = cupy.cuda.runtime.memGetInfo()
+    free += cupy.get_default_memory_pool().free_bytes()
+    asked = re.search(r"allocating ([\d,]+) bytes", said)
+    more = f"{int(asked[1].replace(',', '')) / 1e6:,.1f} MB" if asked else "memory"
+    return (
+        f"the GPU is out of memory: asked for {more}, {free / 1e6:,.1f} of {total / 1e6:,.1f} MB are free. "
+        "Use a smaller batch_size or fit(accumulate=...); pass data as NumPy arrays, which are streamed if "
+        "they do not fit; drop arrays and networks that you do not need"
+    )
+
+
+def free_bytes(device: Device) -> int:
+    """Return the memory that CUDA says is free, and what CuPy's pool holds in reserve."""
+    cupy = importlib.import_module("cupy")
+    with device:
+        free, _ = cupy.cuda.runtime.memGetInfo()
+        return int(free) + int(cupy.get_default_memory_pool().free_bytes())
 
 
 def synchronize(device: Device) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from portnn import losses, ops, tree
 from portnn._typing import Array, ArrayLike, Tree
@@ -31,9 +32,24 @@ from portnn.train import Dataset, Snapshot
 if TYPE_CHECKING:
     from portnn.network._survey import Survey
 
-__all__ = ["Model"]
+__all__ = ["Model", "activated"]
+
+P = ParamSpec("P")
+M = TypeVar("M", bound="Model")
+T = TypeVar("T")
 
 _ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few enough to fit
+
+
+def activated(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:
+    """Make a method compute on the network's device; where memory runs out, the error says what to do."""
+
+    @wraps(method)
+    def there(self: M, /, *args: P.args, **options: P.kwargs) -> T:
+        with self.backend.activate():
+            return method(self, *args, **options)
+
+    return there
 
 
 class Model(Copied):
@@ -410,17 +426,20 @@ class Model(Copied):
         """What `x` is answered: "decided" or "linked" predictions, in the library of `x`."""
         predictor, now = self._predictor("raw" if kind == "decided" else kind), self._now
         found = predictor.ready((now.params, now.state), x)
-        if found is not None:
-            return self._settled(kind, found)
+        return self._computed(kind, x) if found is None else self._settled(kind, found)
+
+    @activated
+    def _computed(self, kind: str, x: ArrayLike) -> Any:
+        """What `_show` tells, for inputs of any kind."""
+        predictor, now = self._predictor("raw" if kind == "decided" else kind), self._now
         inputs = bring_inputs(x, self.backend, self.dtype)
         self._check_sample(inputs)
-        with self.backend.activate():
-            if inputs.shape[0] > _ROWS:
-                found = self._forward(inputs)
-                found = found if kind == "decided" else self._shown(kind, found)
-            else:
-                found = predictor((now.params, now.state), inputs)
-            return self._answer(self._settled(kind, found), x)
+        if inputs.shape[0] > _ROWS:
+            found = self._forward(inputs)
+            found = found if kind == "decided" else self._shown(kind, found)
+        else:
+            found = predictor((now.params, now.state), inputs)
+        return self._answer(self._settled(kind, found), x)
 
     def _shown(self, kind: str, predictions: Array) -> Array:
         """Return raw predictions, or the result of the loss's inverse link."""

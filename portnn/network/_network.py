@@ -12,6 +12,7 @@ from portnn.backend import Backend
 from portnn.losses import Task, link_of
 from portnn.network._inputs import bring_inputs
 from portnn.network._measures import check_predictions, score_of
+from portnn.network._model import activated
 from portnn.network._trainable import Trainable
 
 __all__ = ["Network"]
@@ -62,6 +63,7 @@ class Network(Trainable):
         ([0, 1, 1, 0], 1.0)
     """
 
+    @activated
     def evaluate(
         self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
@@ -81,6 +83,7 @@ class Network(Trainable):
         """
         return self._evaluate(self._dataset(x, y, sample_weight), "evaluate")
 
+    @activated
     def score(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """One number for how good the predictions are: accuracy, or R² for values.
 
@@ -140,6 +143,7 @@ class Network(Trainable):
             )
         return self._show("linked", x)
 
+    @activated
     def activations(self, x: ArrayLike) -> dict[str, Any]:
         """What each layer makes of inputs: hidden units, feature maps, and the raw predictions last.
 
@@ -164,10 +168,10 @@ class Network(Trainable):
 
         inputs = bring_inputs(x, self.backend, self.dtype)
         self._check_sample(inputs)
-        with self.backend.activate():
-            outputs = outputs_of(self.layer, self.params, self.state, inputs)
+        outputs = outputs_of(self.layer, self.params, self.state, inputs)
         return {name: self._answer(y, x) for name, y in outputs.items()}
 
+    @activated
     def gradients(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Tree:
         """The gradient of the loss on data, as a step of training on all of them would see it.
 
@@ -192,8 +196,7 @@ class Network(Trainable):
         from portnn.network._seeing import gradients_of
 
         data = self._dataset(x, y, sample_weight)
-        with self.backend.activate():
-            grads = gradients_of(self.layer, self.loss, self.params, self.state, data, self.seed)
+        grads = gradients_of(self.layer, self.loss, self.params, self.state, data, self.seed)
         return tree.map(self.backend.to_numpy, grads)
 
     def save(self, path: str | os.PathLike[str]) -> None:

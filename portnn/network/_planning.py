@@ -29,5 +29,5 @@ def loop_or_reason(
         return plan_training(step, start, data, plan, measure, threads, precision, numbered=numbered)
     except (TypeError, AttributeError) as error:  # what cannot be written down; if it is a mistake, it shows
         why = str(error)[:220]
-        warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=5)
+        warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=6)
         return f"eager: {why}"

@@ -14,7 +14,7 @@ from portnn.compile import Precision, check_precision
 from portnn.losses import Task, link_of
 from portnn.network._fitted import going_on
 from portnn.network._measures import check_predictions, score_of
-from portnn.network._model import Model
+from portnn.network._model import Model, activated
 from portnn.network._options import adapted, check_callbacks, check_columns, check_fit, check_pair
 from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes
@@ -30,6 +30,7 @@ _LOOK = 32  # steps between looks at the loss where looking makes an accelerator
 class Trainable(Model):
     """A model that learns from data; the base of `Network`."""
 
+    @activated
     def fit(
         self,
         x: ArrayLike,
@@ -127,6 +128,7 @@ class Trainable(Model):
         training = Training(self, recorder, optimizer, held_out, *manner)
         return training.run(start, resume)
 
+    @activated
     def partial_fit(
         self,
         x: ArrayLike,

@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
 from portnn._typing import Array
+from portnn.backend._cupy import free_bytes, is_out_of_memory, raise_memory_error
 from portnn.compile._cupy._cublas import WORKSPACE, Cublas, loaded_library, open_library
 from portnn.compile._cupy._gemm import GemmArguments
 from portnn.compile._cupy._kernels import THREADS, KernelSource, joined, kernel_error
+from portnn.compile._cupy._memory import GraphMemory
 
 __all__ = ["CupyDriver", "driver_for"]
+
+T = TypeVar("T")
 
 
 @final
@@ -35,7 +39,7 @@ class CupyDriver:
             self._stream = cuda.Stream(non_blocking=True)
             self._copying = cuda.Stream(non_blocking=True)
             self._before, self._after = self.event(), self.event()
-            self._pool = cuda.MemoryPool()
+            self._memory = GraphMemory()
         self._lock = RLock()
         self._callers: list[Any] = []  # the streams of whoever is working, outermost first
         self._functions: dict[str, Any] = {}
@@ -52,6 +56,9 @@ class CupyDriver:
             try:
                 with self._stream:
                     yield
+            except Exception as error:
+                raise_memory_error(error, error.__traceback__)
+                raise
             finally:
                 self._callers.pop()
                 self._precede(caller)
@@ -82,21 +89,40 @@ class CupyDriver:
         caller.wait_event(self._after)
 
     @contextmanager
-    def private_pool(self) -> Iterator[None]:
-        """Allocate from the pool that belongs to this driver."""
-        with self._cupy.cuda.using_allocator(self._pool.malloc):
-            yield
+    def private_pool(self) -> Iterator[object]:
+        """Allocate from the memory that graphs share, which comes from the caller's allocator."""
+        cuda = self._cupy.cuda
+        with self._memory.session(cuda.get_allocator()) as used, cuda.using_allocator(self._malloc):
+            yield used
+
+    def _malloc(self, size: int) -> Any:
+        """Allocate as CuPy's allocators do."""
+        cuda, block = self._cupy.cuda, self._memory.malloc(size)
+        return cuda.MemoryPointer(cuda.UnownedMemory(block.address, size, block, self._device.id), 0)
 
     def compile(self, sources: Sequence[KernelSource]) -> dict[str, Any]:
         """All that are new, in one module: CuPy adds ``-ftz=true``, as to its own kernels."""
         new = list({s.name: s for s in sources if s.name not in self._functions}.values())
         if new:
-            module = self._cupy.RawModule(code=joined(new), options=("--std=c++17",))
             try:
-                self._functions.update([(s.name, module.get_function(s.name)) for s in new])
+                self._functions |= self._with_room(lambda: self._loaded(new))
             except self._cupy.cuda.compiler.CompileException as error:
                 raise kernel_error(str(error), new) from error
         return {s.name: self._functions[s.name] for s in sources}
+
+    def _loaded(self, sources: Sequence[KernelSource]) -> dict[str, Any]:
+        module = self._cupy.RawModule(code=joined(sources), options=("--std=c++17",))
+        return {s.name: module.get_function(s.name) for s in sources}
+
+    def _with_room(self, make: Callable[[], T]) -> T:
+        """Make what CUDA needs memory for outside CuPy's pool, which gives back what it holds in reserve."""
+        try:
+            return make()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self._cupy.get_default_memory_pool().free_all_blocks()
+        return make()
 
     def launch(self, function: Any, blocks: int, operands: Sequence[Array]) -> None:
         """A RawKernel takes an array as its address."""
@@ -117,9 +143,10 @@ class CupyDriver:
     def _cublas(self) -> Cublas:
         if self._blas is None:
             importlib.import_module("cupy_backends.cuda.libs.cublas")  # loads the library if nothing has yet
-            workspace = self._cupy.cuda.Memory(WORKSPACE)  # of no pool, so that nothing else is ever there
-            self._kept.append(workspace)
-            self._blas = Cublas(open_library(loaded_library()), self._stream.ptr, workspace.ptr)
+            workspace = self._cupy.empty(WORKSPACE, dtype="uint8")
+            library = open_library(loaded_library())
+            self._blas = self._with_room(lambda: Cublas(library, self._stream.ptr, workspace.data.ptr))
+            self._kept.append(workspace)  # for good, so that nothing else is ever there
         return self._blas
 
     def copy(self, target: Array, source: Array) -> None:
@@ -164,9 +191,7 @@ class CupyDriver:
 
     def free_bytes(self) -> int:
         """What CUDA says is free, and what CuPy's pool holds in reserve."""
-        with self._device:
-            free, _ = self._cupy.cuda.runtime.memGetInfo()
-            return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+        return free_bytes(self._device)
 
     def begin_capture(self) -> None:
         """In relaxed mode, CuPy's default: its pool may have to ask CUDA for memory meanwhile."""

@@ -23,7 +23,7 @@ class Driver(Protocol):
         """What is made inside, within `working`, is made on the caller's stream, from the caller's memory."""
 
     def private_pool(self) -> AbstractContextManager[object]:
-        """Memory that is asked for inside comes from the private pool."""
+        """Memory that is asked for inside is for a graph, which has to hold what the context yields."""
 
     # Work on the stream.
     def compile(self, sources: Sequence[KernelSource]) -> dict[str, Any]:

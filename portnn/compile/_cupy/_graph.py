@@ -43,7 +43,7 @@ def capture(driver: Driver, work: Callable[[], T], kept: Any = None) -> Captured
 
     The work is done for real first, so that kernels are compiled and the private pool holds all the memory it
     will ask for. Whatever arrays it returns stay allocated; others go back to the pool and are used by later
-    steps, in every run in the same way.
+    steps, in every run in the same way. The graph keeps that memory until it is dropped itself.
 
     Args:
         driver: the device.
@@ -53,7 +53,7 @@ def capture(driver: Driver, work: Callable[[], T], kept: Any = None) -> Captured
     Raises:
         CaptureError: if it does what a graph cannot hold. The stream is then usable again.
     """
-    with driver.private_pool():
+    with driver.private_pool() as memory:
         for _ in range(_WARM_UPS):
             work()
         driver.synchronize()
@@ -66,7 +66,7 @@ def capture(driver: Driver, work: Callable[[], T], kept: Any = None) -> Captured
                 raise
             graph = _end(driver)
     driver.upload(graph)
-    return Captured(driver, graph, result, kept)
+    return Captured(driver, graph, result, (memory, kept))
 
 
 def _end(driver: Driver) -> Any:

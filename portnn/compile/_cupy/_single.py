@@ -8,6 +8,7 @@ from typing import Any, final
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.backend._cupy import activate
 from portnn.compile._bounds import inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
@@ -133,11 +134,12 @@ def plan_function(
         args: its positional and keyword arguments.
         precision: of products of float32 matrices.
     """
-    args = tree.map(lambda leaf: packed(leaf) if is_array(leaf) else leaf, args)
-    program, result = record(lambda p, o: f(*p, **o), args)
-    program = replace(simplify(program), name=getattr(f, "__name__", "function"))
-    device = next(int(leaf.device.id) for leaf in tree.leaves(args) if is_array(leaf))
-    return _FunctionPlan(CupyPlan(program, precision=precision, device=device)), result
+    place = next(leaf.device for leaf in tree.leaves(args) if is_array(leaf))
+    with activate(place):
+        args = tree.map(lambda leaf: packed(leaf) if is_array(leaf) else leaf, args)
+        program, result = record(lambda p, o: f(*p, **o), args)
+        program = replace(simplify(program), name=getattr(f, "__name__", "function"))
+        return _FunctionPlan(CupyPlan(program, precision=precision, device=int(place.id))), result
 
 
 def packed(x: Array) -> Array:

@@ -1,0 +1,132 @@
+"""The memory of captured work. A graph writes where it was captured: that must live as long."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, final
+from weakref import WeakSet
+
+__all__ = ["Block", "Chunk", "GraphMemory"]
+
+_UNIT = 512  # bytes: the alignment of everything, as in CuPy's pool
+_SMALL = 2**20  # bytes: what is no larger shares slabs, so that it does not cut large ranges to pieces
+_SLAB = 2**21
+
+
+class Owner(Protocol):
+    """What holds memory of the device for as long as it exists, such as CuPy's `MemoryPointer`."""
+
+    @property
+    def ptr(self) -> int:
+        """The address."""
+
+
+@final
+class Chunk:
+    """A piece of memory with the ranges of it that nothing uses.
+
+    It goes back to where it came from when neither a graph nor a block holds it any more.
+    """
+
+    __slots__ = ("__weakref__", "address", "freed", "owner", "ranges", "small")
+
+    def __init__(self, owner: Owner, size: int, *, small: bool) -> None:
+        self.owner = owner
+        self.address = owner.ptr
+        self.small = small
+        self.ranges = [(0, size)]  # (start, stop), sorted, never touching
+        self.freed: deque[tuple[int, int]] = deque()  # filled by whatever thread drops a block
+
+    def take(self, start: int, size: int) -> Block:
+        """Use the beginning of a free range."""
+        n = next(i for i, found in enumerate(self.ranges) if found[0] == start)
+        stop = self.ranges[n][1]
+        self.ranges[n : n + 1] = [(start + size, stop)] if start + size < stop else []
+        return Block(self, start, start + size)
+
+    def settle(self) -> None:
+        """Join what was freed to the free ranges."""
+        while self.freed:
+            insort(self.ranges, self.freed.popleft())
+        joined: list[tuple[int, int]] = []
+        for start, stop in self.ranges:
+            if joined and joined[-1][1] == start:
+                joined[-1] = joined[-1][0], stop
+            else:
+                joined.append((start, stop))
+        self.ranges = joined
+
+
+@final
+class Block:
+    """A range in use; whoever drops it frees it, and as long as it exists so does its chunk."""
+
+    __slots__ = ("_chunk", "_range")
+
+    def __init__(self, chunk: Chunk, start: int, stop: int) -> None:
+        self._chunk, self._range = chunk, (start, stop)
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        return self._chunk.address + self._range[0]
+
+    def __del__(self) -> None:
+        self._chunk.freed.append(self._range)  # in one step, since another thread may be allocating
+
+
+@final
+class GraphMemory:
+    """What graphs of one stream compute in. They never run at the same time, so they share it.
+
+    Chunks are held by the graphs that were captured with them, and by nothing else: the memory of a graph
+    is in use while the graph exists, and free for everybody afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: WeakSet[Chunk] = WeakSet()
+        self._used: list[Chunk] | None = None  # in a session
+        self._source: Callable[[int], Owner] | None = None
+
+    @contextmanager
+    def session(self, source: Callable[[int], Owner]) -> Iterator[list[Any]]:
+        """Allocate inside for one capture, by one thread.
+
+        Args:
+            source: hands out memory, as CuPy's allocators do.
+
+        Yields:
+            The chunks that were used so far; whatever holds the graph has to hold this list.
+        """
+        used: list[Chunk] = []
+        before = self._used, self._source
+        self._used, self._source = used, source
+        try:
+            yield used
+        finally:
+            self._used, self._source = before
+
+    def malloc(self, size: int) -> Block:
+        """Return memory of at least `size` bytes, at the smallest free range that has room for it."""
+        assert self._used is not None, "graph memory is asked for in a session"
+        assert self._source is not None, "a session has a source"
+        size = max(_UNIT, -(-size // _UNIT) * _UNIT)
+        small = size <= _SMALL
+        best: tuple[int, int, int, Chunk] | None = None
+        for chunk in list(self._chunks):
+            if chunk.small is small:
+                chunk.settle()
+                for start, stop in chunk.ranges:
+                    found = stop - start, chunk.address, start
+                    if size <= found[0] and (best is None or found < best[:3]):
+                        best = *found, chunk
+        if best is None:
+            chunk = Chunk(self._source(_SLAB if small else size), _SLAB if small else size, small=small)
+            self._chunks.add(chunk)
+            best = 0, 0, 0, chunk
+        if all(chunk is not best[3] for chunk in self._used):
+            self._used.append(best[3])
+        return best[3].take(best[2], size)

@@ -1,0 +1,234 @@
+"""Device memory: what graphs hold and for how long, what comes back, and what is said when it runs out."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from portnn.compile._cupy._memory import GraphMemory
+from tests.compile.gpu.emulated import needs_emulation, run_emulated
+
+MIB = 2**20
+
+
+class Source:
+    """Memory that is counted: `held` bytes are in use."""
+
+    def __init__(self, room=2**40):
+        self.held, self.room, self.next, self.asked = 0, room, 4096, []
+
+    def __call__(self, size):
+        if self.held + size > self.room:
+            raise MemoryError(f"asked for {size}")
+        self.asked.append(size)
+        return Piece(self, size)
+
+
+class Piece:
+    def __init__(self, source, size):
+        self.source, self.size, self.ptr = source, size, source.next
+        source.next += size + 4096
+        source.held += size
+
+    def __del__(self):
+        self.source.held -= self.size
+
+
+def test_memory_lives_as_long_as_the_graph_that_was_captured_with_it():
+    source, memory = Source(), GraphMemory()
+    with memory.session(source) as graph:
+        block = memory.malloc(3 * MIB)
+        first = block.address
+        del block
+        block = memory.malloc(3 * MIB)
+        assert block.address == first  # what was freed is used again within a graph
+        del block
+    assert source.held == 3 * MIB
+    with memory.session(source) as other:
+        assert memory.malloc(2 * MIB).address == first  # graphs share memory
+    del graph
+    assert source.held == 3 * MIB
+    del other
+    assert source.held == 0
+
+
+def test_a_result_keeps_its_memory_and_no_other_takes_it():
+    source, memory = Source(), GraphMemory()
+    with memory.session(source) as graph:
+        result = memory.malloc(2 * MIB)
+        assert memory.malloc(2 * MIB).address != result.address
+    with memory.session(source):
+        assert memory.malloc(2 * MIB).address != result.address
+    del graph
+    assert source.held == 2 * MIB
+    del result
+    assert source.held == 0
+
+
+def test_memory_that_a_graph_writes_is_not_given_back_where_it_runs_out():
+    source, memory = Source(room=8 * MIB), GraphMemory()
+    with memory.session(source) as graph:
+        memory.malloc(4 * MIB)
+        with pytest.raises(MemoryError, match="asked for"):
+            memory.malloc(5 * MIB)
+    assert source.held == 4 * MIB
+    del graph
+    assert source.held == 0
+
+
+def test_small_pieces_share_a_slab_and_leave_large_ranges_whole():
+    source, memory = Source(), GraphMemory()
+    with memory.session(source):
+        memory.malloc(24 * MIB)
+        small = [memory.malloc(n) for n in (0, 1, 512, 513, MIB)]
+        large = memory.malloc(24 * MIB)
+        assert source.asked == [24 * MIB, 2 * MIB]
+        assert [b.address % 512 for b in (*small, large)] == [0] * 6
+        assert len({b.address for b in small}) == 5
+
+
+def test_random_blocks_never_overlap():
+    rng = np.random.default_rng(0)
+    source, memory = Source(), GraphMemory()
+    with memory.session(source) as used:
+        blocks = {}
+        for _ in range(2000):
+            if blocks and rng.random() < 0.5:
+                del blocks[rng.choice(list(blocks))]
+            else:
+                size = int(rng.integers(1, 5 * MIB))
+                block = memory.malloc(size)
+                blocks[block.address] = block, size
+        places = sorted((address, size) for address, (_, size) in blocks.items())
+        assert all(a + n <= b for (a, n), (b, _) in pairwise(places))
+        blocks.clear()
+        del block
+        before = len(source.asked)
+        for chunk in used:
+            chunk.settle()
+            assert len(chunk.ranges) == 1
+        memory.malloc(5 * MIB)
+        assert len(source.asked) <= before + 1
+
+
+NET = """
+import gc, numpy as np, cupy, portnn as pn
+rng = np.random.default_rng(0)
+pool = cupy.get_default_memory_pool()
+def data(n):
+    return rng.normal(size=(n, 2)).astype("float32"), rng.integers(0, 3, n)
+def net(width=1000):
+    return pn.Network([pn.Linear(2, width), pn.relu, pn.Linear(width, 3)], backend="gpu")
+def mb():
+    gc.collect()
+    pool.free_all_blocks()
+    free, total = cupy.cuda.runtime.memGetInfo()
+    return (total - free) / 2**20
+"""
+
+
+def run(script, **variables):
+    return run_emulated(NET + script, **variables)
+
+
+@needs_emulation
+def test_a_fit_with_validation_data_where_memory_is_short():
+    """Freed memory of the first graph was unmapped when the second ran out of memory, and then written."""
+    script = """
+x, y = data(4096)
+kept = net(2048).fit(x, y, epochs=5, batch_size=256, validation_data=(x, y), progress=False)
+print(kept["val_loss"][-1])
+"""
+    assert run(script, memory_mb=172) == run(script)
+
+
+@needs_emulation
+def test_memory_goes_back_with_the_network():
+    out = run("""
+x, y = data(2000)
+net(64).fit(x, y, epochs=1, batch_size=500, progress=False)
+before = mb()  # with the workspace of cuBLAS
+model = net()
+model.fit(x, y, epochs=1, batch_size=500, progress=False)
+for _ in range(6):
+    model.predict(x)
+held = mb()
+del model
+between = mb()
+jitted, a = pn.jit(lambda a: (a @ a.T) * 2.0), cupy.ones((1000, 2), "float32")
+jitted(a), jitted(a)
+graph = mb()
+del jitted, a
+print(before, held, between, graph, mb())
+""")
+    before, held, between, graph, after = map(float, out.split())
+    assert held > before + 7
+    assert graph > before + 7
+    assert before == between == after
+
+
+@needs_emulation
+def test_plans_and_eager_steps_do_not_starve_each_other():
+    """Both want most of the device, one after the other: what one frees the other has."""
+    run(
+        """
+x, y = data(6000)
+for compiled in (True, False, True):
+    net().fit(x, y, epochs=1, batch_size=6000, progress=False, compile=compiled)
+""",
+        memory_mb=170,
+    )
+
+
+@needs_emulation
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_error_says_what_to_do_and_everything_works_afterwards(compiled):
+    out = run(
+        f"""
+x, y = data(9000)
+model = net()
+errors = []
+for attempt in range(2):
+    try:
+        model.fit(x, y, epochs=1, batch_size=None, progress=False, compile={compiled})
+    except MemoryError as error:
+        errors.append(error)  # with its traceback, as a notebook keeps it
+        model.predict(x[:3000])
+print(type(errors[1]).__name__, errors[1])
+model.fit(x, y, epochs=1, batch_size=100, progress=False, compile={compiled})
+try:
+    pn.jit(lambda a: a[:, None] * a[None, :] + 1.0)(cupy.zeros(5000, "float32"))
+except MemoryError as error:
+    print(type(error).__name__, error)
+try:
+    model.backend.asarray(np.zeros(40_000_000, "float32"))
+except MemoryError as error:
+    print(type(error).__name__, error)
+model.predict(x[:3000])
+""",
+        memory_mb=110,
+    )
+    lines = out.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert line.startswith("MemoryError the GPU is out of memory: asked for ")
+        assert "of 115.3 MB are free. Use a smaller batch_size or fit(accumulate=...); pass data as" in line
+        assert len(line) < 300
+    assert "asked for 160.0 MB" in lines[2]
+
+
+@needs_emulation
+def test_what_has_no_room_beside_the_pool_gets_it_from_there():
+    """Kernels and handles are no arrays: CUDA allocates for them, and knows nothing of CuPy's reserve."""
+    out = run("""
+from portnn.compile._cupy._device import driver_for
+driver, turns = driver_for(0), []
+def make():
+    turns.append(pool.total_bytes())
+    if len(turns) == 1:
+        raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+    return "made"
+cupy.zeros(10_000_000, "uint8")
+print(driver._with_room(make), turns)
+""")
+    assert out.strip() == "made [10000384, 0]"

@@ -232,3 +232,24 @@ cupy.zeros(10_000_000, "uint8")
 print(driver._with_room(make), turns)
 """)
     assert out.strip() == "made [10000384, 0]"
+
+
+@needs_emulation
+def test_memory_falls_with_the_number_of_parts_and_bits_are_those_of_eager_steps():
+    out = run("""
+from portnn import tree
+x, y = data(4000)
+def fit(parts, compiled, limit):
+    pool.free_all_blocks()
+    pool.set_limit(size=limit * 2**20)
+    model = net(800)
+    try:
+        model.fit(x, y, epochs=1, batch_size=None, accumulate=parts, compile=compiled, progress=False)
+    except MemoryError:
+        return "too little"
+    return [a.get().tobytes() for a in tree.leaves(model.params)]
+print(fit(1, True, 46))
+found = fit(24, True, 46)
+assert found == fit(24, False, 46) != "too little"
+""")
+    assert out.strip() == "too little"

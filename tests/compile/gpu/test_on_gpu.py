@@ -134,6 +134,12 @@ def test_random_programs(gpu, f):
     check(gpu, f, *arrays)
 
 
+def test_kernels_read_views_of_every_layout(gpu):
+    rng = np.random.default_rng(0)
+    x, y = moved(gpu, [rng.normal(size=s).astype("float32") for s in ((6, 8), (8, 6))])
+    check(gpu, lambda x, y: (x.T * 2.0 + y, x[1::2, ::-1] * y.T[:3], x[:1] - y.T, x[..., None] * 0.5), x, y)
+
+
 TWO = {"add", "divide", "multiply", "subtract", "maximum", "minimum", "pow", "hypot", "copysign", "nextafter",
        "logaddexp", "remainder", "floor_divide", *COMPARISONS}  # fmt: skip
 ALONG = {"sum", "prod", "mean", "std", "var", "max", "min"}

@@ -14,6 +14,7 @@ from typing import Any
 __all__ = ["PLANTS", "Plant"]
 
 ON_GPU = "tests/compile/gpu/test_on_gpu.py"
+MEMORY = "tests/compile/gpu/test_memory.py"
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ def _wait_inside() -> None:
 
 def _write_beyond() -> None:
     """The loop of a kernel goes one element too far."""
-    from portnn.compile._cupy import _device
+    from portnn.compile._cupy import _kernels
 
-    right = _device.PRELUDE
-    _device.PRELUDE = right.replace("i < (n);", "i <= (n);")
-    assert right != _device.PRELUDE, "the loop's text has changed: plant the fault anew"
+    right = _kernels.PRELUDE
+    _kernels.PRELUDE = right.replace("i < (n);", "i <= (n);")
+    assert right != _kernels.PRELUDE, "the loop's text has changed: plant the fault anew"
 
 
 def _read_across() -> None:
@@ -103,7 +104,9 @@ PLANTS = {
     "a wait for the caller is missing": Plant(
         _forget_the_caller, f"{ON_GPU}::test_truth", {"CPUCUDA_LAZY": "1"}
     ),
-    "memory is freed too early": Plant(_free_early, "tests/compile/gpu/test_memory.py"),
+    "memory is freed too early": Plant(
+        _free_early, f"{MEMORY}::test_a_fit_with_validation_data_where_memory_is_short"
+    ),
     "a wait stands inside a capture": Plant(_wait_inside, f"{ON_GPU}::test_jit_and_fit_use_plans"),
     "a kernel writes beyond its array": Plant(_write_beyond, f"{ON_GPU}::test_steps_of_training"),
     "a kernel has a wrong stride": Plant(_read_across, f"{ON_GPU}::test_kernels_read_views_of_every_layout"),

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.compile.gpu.emulated import needs_emulation
 from tests.compile.gpu.plants import PLANTS
 
-pytestmark = pytest.mark.skipif(
-    "CPUCUDA_HOME" not in os.environ,
-    reason="faults are planted on the emulated GPU alone, where they do no harm",
-)
 ROOT = Path(__file__).parents[3]
 
 
+@needs_emulation
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_planted_fault_is_found(name):
     plant = PLANTS[name]

@@ -1,4 +1,4 @@
-"""cuBLAS through ctypes: the library that CuPy has loaded, with a handle and a workspace of our own.
+"""cuBLAS through ctypes: the library that CuPy calls, with a handle and a workspace of our own.
 
 CuPy refuses its cuBLAS calls during a capture (`setStream` in `cupy_backends/cuda/libs/cublas.pyx`). cuBLAS
 itself can be captured if its workspace is given by the user (cuBLAS manual, CUDA graphs support). Names,
@@ -8,6 +8,7 @@ argument orders and numbers are those of `cublas_api.h` and `library_types.h`.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, final
@@ -22,7 +23,6 @@ __all__ = [
     "Cublas",
     "CublasError",
     "call_arguments",
-    "loaded_library",
     "open_library",
 ]
 
@@ -54,20 +54,6 @@ class Functions(Protocol):
     """What is asked of the library: a function for each name."""
 
     def __getattr__(self, name: str) -> Callable[..., int]: ...
-
-
-def loaded_library(maps: str | None = None) -> str:
-    """The file from which this process has loaded cuBLAS.
-
-    Args:
-        maps: the lines of ``/proc/self/maps``; None reads them.
-    """
-    text = Path("/proc/self/maps").read_text(encoding="utf-8") if maps is None else maps
-    for line in text.splitlines():
-        path = line.rpartition(" ")[2]
-        if Path(path).name.startswith("libcublas.so"):
-            return path
-    raise CublasError("cuBLAS is not loaded: CuPy loads it with its first matrix product, so make one first")
 
 
 def call_arguments(
@@ -114,13 +100,37 @@ _SIGNATURES: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-def open_library(path: str) -> Functions:
-    """The library with the types of the arguments declared."""
-    library = ctypes.CDLL(path)
+def open_library(module: str, cuda: int) -> Functions:
+    """The cuBLAS that CuPy itself calls, with the types of the arguments declared.
+
+    A process may have loaded others, of PyTorch for instance. On Linux, names are looked up in CuPy's module
+    and the libraries that it is linked with (dlsym, "dependency order"). Windows looks in one library only,
+    and gives a module the library of that name that is loaded already, so that its name says which it is.
+
+    Args:
+        module: the file of CuPy's module of cuBLAS, which has been imported.
+        cuda: the major version of CUDA for which CuPy was built.
+    """
+    library = _loaded_dll(f"cublas64_{cuda}.dll") if sys.platform == "win32" else ctypes.CDLL(module)
     for name, types in _SIGNATURES.items():
-        function = getattr(library, name)
+        function = getattr(library, name, None)
+        if function is None:
+            raise CublasError(
+                f"CuPy's cuBLAS has no {name}: {Path(module).name} is not linked with one that portnn knows; "
+                "install CuPy from its wheels or from conda-forge"
+            )
         function.argtypes, function.restype = types, ctypes.c_int
     return library
+
+
+def _loaded_dll(name: str) -> ctypes.CDLL:
+    """A library that the process has loaded, on Windows."""
+    find = vars(ctypes)["WinDLL"]("kernel32").GetModuleHandleW  # which ctypes has on Windows only
+    find.argtypes, find.restype = [ctypes.c_wchar_p], ctypes.c_void_p
+    handle = find(name)
+    if not handle:
+        raise CublasError(f"{name} is not loaded, although CuPy's module of cuBLAS is; reinstall CuPy")
+    return ctypes.CDLL(name, handle=handle)
 
 
 @final

@@ -13,7 +13,7 @@ import numpy as np
 
 from portnn._typing import Array
 from portnn.backend._cupy import free_bytes, is_out_of_memory, raise_memory_error
-from portnn.compile._cupy._cublas import WORKSPACE, Cublas, loaded_library, open_library
+from portnn.compile._cupy._cublas import WORKSPACE, Cublas, open_library
 from portnn.compile._cupy._gemm import GemmArguments
 from portnn.compile._cupy._kernels import THREADS, KernelSource, joined, kernel_error
 from portnn.compile._cupy._memory import GraphMemory
@@ -142,9 +142,10 @@ class CupyDriver:
 
     def _cublas(self) -> Cublas:
         if self._blas is None:
-            importlib.import_module("cupy_backends.cuda.libs.cublas")  # loads the library if nothing has yet
+            module = self._cupy.cuda.cublas  # asking for it loads the library, importing it by name does not
+            cuda = self._cupy.cuda.driver.get_build_version() // 1000
             workspace = self._cupy.empty(WORKSPACE, dtype="uint8")
-            library = open_library(loaded_library())
+            library = open_library(module.__file__, cuda)
             self._blas = self._with_room(lambda: Cublas(library, self._stream.ptr, workspace.data.ptr))
             self._kept.append(workspace)  # for good, so that nothing else is ever there
         return self._blas

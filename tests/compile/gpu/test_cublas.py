@@ -1,12 +1,18 @@
 """cuBLAS through ctypes: the order of calls, the arguments in the order of the header, and errors by name."""
 
 import ctypes
+import subprocess
+import sys
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from portnn.compile._cupy import _cublas
-from portnn.compile._cupy._cublas import WORKSPACE, Cublas, CublasError, call_arguments, loaded_library
+from portnn.compile._cupy._cublas import WORKSPACE, Cublas, CublasError, call_arguments, open_library
 from portnn.compile._cupy._gemm import gemm_arguments
+from tests.compile.gpu.emulated import needs_emulation, run_emulated
+from tests.compile.gpu.helpers import needs_compiler
 
 
 class Library:
@@ -97,10 +103,85 @@ def test_errors_have_names():
         blas.multiply(g, "float32", "float32", 1, 2, 3)
 
 
-def test_the_library_is_the_one_that_is_loaded():
-    maps = (
-        "7f0-7f1 r-xp 0 08:01 1  /opt/x/libcublasLt.so.13\n7f2-7f3 r-xp 0 08:01 2  /opt/x/libcublas.so.13\n"
-    )
-    assert loaded_library(maps) == "/opt/x/libcublas.so.13"
-    with pytest.raises(CublasError, match="cuBLAS is not loaded"):
-        loaded_library("7f0-7f1 r-xp 0 08:01 1 /lib/libc.so.6\n")
+def built(folder, name, text, *options):
+    """A shared library of one C text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.c").write_text(text)
+    command = ["gcc", "-shared", "-fPIC", "-o", folder / name, folder / f"{name}.c", *options]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / name
+
+
+def library_that_answers(folder, soname, number, names=_cublas._SIGNATURES):
+    text = "".join(f"int {name}(void) {{ return {number}; }}\n" for name in names)
+    return built(folder, soname, text, f"-Wl,-soname,{soname}")
+
+
+def module_linked_with(library):
+    """What stands for CuPy's module."""
+    text = "int cublasCreate_v2(void); int module(void) { return cublasCreate_v2(); }"
+    return built(library.parent / "module", "cublas.so", text, library, f"-Wl,-rpath,{library.parent}")
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="links as on Linux")
+
+
+@linux
+@needs_compiler
+@pytest.mark.parametrize("folder", ["plain", "with spaces in it", "(deleted)", "ümläut"])
+def test_the_library_is_the_one_that_cupy_calls(folder, tmp_path):
+    """Others are loaded before, with the symbols visible to all, of another version and of the same name."""
+    other = library_that_answers(tmp_path / "torch", "libcublas.so.99", 1)
+    ctypes.CDLL(str(other), mode=ctypes.RTLD_GLOBAL)
+    library = library_that_answers(tmp_path / folder, f"libcublas_{len(folder)}.so", 2)
+    module = module_linked_with(library)
+    functions = open_library(str(module), 13)
+    assert functions.cublasCreate_v2(None) == functions.cublasSetStream_v2(None, None) == 2
+
+
+@linux
+@needs_compiler
+def test_a_library_without_the_functions(tmp_path):
+    library = library_that_answers(tmp_path, "libcublas_old.so", 2, ["cublasCreate_v2"])
+    with pytest.raises(CublasError, match=r"CuPy's cuBLAS has no cublasDestroy_v2: cublas\.so is not linked"):
+        open_library(str(module_linked_with(library)), 13)
+
+
+def test_on_windows_the_library_is_found_by_its_name(monkeypatch):
+    opened = []
+
+    def open_handle(name, handle):
+        opened.append((name, handle))
+        return SimpleNamespace(**{n: SimpleNamespace() for n in _cublas._SIGNATURES})
+
+    monkeypatch.setattr(_cublas.sys, "platform", "win32")
+    loaded = {"cublas64_12.dll": 12, "cublas64_13.dll": 13}
+
+    kernel32 = SimpleNamespace(GetModuleHandleW=partial(loaded.get))  # which takes attributes
+    monkeypatch.setattr(_cublas.ctypes, "WinDLL", {"kernel32": kernel32}.__getitem__, raising=False)
+    monkeypatch.setattr(_cublas.ctypes, "CDLL", open_handle)
+    functions = open_library(r"C:\Program Files\cupy\cublas.pyd", 13)
+    assert opened == [("cublas64_13.dll", 13)]
+    assert functions.cublasGemmEx.argtypes == _cublas._SIGNATURES["cublasGemmEx"]
+    with pytest.raises(CublasError, match=r"cublas64_11\.dll is not loaded"):
+        open_library(r"C:\cublas.pyd", 11)
+
+
+PLANTED = """
+import ctypes, sys
+ctypes.CDLL(sys.argv[1])
+import numpy as np
+import portnn as pn
+x = pn.get_backend("gpu").asarray(np.arange(6, dtype="float32").reshape(2, 3))
+f = pn.jit(lambda a: a @ a.T)
+f(x)
+print(f(x).get().tolist())
+"""
+
+
+@linux
+@needs_compiler
+@needs_emulation
+def test_products_beside_the_library_of_another_package(tmp_path):
+    other = library_that_answers(tmp_path / "site packages", "libcublas.so.12", 13)
+    assert run_emulated(PLANTED, str(other)) == "[[5.0, 14.0], [14.0, 50.0]]\n"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.ops._options import check_flag
-from portnn.tracing import in_range, is_kind
+from portnn.tracing import at_home, in_range, is_kind
 
 __all__ = ["Decoded", "Step", "beam_search", "greedy"]
 
@@ -91,6 +91,7 @@ def _check_scores(name: str, scores: Array) -> None:
         )
 
 
+@at_home
 def greedy(
     step: Step, state: Tree, *, start: Array, end: int, max_length: int, stop_early: bool = True
 ) -> Decoded:
@@ -174,6 +175,7 @@ class _Beam(NamedTuple):
         return _Beam(*[ops.concat([a, b], axis=1) for a, b in zip(self, other, strict=True)])
 
 
+@at_home
 def beam_search(
     step: Step,
     state: Tree,

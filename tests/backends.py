@@ -30,6 +30,7 @@ class Matrix(enum.StrEnum):
     TORCH = "torch"
     JAX = "jax"
     CUPY = "cupy"
+    CUPY_SECOND = "cupy:1"  # while the first GPU is CuPy's current one
 
     @property
     def is_strict(self) -> bool:
@@ -132,7 +133,8 @@ def _check_available(name: str, members: list[Matrix]) -> None:
 @contextmanager
 def in_use(bench: BackendUnderTest) -> Iterator[BackendUnderTest]:
     """The state of the library in which the tests of a member run."""
-    with _flags(bench.member), bench.backend.activate():
+    current = nullcontext() if bench.member is Matrix.CUPY_SECOND else bench.backend.activate()
+    with _flags(bench.member), current:
         yield bench
 
 

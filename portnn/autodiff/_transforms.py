@@ -9,7 +9,7 @@ from typing import Any
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.autodiff._tape import DifferentiationError, GradTrace, Node, backward, zeros_like
-from portnn.tracing import TracedArray, constant, is_kind, lift, namespace, refuse_objects, strip
+from portnn.tracing import TracedArray, at_home, constant, is_kind, lift, namespace, refuse_objects, strip
 
 __all__ = ["grad", "stop_gradient", "value_and_grad", "vjp"]
 
@@ -109,6 +109,7 @@ def _collect(
     return results
 
 
+@at_home
 def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
     """The value of `f` and its pullback: the product of a vector with the Jacobian.
 
@@ -139,6 +140,7 @@ def vjp(f: Callable[..., Tree], *args: Tree) -> tuple[Tree, Callable[[Tree], tup
             raise TypeError(f"vjp: the function must return a tree of arrays, got {type(y).__name__}")
     value = tree.map(lambda y: _unbox(trace, y, wrap), out)
 
+    @at_home
     def pullback(g: Tree) -> tuple[Tree, ...]:
         seeds: list[tuple[Node, Array]] = []
 
@@ -241,6 +243,7 @@ def value_and_grad(
     positions = tuple(positions)
 
     @wraps(f)
+    @at_home
     def wrapper(*args: Any, **options: Any) -> tuple[Any, Tree]:
         _check_positions(positions, len(args))
         chosen = [args[i] for i in positions]

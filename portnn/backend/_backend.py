@@ -70,6 +70,11 @@ class Backend:
             >>> open_backend("numpy").asarray([[1, 2]], dtype="float32").tolist()
             [[1.0, 2.0]]
         """
+        with self.activate():
+            return self._brought(x, dtype, copy)
+
+    def _brought(self, x: ArrayLike, dtype: DType | None, copy: bool | None) -> Array:
+        """As `asarray`, on this device."""
         wanted = None if dtype is None else self.dtype(dtype)
         root = root_of(x)
         if root == self._root and library(root).on_device(x, self.device):

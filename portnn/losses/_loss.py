@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, final
 from portnn import ops
 from portnn._typing import Array
 from portnn.ops._half import is_half, widened
+from portnn.tracing import at_home
 
 __all__ = ["Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of"]
 
@@ -102,6 +103,7 @@ class Loss(Generic[P]):
         self.task = task
         self.link = link
 
+    @at_home
     def __call__(self, *args: P.args, **options: P.kwargs) -> Array:
         return self.function(*args, **options)
 

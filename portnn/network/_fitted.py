@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NamedTuple, Self
 
 from portnn import optim, tree
-from portnn._typing import Tree
+from portnn._typing import Array, Tree
 from portnn.backend import Backend
-from portnn.optim import Optimizer
+from portnn.optim import Optimizer, ema_params
 from portnn.train import Snapshot
 
 __all__ = ["Copied", "Fitted", "TrainState", "going_on"]
@@ -52,6 +53,18 @@ class TrainState(NamedTuple):
     steps: int = 0
     fitted: Fitted | None = None
 
+    def moved(self, bring: Callable[[Array], Array]) -> TrainState:
+        """Return it with all arrays brought elsewhere; parameters that are an average stay that average."""
+        params, state = tree.map(bring, (self.params, self.state))
+        if self.fitted is None:
+            return self._replace(params=params, state=state)
+        moments, trained = tree.map(bring, (self.fitted.moments, self.fitted.params))
+        if self.params is ema_params(self.fitted.moments):
+            params = ema_params(moments)
+        return self._replace(
+            params=params, state=state, fitted=Fitted(self.fitted.optimizer, moments, trained)
+        )
+
 
 class Copied:
     """Copies have everything but plans; what leaves the program has no optimiser, which is made of functions.
@@ -70,9 +83,13 @@ class Copied:
         return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to
 
     def __getstate__(self) -> dict[str, Any]:
-        fitted = self._now.fitted
-        without = None if fitted is None else fitted._replace(optimizer=None)
-        return {**self._kept(), "_now": self._now._replace(fitted=without)}
+        now = self._now.moved(self._now.backend.to_numpy)  # arrays of a GPU would be read to the current one
+        without = None if now.fitted is None else now.fitted._replace(optimizer=None)
+        return {**self._kept(), "_now": now._replace(fitted=without)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._now = self._now.moved(self._now.backend.asarray)
 
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))
@@ -81,7 +98,8 @@ class Copied:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = memo[id(self)] = type(self).__new__(type(self))
-        vars(copied).update(deepcopy(self._kept(), memo))
+        with self._now.backend.activate():
+            vars(copied).update(deepcopy(self._kept(), memo))
         return copied
 
 

@@ -131,6 +131,7 @@ class Model(Copied):
         return self._now.params
 
     @params.setter
+    @activated
     def params(self, params: Tree) -> None:
         found = matched("params", params, self._template()[0], self.backend)
         self._now = self._now._replace(params=found)
@@ -141,6 +142,7 @@ class Model(Copied):
         return self._now.state
 
     @state.setter
+    @activated
     def state(self, state: Tree) -> None:
         found = matched_state("state", state, self._template()[1], self.backend)
         self._now = self._now._replace(state=found)
@@ -219,7 +221,8 @@ class Model(Copied):
         }
         self._load("resume", params, state, **counts)
 
-    def _load(self, who: str, params: Tree, state: Tree | None, **counts: Any) -> None:
+    @activated
+    def _load(self, who: str, params: Tree, state: Tree | None, /, **counts: Any) -> None:
         """Replace the parameters and the other given values at once; reset the optimizer's state."""
         wanted, wanted_state = self._template()
         new = {"params": matched(who, params, wanted, self.backend, copy=True)}
@@ -227,6 +230,7 @@ class Model(Copied):
             new["state"] = matched_state(f"{who}: state", state, wanted_state, self.backend, copy=True)
         self._now = self._now._replace(fitted=None, **new, **counts)
 
+    @activated
     def restore(self, params: Tree, state: Tree) -> None:
         """Restore parameters and a running state that a callback saved, both at once.
 
@@ -268,14 +272,8 @@ class Model(Copied):
             BackendUnavailableError: if the backend cannot serve; the network is then where it was.
             ValueError: if it lacks the network's dtype; likewise.
         """
-        there, now, fitted = get_backend(backend), self._now, self._now.fitted
-        params, state = tree.map(there.asarray, (now.params, now.state))
-        if fitted is not None:
-            moments, trained = tree.map(there.asarray, (fitted.moments, fitted.params))
-            if now.params is ema_params(fitted.moments):
-                params = ema_params(moments)
-            fitted = Fitted(fitted.optimizer, moments, trained)
-        self._now = now._replace(backend=there, params=params, state=state, fitted=fitted)
+        there = get_backend(backend)
+        self._now = self._now.moved(there.asarray)._replace(backend=there)
         return self
 
     def _adopt(self, snapshot: Snapshot, optimizer: Optimizer, **counts: Any) -> None:
@@ -353,6 +351,7 @@ class Model(Copied):
         shape = self._sample_shape if input_shape is None else tuple(input_shape)
         return as_text(self.survey(shape), self.backend, self.dtype, depth)
 
+    @activated
     def survey(self, shape: tuple[int, ...] | None) -> Survey:
         """What `summary` tells, as data.
 
@@ -380,6 +379,7 @@ class Model(Copied):
         title = f"{type(self).__name__}, {getattr(loss, '__name__', type(loss).__name__)}, {trained}"
         return as_html(self.survey(self._sample_shape), self.backend, self.dtype, title)
 
+    @activated
     def _dataset(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Dataset:
         """Samples on the backend, checked in full before anything is changed."""
         check_detached(x=x, y=y, sample_weight=weight)
@@ -397,21 +397,21 @@ class Model(Copied):
         if is_kind(first, "real floating"):
             return self._forward(first)
         self._check_sample(first)
-        with self.backend.activate(), parts_of((first, inputs)):
+        with parts_of((first, inputs)):
             return self.layer.apply(self.params, first, state=self.state)[0]
 
+    @activated
     def _forward(self, x: Array) -> Array:
         """Raw predictions for inputs on the backend."""
         self._check_sample(x)
         n = x.shape[0]
         if n > _ROWS and is_kind(x, "integral"):
             self._first(Extent(x))
-        with self.backend.activate():
-            bound = self._now.params, self._now.state
-            if n <= _ROWS:
-                return self._predictor("raw")(bound, x)
-            parts = [self._predictor("raw")(bound, x[i : min(i + _ROWS, n), ...]) for i in range(0, n, _ROWS)]
-            return ops.concat(parts, axis=0)
+        bound = self._now.params, self._now.state
+        if n <= _ROWS:
+            return self._predictor("raw")(bound, x)
+        parts = [self._predictor("raw")(bound, x[i : min(i + _ROWS, n), ...]) for i in range(0, n, _ROWS)]
+        return ops.concat(parts, axis=0)
 
     def _check_sample(self, x: Array) -> None:
         """There is a batch axis before those of a sample."""
@@ -461,11 +461,6 @@ class Model(Copied):
             predictor = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
             found = self._predictors[kind] = layer, loss, predictor
         return found[2]
-
-    def _release(self) -> None:
-        """Give back the memory that predictions keep for the next ones with the same parameters."""
-        for _, _, predictor in self._predictors.values():
-            predictor.release()
 
     def _answer(self, result: Array, question: ArrayLike) -> Any:
         """A result in the library of the question."""

@@ -101,9 +101,8 @@ def survey(
     program = None
     if shape is not None:
         x = _sample(layer, backend, dtype, shape)
-        with backend.activate():
-            watched(layer, lambda visit: _note(rows, visit)).apply(params, x, state=state)
-            program = _written(lambda p, s, x: layer.apply(p, x, state=s)[0], params, state, x)
+        watched(layer, lambda visit: _note(rows, visit)).apply(params, x, state=state)
+        program = _written(lambda p, s, x: layer.apply(p, x, state=s)[0], params, state, x)
     if isinstance(layer, Sequential):
         del rows[()]
     total = _size(params)

@@ -120,7 +120,6 @@ class Trainable(Model):
         columns = self._columns(held_out is not None)
         check_columns(told, columns)
         optimizer = adapted(optim.adam(0.001) if optimizer is None else optimizer, told)
-        self._release()
         start = Snapshot(self.params, self.state, optimizer.init(self.params))
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)
@@ -186,15 +185,14 @@ class Trainable(Model):
         """Return the loss and, for classes and labels, the accuracy; `name` is the calling method."""
         predictions = self._forward(data.x)
         check_predictions(name, predictions, self.task, self.dtype, raw=True)
-        with self.backend.activate():
-            options = {} if data.weight is None else {"sample_weight": data.weight}
-            logs = {"loss": float(self.loss(predictions, data.y, **options))}
-            if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
-                raise ValueError(
-                    f"{name}: the loss is NaN, although no prediction is; look for infinite values with "
-                    "activations(), and scale inputs to about 1 or train with a smaller learning rate"
-                )
-            if self.task is not Task.VALUES:
-                shown = link_of(self.loss)(predictions)
-                logs["accuracy"] = score_of(predictions, shown, data.y, self.task, data.weight)
+        options = {} if data.weight is None else {"sample_weight": data.weight}
+        logs = {"loss": float(self.loss(predictions, data.y, **options))}
+        if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
+            raise ValueError(
+                f"{name}: the loss is NaN, although no prediction is; look for infinite values with "
+                "activations(), and scale inputs to about 1 or train with a smaller learning rate"
+            )
+        if self.task is not Task.VALUES:
+            shown = link_of(self.loss)(predictions)
+            logs["accuracy"] = score_of(predictions, shown, data.y, self.task, data.weight)
         return logs

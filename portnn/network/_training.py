@@ -77,7 +77,6 @@ class Training:
         found = None if resume is None else read_training(self.recorder, resume, start.moments)
         self.recorder.begin(found is not None)
         with ExitStack() as stack:
-            stack.enter_context(self.model.backend.activate())
             for callback in self.recorder.callbacks:
                 if hasattr(type(callback), "__enter__"):
                     stack.enter_context(callback)
@@ -166,7 +165,7 @@ class Training:
         Raises:
             DivergenceError: if the loss is not finite; the model is then as it was.
         """
-        with self.model.backend.activate(), Progress(1, False) as bar:
+        with Progress(1, False) as bar:
             for _ in self._epochs(self._step(start), start, bar, "eager: one step", whole=False):
                 pass
 

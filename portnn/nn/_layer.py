@@ -12,7 +12,7 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.nn._foreign import refuse_foreign
 from portnn.random import fold_in_each
-from portnn.tracing import is_kind
+from portnn.tracing import at_home, is_kind
 
 __all__ = ["DEEPEST", "Key", "Layer", "check_depth", "check_layer", "keys_of", "need_key", "pair", "share"]
 
@@ -109,6 +109,7 @@ class Layer(ABC):
         """
 
     @final
+    @at_home
     def apply(
         self,
         params: Tree,

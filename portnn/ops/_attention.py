@@ -21,7 +21,7 @@ from portnn.ops._searching import all as all_
 from portnn.ops._searching import any as any_
 from portnn.ops._softmax import softmax
 from portnn.ops._trigonometric import cos, sin
-from portnn.tracing import check_floating, is_kind, primitive
+from portnn.tracing import at_home, check_floating, is_kind, primitive
 
 __all__ = ["attention_weights", "rotary", "scaled_dot_product_attention"]
 
@@ -172,6 +172,7 @@ def _scale_of(name: str, q: Array, scale: float | None) -> float:
     return 1.0 / sqrt(q.shape[-1]) if scale is None else check_number(name, "scale", scale)
 
 
+@at_home
 @in_float32
 def attention_weights(
     q: Array, k: Array, /, mask: Array | None = None, *, causal: bool = False, scale: float | None = None
@@ -202,6 +203,7 @@ def attention_weights(
     return _weights(q, k, *_mask_of(q, k, mask, causal), scale=_scale_of(name, q, scale))
 
 
+@at_home
 @in_float32
 def scaled_dot_product_attention(
     q: Array,
@@ -265,6 +267,7 @@ def _rotate(x: Array, c: Array, s: Array, /) -> Array:
 _rotate.vjp(lambda g, y, x, c, s: match(_rotate(g, c, -s), x), None, None)
 
 
+@at_home
 def rotary(x: Array, positions: Array, /, *, base: float = 10000.0) -> Array:
     """Positions as rotations: products of rotated queries and keys depend on their distance alone.
 

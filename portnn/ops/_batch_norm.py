@@ -18,7 +18,7 @@ from portnn.ops._half import in_float32
 from portnn.ops._helpers import ones_at, zeros_at
 from portnn.ops._linear_algebra import matmul
 from portnn.ops._options import check_positive, refuse_complex
-from portnn.tracing import check_floating, primitive
+from portnn.tracing import at_home, check_floating, primitive
 
 __all__ = ["batch_norm"]
 
@@ -104,6 +104,7 @@ def _batch_norm_rule(
 _batch_norm.vjp_joint(_batch_norm_rule)
 
 
+@at_home
 @in_float32
 def batch_norm(
     x: Array, weight: Array | None = None, bias: Array | None = None, /, *, eps: float = 1e-5

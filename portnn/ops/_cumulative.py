@@ -19,7 +19,7 @@ from portnn.ops._helpers import (
 from portnn.ops._joining import concat
 from portnn.ops._manipulation import cut, expand_dims, flip, pad, permute_dims
 from portnn.ops._options import check_flag
-from portnn.tracing import namespace, primitive
+from portnn.tracing import at_home, namespace, primitive
 
 __all__ = ["cumulative_prod", "cumulative_sum", "diff", "prod"]
 
@@ -42,6 +42,7 @@ def _only_axis(name: str, x: Array, axis: int | None) -> int:
     return normalize_axis(axis, len(x.shape))
 
 
+@at_home
 def cumulative_sum(
     x: Array, /, *, axis: int | None = None, dtype: DType | str | None = None, include_initial: bool = False
 ) -> Array:
@@ -105,6 +106,7 @@ def _cumulative_prod_rule(g: Array, y: Array, x: Array, axis: int) -> Array:
 _cumulative_prod.vjp(_cumulative_prod_rule)
 
 
+@at_home
 def cumulative_prod(
     x: Array, /, *, axis: int | None = None, dtype: DType | str | None = None, include_initial: bool = False
 ) -> Array:

@@ -18,7 +18,7 @@ from portnn._typing import Array
 from portnn.ops._broadcasting import broadcast_to, match, reshape
 from portnn.ops._helpers import indices_at, normalize_axis, plain, plain_namespace, zeros_at
 from portnn.ops._manipulation import cut, expand_dims, flip, moveaxis, pad, permute_dims
-from portnn.tracing import TracedArray, in_range, is_kind, namespace, primitive
+from portnn.tracing import TracedArray, at_home, in_range, is_kind, namespace, primitive
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis"]
 
@@ -78,6 +78,7 @@ def _take_rule(g: Array, y: Array, x: Array, indices: Array, axis: int) -> Array
     return moveaxis(rows, 0, axis)
 
 
+@at_home
 def from_first(indices: Array, length: int) -> Array:
     """Indices counted from the first element, where negative ones count from the last.
 

@@ -11,6 +11,7 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.ops._half import is_half, widened
 from portnn.optim._checks import check_gradients, check_params
+from portnn.tracing import at_home
 
 __all__ = ["Optimizer", "apply_updates", "chain", "recipe"]
 
@@ -46,6 +47,7 @@ class Optimizer:
     name: str = field(default="", compare=False)
     made: partial[Optimizer] | None = field(default=None, compare=False, repr=False)
 
+    @at_home
     def init(self, params: Tree) -> Tree:
         """The state before the first step.
 
@@ -62,6 +64,7 @@ class Optimizer:
         check_params(params)
         return self.start(params)
 
+    @at_home
     def update(self, grads: Tree, state: Tree, params: Tree) -> tuple[Tree, Tree]:
         """One step.
 
@@ -179,6 +182,7 @@ def chain(*transforms: Optimizer) -> Optimizer:
     return Optimizer(start, advance)
 
 
+@at_home
 def apply_updates(params: Tree, updates: Tree) -> Tree:
     """The parameters after a step: ``params + updates``, leaf by leaf.
 

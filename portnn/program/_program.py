@@ -13,7 +13,7 @@ from portnn._typing import Namespace, Tree
 from portnn.backend import convert_like
 from portnn.program._line import Line, Listing
 from portnn.program._reduce import reduced
-from portnn.tracing import Call, Value, namespace, values_in
+from portnn.tracing import Call, Value, at_home, namespace, values_in
 
 if TYPE_CHECKING:
     from portnn.program._machine import Machine
@@ -107,6 +107,7 @@ class Program:
 
         return peak_of(self.calls, values_in(tree.leaves(self.result)))
 
+    @at_home
     def eval(self, *args: Tree) -> Tree:
         """Carry out the program, line by line.
 

@@ -16,6 +16,7 @@ from portnn.tracing import (
     Tape,
     TracedArray,
     Value,
+    at_home,
     is_array,
     namespace,
     recorded,
@@ -25,6 +26,7 @@ from portnn.tracing import (
 __all__ = ["record", "trace"]
 
 
+@at_home
 def record(f: Callable[..., Tree], args: tuple[Tree, ...]) -> tuple[Program, Tree]:
     """The program of ``f(*args)``, as it was written down, and the result.
 
@@ -138,6 +140,7 @@ def trace(f: Callable[..., Tree], /) -> Callable[..., Program]:
         1 line, 56 flops, 352 bytes
     """
 
+    @at_home
     def written(*args: Tree) -> Program:
         return simplify(record(f, args)[0])
 

@@ -14,7 +14,7 @@ from portnn.random._checks import check_shape
 from portnn.random._draws import drawn, trimmed, uniform
 from portnn.random._keys import check_key
 from portnn.random._philox import MASK, high_product, integers, words
-from portnn.tracing import TracedArray, constant, is_array, namespace
+from portnn.tracing import TracedArray, at_home, constant, is_array, namespace
 
 __all__ = ["bernoulli", "permutation", "randint"]
 
@@ -150,6 +150,7 @@ def _randint(key: Array, /, *, shape: tuple[int, ...], low: int, high: int) -> A
     return trimmed(xp, xp.add(scaled, low), shape)
 
 
+@at_home
 def permutation(key: Array, x: Any) -> Array:
     """The integers below `x` in random order, or the rows of an array `x` in random order.
 

@@ -25,7 +25,7 @@ from portnn._typing import Array, Tree
 from portnn.autodiff import vjp
 from portnn.testing._arrays import direction as random_direction
 from portnn.testing._arrays import entry, norm, size, total, unit, values_like
-from portnn.tracing import TracedArray, namespace
+from portnn.tracing import TracedArray, at_home, namespace
 
 __all__ = ["check_gradients"]
 
@@ -38,6 +38,7 @@ _ROUNDOFF = 32.0  # roundings, in units of the last place, that a function may m
 Function = Callable[..., list[Array]]
 
 
+@at_home
 def check_gradients(
     f: Callable[..., Tree],
     args: Sequence[Tree],

@@ -20,6 +20,7 @@ from portnn.tracing._namespace import (
     refuse_objects,
     refuse_relatives,
 )
+from portnn.tracing._placement import at_home, on_device_of
 from portnn.tracing._primitive import Primitive, constant, primitive
 from portnn.tracing._recorded import RecordedArray, is_array
 from portnn.tracing._recording import recorded
@@ -35,9 +36,9 @@ from portnn.tracing._tape import (
 )
 
 __all__ = [
-    "CONSTANT", "Call", "ControlFlowError", "Extent", "OutOfRangeError", "Primitive", "RecordedArray", "Tape",
-    "Trace", "TracedArray", "Unit", "Value", "as_operand", "check_floating", "collecting", "constant",
-    "first_outside", "in_range", "is_array", "is_kind", "is_recording", "lift", "map_nested", "namespace",
-    "parts_of", "poisoned", "primitive", "recorded", "refuse_objects", "refuse_relatives", "standard_name",
-    "strip", "values_in",
+    "CONSTANT", "Call", "ControlFlowError", "Extent", "OutOfRangeError", "Primitive", "RecordedArray",
+    "Tape", "Trace", "TracedArray", "Unit", "Value", "as_operand", "at_home", "check_floating", "collecting",
+    "constant", "first_outside", "in_range", "is_array", "is_kind", "is_recording", "lift", "map_nested",
+    "namespace", "on_device_of", "parts_of", "poisoned", "primitive", "recorded", "refuse_objects",
+    "refuse_relatives", "standard_name", "strip", "values_in",
 ]  # fmt: skip

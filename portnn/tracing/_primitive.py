@@ -8,6 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, final
 
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.tracing._carry_out import carry_out
+from portnn.tracing._placement import is_anywhere, on_device_of
 from portnn.tracing._tape import open_tapes
 
 __all__ = ["Primitive", "constant", "primitive"]
@@ -79,11 +80,19 @@ class Primitive(Generic[P, R]):
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> R:
         for a in args:
-            if type(a) is TracedArray:
-                return self._traced(args, options)
+            if type(a) not in is_anywhere:
+                return self._placed(args, options)
         if open_tapes:
             return self._carry_out(self.function, args, options)
         return self.function(*args, **options)
+
+    def _placed(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call it with traced arrays, or with arrays that compute on their device alone."""
+        for a in args:
+            if type(a) is TracedArray:
+                return self._traced(args, options)
+        with on_device_of(args):
+            return self._carry_out(self.function, args, options)
 
     def _carry_out(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Call the function, or the variant that saves, on plain arrays; an open tape takes note of it."""

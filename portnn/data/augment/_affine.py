@@ -9,10 +9,12 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.data.augment._images import check_fill, check_images, float_dtype, per_image
 from portnn.data.augment._sampling import clip_places, gather, read
+from portnn.tracing import at_home
 
 __all__ = ["affine", "rotate", "shift", "sources"]
 
 
+@at_home
 def affine(
     images: Array,
     *,
@@ -52,6 +54,7 @@ def affine(
     return read(images, *sources("affine", images, angle, scale, shear, shift), fill)
 
 
+@at_home
 def rotate(images: Array, angle: Any, *, fill: float = 0.0) -> Array:
     """Images turned about their centre.
 
@@ -75,6 +78,7 @@ def rotate(images: Array, angle: Any, *, fill: float = 0.0) -> Array:
     return read(images, *sources("rotate", images, angle, 1.0, 0.0, (0.0, 0.0)), fill)
 
 
+@at_home
 def shift(images: Array, down: Any, right: Any, *, fill: float = 0.0) -> Array:
     """Images moved; what leaves on one side does not come back on the other.
 

@@ -11,10 +11,12 @@ from portnn._typing import Array
 from portnn.data.augment._affine import sources
 from portnn.data.augment._images import check_images, float_dtype, per_image
 from portnn.data.augment._sampling import read
+from portnn.tracing import at_home
 
 __all__ = ["distort", "elastic"]
 
 
+@at_home
 def elastic(key: Array, images: Array, *, alpha: Any = 34.0, sigma: float = 4.0, fill: float = 0.0) -> Array:
     """Images bent by random fields, as ink is on a crumpled sheet.
 
@@ -48,6 +50,7 @@ def elastic(key: Array, images: Array, *, alpha: Any = 34.0, sigma: float = 4.0,
     return _distort("elastic", key, images, alpha=alpha, sigma=sigma, fill=fill)
 
 
+@at_home
 def distort(
     key: Array,
     images: Array,

@@ -8,12 +8,14 @@ from portnn import ops
 from portnn._typing import Array
 from portnn.data.augment._images import check_fill, check_images, float_dtype, restore
 from portnn.ops._indexing import gather as take
+from portnn.tracing import at_home
 
 __all__ = ["clip_places", "gather", "read", "sample"]
 
 _LARGEST = 2**31 - 1  # of the integers that count pixels
 
 
+@at_home
 def sample(images: Array, rows: Array, columns: Array, *, fill: float = 0.0) -> Array:
     """Images read at given places, by bilinear interpolation.
 

@@ -1,0 +1,32 @@
+"""A second GPU: everything is computed there, with the bits of the first one, which stays the current one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import portnn as pn
+from tests.compile.gpu.emulated import needs_emulation, run_emulated
+
+USES = Path(__file__).with_name("uses.py").read_text()
+
+
+@needs_emulation
+@pytest.mark.parametrize("peers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_everything_is_computed_on_the_second_gpu(peers):
+    """With peer access CuPy does not refuse arrays of another GPU: what is there then has gone astray."""
+    told = run_emulated(USES, devices=2, peers=peers)
+    found = json.loads(told.splitlines()[-1])
+    for name, trace in (found["failed"] | found["failed on the first"]).items():
+        raise AssertionError(f"{name}:\n{trace}")
+    assert not found["different"]
+    assert found["bytes on the first"] == 0
+    assert found["current"] == 0
+    assert len(found["uses"]) > 20
+
+
+def test_every_method_of_a_network_is_among_the_uses():
+    public = {name for name in dir(pn.Network) if name[0] != "_"}
+    plain = {"backend", "epochs", "from_keras", "from_torch", "layer", "resume", "revive", "sample_shape",
+             "seed", "steps", "survey", "task"}  # fmt: skip
+    assert {name for name in public - plain if f".{name}" not in USES} == set()

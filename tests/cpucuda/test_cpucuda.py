@@ -100,9 +100,18 @@ def test_the_old_default_stream_beside_a_blocking_capture():
         stream.end_capture()
 
 
-def test_late_streams_show_a_missing_wait():
-    text = """
-import cupy as cp, numpy as np
+def run(text, **settings):
+    """What a program prints whose emulated device has these settings."""
+    environment = {**os.environ, **{f"CPUCUDA_{name}": str(value) for name, value in settings.items()}}
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("wait", "expected"), [(True, 2.0), (False, 0.0)])
+def test_late_streams_show_a_missing_wait(wait, expected):
+    text = f"""
+import cupy as cp
 a, b = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
 x = cp.zeros(4); cp.cuda.Device().synchronize()
 with a: x += 1; e = a.record()
@@ -110,12 +119,19 @@ if {wait}: b.wait_event(e)
 with b: y = x * 2
 b.synchronize(); print(float(y.get()[0]))
 """
-    found = []
-    for wait in (True, False):
-        done = subprocess.run([sys.executable, "-c", text.format(wait=wait)], capture_output=True, text=True,
-                              env={**os.environ, "CPUCUDA_LAZY": "1"}, check=True)  # fmt: skip
-        found.append(float(done.stdout))
-    assert found == [2.0, 0.0]
+    assert run(text, LAZY=1) == [str(expected)]
+
+
+def test_asking_a_late_stream_again_and_again_comes_to_an_end():
+    text = """
+import cupy as cp
+stream = cp.cuda.Stream(non_blocking=True)
+with stream: x = cp.ones(3) + 1; event = stream.record()
+asked = 0
+while not event.done: asked += 1
+print(asked > 0, stream.done)
+"""
+    assert run(text, LAZY=1) == ["True True"]
 
 
 def test_a_kernel_that_stops_at_an_element_goes_on_with_the_others():
@@ -127,3 +143,125 @@ def test_a_kernel_that_stops_at_an_element_goes_on_with_the_others():
     for side in ("left", "right"):
         found = cp.searchsorted(cp.asarray(ordered), cp.arange(13), side=side).get()
         np.testing.assert_array_equal(found, np.searchsorted(ordered, np.arange(13), side=side))
+
+
+TWO = """
+import threading, warnings
+import cupy as cp, numpy as np
+from cupy.cuda import runtime
+def refused(work):
+    try: work()
+    except Exception as error: return f"{type(error).__name__}: {error}"[:70]
+"""
+
+
+def test_each_gpu_counts_its_memory():
+    text = """
+size = 40 << 20
+x = cp.empty(size, "uint8")
+with cp.cuda.Device(1): y, free = cp.empty(size, "uint8"), runtime.memGetInfo()
+print((x.device.id, y.device.id), [n >> 20 for n in (*free, *runtime.memGetInfo())])
+print(refused(lambda: cp.empty(size, "uint8")))
+del x; cp.get_default_memory_pool().free_all_blocks()
+print(cp.empty(size, "uint8").device, runtime.memGetInfo()[0] >> 20)
+print(refused(lambda: runtime.setDevice(2)), runtime.deviceGetPCIBusId(1))
+"""
+    places, full, again, beyond = run(TWO + text, DEVICES=2, MEMORY_MB=64)
+    assert places == "(0, 1) [24, 64, 24, 64]"
+    assert full.startswith("OutOfMemoryError: Out of memory allocating 41,943,040 bytes")
+    assert again == "<CUDA Device 0> 24"
+    assert beyond == "CUDARuntimeError: cudaErrorInvalidDevice: invalid device ordinal 0000:02:00.0"
+
+
+PEERS = """
+x = cp.arange(4.0)
+print(runtime.deviceCanAccessPeer(0, 1), runtime.deviceCanAccessPeer(0, 0))
+print(refused(lambda: runtime.deviceEnablePeerAccess(1)))
+print(refused(lambda: runtime.deviceEnablePeerAccess(1)))
+print(refused(lambda: runtime.deviceEnablePeerAccess(0)))
+with cp.cuda.Device(1), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    print(cp.asarray(x).copy().tolist(), refused(lambda: x + 1))
+    if runtime.deviceCanAccessPeer(1, 0): print((x + 1).tolist())
+"""
+
+
+def test_gpus_without_peer_access_copy_and_refuse_the_rest():
+    can, *refusals, copied = run(TWO + PEERS, DEVICES=2)
+    assert can == "0 0"
+    unsupported = "CUDARuntimeError: cudaErrorPeerAccessUnsupported: peer access is not s"
+    assert refusals == [
+        unsupported,
+        unsupported,
+        "CUDARuntimeError: cudaErrorInvalidDevice: invalid device ordinal",
+    ]
+    assert copied.startswith("[0.0, 1.0, 2.0, 3.0] ValueError: The device where the array resides")
+
+
+def test_gpus_with_peer_access_read_each_other():
+    can, enabled, again, itself, copied, plus = run(TWO + PEERS, DEVICES=2, PEERS=1)
+    assert (can, enabled) == ("1 0", "None")
+    assert again == "CUDARuntimeError: cudaErrorPeerAccessAlreadyEnabled: peer access is al"
+    assert itself == "CUDARuntimeError: cudaErrorInvalidDevice: invalid device ordinal"
+    assert (copied, plus) == ("[0.0, 1.0, 2.0, 3.0] None", "[1.0, 2.0, 3.0, 4.0]")
+
+
+# A kernel is given a number that is an address of the other GPU, which CuPy cannot see.
+ADDRESS = """
+text = 'extern "C" __global__ void read(const double* x, double* y) { y[threadIdx.x] = x[threadIdx.x] + 1; }'
+x = cp.arange(4.0); cp.cuda.Device().synchronize()
+with cp.cuda.Device(1):
+    if runtime.deviceCanAccessPeer(1, 0): runtime.deviceEnablePeerAccess(0)
+    y = cp.zeros(4)
+    print(refused(lambda: cp.RawKernel(text, "read")((1,), (4,), (np.uint64(x.data.ptr), y))))
+    print(refused(lambda: cp.cuda.Device().synchronize()))
+    print(refused(lambda: y.tolist()))
+print(x.tolist())
+"""
+ILLEGAL = "CUDARuntimeError: cudaErrorIllegalAddress: an illegal memory access wa"
+
+
+@pytest.mark.parametrize("lazy", [0, 1])
+def test_a_kernel_with_an_address_of_another_gpu(lazy):
+    launch, wait, later, elsewhere = run(TWO + ADDRESS, DEVICES=2, LAZY=lazy)
+    assert (launch, wait, later) == ("None", ILLEGAL, ILLEGAL)  # found out late, and never forgotten
+    assert elsewhere == "[0.0, 1.0, 2.0, 3.0]"
+    assert run(TWO + ADDRESS, DEVICES=2, LAZY=lazy, PEERS=1) == ["None", "None", "None", elsewhere]
+
+
+def test_streams_events_and_the_current_device_belong_to_gpus():
+    text = """
+x = cp.zeros(3); x + 1; a = cp.ones((2, 2)); a @ a
+with cp.cuda.Device(1): stream, event = cp.cuda.Stream(non_blocking=True), cp.cuda.Event()
+runtime.streamSynchronize(stream.ptr)
+kernel = cp.RawKernel('extern "C" __global__ void none() {}', "none"); kernel.compile()
+print(refused(lambda: kernel((1,), (1,), (), stream=stream)))
+print(refused(lambda: event.record(cp.cuda.Stream())))
+other = cp.cuda.Stream(); begin = other.record(); runtime.streamWaitEvent(stream.ptr, begin.ptr)
+print(event.record(stream), refused(lambda: cp.cuda.get_elapsed_time(begin, event)))
+seen = []
+def work(): seen.append(runtime.getDevice()); runtime.setDevice(1); seen.append(cp.zeros(2).device.id)
+thread = threading.Thread(target=work); thread.start(); thread.join()
+print(seen, runtime.getDevice())
+"""
+    launch, record, elapsed, threads = run(TWO + text, DEVICES=2)
+    assert "INVALID_HANDLE" in launch
+    assert record == "CUDARuntimeError: cudaErrorInvalidResourceHandle: invalid resource han"
+    assert elapsed == "None CUDARuntimeError: cudaErrorInvalidResourceHandle: invalid resource han"
+    assert threads == "[0, 1] 0"
+
+
+def test_late_streams_of_two_gpus_show_a_missing_wait():
+    text = """
+a = cp.cuda.Stream(non_blocking=True)
+x = cp.zeros(4); cp.cuda.Device().synchronize()
+with a: x += 1
+event = a.record()
+with cp.cuda.Device(1):
+    b, y = cp.cuda.Stream(non_blocking=True), cp.empty(4)
+    for wait in (False, True):
+        if wait: b.wait_event(event)
+        runtime.memcpyPeerAsync(y.data.ptr, 1, x.data.ptr, 0, x.nbytes, b.ptr)
+        b.synchronize(); print(y.tolist())
+"""
+    assert run(TWO + text, DEVICES=2, LAZY=1) == [str([0.0] * 4), str([1.0] * 4)]

@@ -59,7 +59,14 @@ class Library:
 
 # The runtime comes first: the others share its streams and memory.
 LIBRARIES = (
-    Library("libcudart.so.13", ("cudart.cpp",), (RUNTIME,), "cuda", missing=801, versioned=False),
+    Library(
+        "libcudart.so.13",
+        ("devices.cpp", "memory.cpp", "streams.cpp"),
+        (RUNTIME,),
+        "cuda",
+        missing=801,
+        versioned=False,
+    ),
     Library("libcuda.so.1", ("cuda.cpp",), versioned=False),
     Library("libnvrtc.so.13", ("nvrtc.cpp",)),
     Library("libcublas.so.13", ("cublas.cpp",), ("cupy_backends/cuda/libs/cublas",), "cublas", missing=15),

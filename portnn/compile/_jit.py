@@ -24,7 +24,7 @@ from portnn.tracing import RecordedArray, TracedArray, Value, is_recording, name
 
 __all__ = ["Jitted", "jit"]
 
-_PATIENCE = 8  # plans of one function before it is said that an argument keeps changing
+PATIENCE = 8  # plans of one function before it is said that an argument keeps changing
 
 
 @final
@@ -36,13 +36,19 @@ class Jitted:
     """
 
     def __init__(
-        self, function: Callable[..., Tree], cache_size: int, torch_compile: bool, precision: Precision
+        self,
+        function: Callable[..., Tree],
+        cache_size: int,
+        torch_compile: bool = False,
+        precision: Precision = "float32",
+        patience: int | None = PATIENCE,
     ) -> None:
         update_wrapper(self, function)  # first: it brings all attributes that the function has
         self.function = function
         self._cache_size = cache_size
         self._torch_compile = torch_compile
         self._precision = precision
+        self._patience = patience
         self._plans: OrderedDict[Signature, Plan] = OrderedDict()
         self._made = 0
         self._last: dict[str, str] = {}
@@ -95,12 +101,12 @@ class Jitted:
             self._plans.popitem(last=False)
         self._made += 1
         before, self._last = self._last, described(self.function, args)
-        if self._made == _PATIENCE:
+        if self._made == self._patience:
             words = "; ".join(differences(before, self._last))[:120]
             changed = words or "steps in memory, or a kind of container"
             name = getattr(self.function, "__name__", "the function")[:40]
             warn(
-                f"jit: {name} was written down {_PATIENCE} times; last, {changed}. Pass a number that "
+                f"jit: {name} was written down {self._made} times; last, {changed}. Pass a number that "
                 "changes as an array without axes, of the dtype of the others; pad batches to few sizes; "
                 "make functions once",
                 RetraceWarning,

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
+import array_api_compat
 import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
-from portnn.compile._jit import jit
+from portnn.compile._jit import Jitted
 from portnn.compile._numpy import NumpyPlan
 from portnn.compile._signature import Signature, signature
 from portnn.program import record, simplify
 from portnn.tracing import Value
+
+if TYPE_CHECKING:
+    from portnn.compile._cupy import CupyPredictions
 
 __all__ = ["Predictor"]
 
@@ -36,7 +40,8 @@ class Predictor:
 
     def __init__(self, f: Callable[[Tree, Array], Array]) -> None:
         self._f = f
-        self._jitted = jit(f)
+        self._jitted = Jitted(f, _SHAPES, patience=None)  # how many samples come is for the caller to choose
+        self._on_gpu: CupyPredictions | None = None
         self._plans: OrderedDict[Any, NumpyPlan | None] = OrderedDict()
         self._hopeless: set[Any] = set()
         self._ids: list[int] = []
@@ -52,11 +57,11 @@ class Predictor:
             x: the array.
         """
         if type(x) is not np.ndarray:
-            return (
-                self._jitted(bound, x)
-                if self._again(bound, (type(x), x.shape, x.dtype))
-                else self._f(bound, x)
-            )
+            with self._lock:
+                again = self._again(bound, (type(x), x.shape, x.dtype))
+                if again and array_api_compat.is_cupy_array(x):
+                    return self._planned_on_gpu()(bound, x)
+            return self._jitted(bound, x) if again else self._f(bound, x)
         key = (x.shape, x.strides, x.dtype)
         with self._lock:
             if self._again(bound, key):
@@ -96,6 +101,8 @@ class Predictor:
             if mark != self._mark:
                 self._plans.clear()
                 self._hopeless.clear()
+                if self._on_gpu is not None:
+                    self._on_gpu.clear()
                 self._mark = mark
             self._ids, self._held = ids, leaves
         if key in self._plans:
@@ -105,6 +112,21 @@ class Predictor:
         if len(self._plans) > _SHAPES:
             self._plans.popitem(last=False)
         return False
+
+    def release(self) -> None:
+        """Drop graphs and bound arrays, before others come; plans are kept."""
+        with self._lock:
+            self._ids, self._held = [], []
+            if self._on_gpu is not None:
+                self._on_gpu.release()
+
+    def _planned_on_gpu(self) -> CupyPredictions:
+        """The plans for arrays of CuPy."""
+        if self._on_gpu is None:
+            from portnn.compile._cupy import CupyPredictions  # only where CuPy is
+
+            self._on_gpu = CupyPredictions(self._f, _SHAPES)
+        return self._on_gpu
 
     def _planned(self, bound: Tree, x: Array, key: Any) -> NumpyPlan | None:
         """Write the function down; None if it cannot be, or if a plan would keep too much memory."""

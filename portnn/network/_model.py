@@ -462,6 +462,11 @@ class Model(Copied):
             found = self._predictors[kind] = layer, loss, predictor
         return found[2]
 
+    def _release(self) -> None:
+        """Give back the memory that predictions keep for the next ones with the same parameters."""
+        for _, _, predictor in self._predictors.values():
+            predictor.release()
+
     def _answer(self, result: Array, question: ArrayLike) -> Any:
         """A result in the library of the question."""
         if hasattr(question, "shape") and hasattr(question, "dtype"):

@@ -120,6 +120,7 @@ class Trainable(Model):
         columns = self._columns(held_out is not None)
         check_columns(told, columns)
         optimizer = adapted(optim.adam(0.001) if optimizer is None else optimizer, told)
+        self._release()
         start = Snapshot(self.params, self.state, optimizer.init(self.params))
         self._sample_shape = tuple(data.x.shape[1:])
         plan = Plan(epochs, batch_size, shuffle, self.seed, self.epochs, self.steps)

@@ -103,6 +103,7 @@ def run_epochs(
         DivergenceError: if a loss, a gradient, or the parameters after an epoch are not finite.
     """
     count = count_steps(data.size, plan.batch_size, 1)
+    weight = None if data.weight is None else data.backend.to_numpy(data.weight)
     for epoch in range(plan.done, plan.epochs):
         order = data.order(plan.seed, plan.first_epoch + epoch) if is_shuffled(data, plan) else None
         part, before = plan.begin(epoch), plan.first_step + epoch * count
@@ -110,7 +111,7 @@ def run_epochs(
             part = steps.run(order, before, part, stop)
             if stop < count:
                 pause(steps.now, epoch, part)
-        yield steps.now, _logs(part, _shares(data, plan.batch_size, order))
+        yield steps.now, _logs(part, _shares(data.size, weight, plan.batch_size, order))
         steps.write(resume(steps.now), before + count)
 
 
@@ -136,15 +137,16 @@ def is_shuffled(data: Dataset, plan: Plan) -> bool:
     return plan.shuffle and (plan.batch_size or data.size) < data.size
 
 
-def _shares(data: Dataset, batch_size: int | None, order: Array | None) -> list[float]:
-    """What each batch counts for in the mean of an epoch: its samples by their weights."""
-    size = batch_size or data.size
-    if data.weight is None:
-        return [float(min(size, data.size - start)) for start in range(0, data.size, size)]
-    weight = data.weight if order is None else gather(data.weight, data.backend.asarray(order), axis=0)
-    parts = [weight[i : min(i + size, data.size)] for i in range(0, data.size, size)]
-    shares: list[float] = data.backend.to_numpy(ops.stack([ops.sum(part) for part in parts])).tolist()
-    return shares
+def _shares(count: int, weight: Any, batch_size: int | None, order: Any) -> list[float]:
+    """What each of `count` samples' batches counts for in the mean of an epoch: its samples by their weights.
+
+    Weights are NumPy's: on an accelerator each sum would be a kernel and the wait for it.
+    """
+    size = batch_size or count
+    if weight is None:
+        return [float(min(size, count - start)) for start in range(0, count, size)]
+    weight = weight if order is None else gather(weight, order, axis=0)
+    return [float(ops.sum(weight[i : min(i + size, count)])) for i in range(0, count, size)]
 
 
 def check_finite(now: Snapshot, number: int) -> None:

@@ -173,3 +173,13 @@ def test_arrays_of_other_libraries() -> None:
         found = predictor({"w": w}, x)
         np.testing.assert_array_equal(np.asarray(found), np.asarray(xp.tanh(x @ w)))
         assert predictor.ready({"w": w}, x) is None
+
+
+def test_many_shapes_are_no_reason_to_warn(recwarn: pytest.WarningsRecorder) -> None:
+    """How many samples come at a time is nothing that the caller of `predict` could change."""
+    xp = array_api_strict
+    predictor = Predictor(lambda bound, x: x @ bound["w"])
+    for n in range(1, 20):
+        for _ in range(2):
+            predictor({"w": xp.asarray(W)}, xp.asarray(x_of(n, 2)))
+    assert not recwarn.list

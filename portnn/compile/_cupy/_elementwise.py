@@ -163,23 +163,26 @@ def _where(call: Call) -> Member | None:
 
 
 def _clip(call: Call) -> Member | None:
-    """Bounds that are numbers. As array-api-compat writes it, the host would count masked elements."""
+    """Bounds that are numbers or arrays. array-api-compat's own way lets the host count masked elements."""
     bounds = dict(zip(("min", "max"), call.args[1:], strict=False)) | call.options
     x, dtype = call.args[0], _name(call.result)
-    numbers = [b for b in bounds.values() if b is not None]
-    kinds = (int, float) if dtype in _FLOATS else (int,)
+    limits = [b for b in bounds.values() if b is not None]
+    kinds = (int, float, Value) if dtype in _FLOATS else (int, Value)
     if not set(bounds) <= {"min", "max"} or type(x) is not Value:
         return None
     if _name(x) != dtype or dtype == "bool":
         return None
-    if any(type(b) not in kinds or b != b or not castable(b, dtype) for b in numbers):
+    if any(type(b) not in kinds or b != b or not castable(b, dtype) for b in limits):
+        return None
+    if any(type(b) is Value and _name(b) not in C_TYPES for b in limits):
         return None
     template = "{0}"
     for n, (bound, sign) in enumerate([(bounds.get("min"), "<"), (bounds.get("max"), ">")]):
         if bound is not None:
-            place = "{1}" if n == 0 or len(numbers) == 1 else "{2}"
-            template = f"({template} {sign} {place} ? {place} : {template})"
-    return Member(call, f"({template})", (x, *numbers), (dtype,) * (1 + len(numbers)), dtype)
+            place = "{1}" if n == 0 or len(limits) == 1 else "{2}"
+            unknown = f" || {place} != {place}" if type(bound) is Value else ""  # a bound of NaN gives NaN
+            template = f"({template} {sign} {place}{unknown} ? {place} : {template})"
+    return Member(call, f"({template})", (x, *limits), (dtype,) * (1 + len(limits)), dtype)
 
 
 def _cast(call: Call) -> Member | None:

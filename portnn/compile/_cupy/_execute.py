@@ -98,7 +98,7 @@ class Execution:
         arrays[id(result)] = _laid_out(self.new(result), result)
         for launch in step.launches:
             operands = [
-                scratch[x] if type(x) is int else _laid_out(arrays[id(x)], x) for x in launch.operands
+                scratch[x] if isinstance(x, int) else _laid_out(arrays[id(x)], x) for x in launch.operands
             ]
             self._driver.launch(self._kernels[launch.source.name], launch.source.blocks, operands)
 

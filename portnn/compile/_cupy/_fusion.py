@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from math import prod
-from typing import TypeAlias, final
+from collections.abc import Sequence
+from math import ceil, prod
+from typing import final
 
 from portnn import tree
 from portnn.compile._cupy._elementwise import CHEAP, Member, lower
 from portnn.compile._cupy._kernels import Group
+from portnn.compile._cupy._lives import Lives, Stage
 from portnn.program import Program
 from portnn.tracing import Call, Value, values_in
 
@@ -18,7 +20,7 @@ _MOST_MEMBERS = 96  # of a group: three operands each stay below the 4 KiB that 
 _MOST_OPERANDS = 256  # of groups side by side, for the same reason
 _MOST_REPEATS = 32  # times that an expensive function may be computed again to save a launch
 
-Stage: TypeAlias = Call | list[Group]
+_MORE, _SLACK = 1.1, 2**22  # times the memory of the order as written, and bytes, that fusion may take
 
 
 @final
@@ -38,16 +40,38 @@ class _Unit:
 def fuse(program: Program) -> list[Stage]:
     """The calls of a program in an order in which they can run, elementwise ones in groups.
 
-    Groups in one list do not depend on each other.
+    Groups in one list do not depend on each other. A group waits for all that its calls read, so joining
+    calls that are far apart keeps more results in memory than the order in which the program was written. If
+    that is much more, calls join within parts of the program only, between which little is in memory.
     """
-    return _in_order(_inlined(_grouped(program), program), program)
+    lives = Lives(program)
+    written: list[Stage] = list(program.calls)
+    most = _MORE * lives.peak(written, 0, len(written)) + _SLACK
+    return _fused(program, lives, 0, len(written), most)
 
 
-def _grouped(program: Program) -> list[_Unit]:
+def _fused(program: Program, lives: Lives, start: int, stop: int, most: float) -> list[Stage]:
+    """The stages for some of the calls, in `most` bytes of memory if their own order needs no more."""
+    calls = program.calls[start:stop]
+    needed = {id(v) for v in values_in(tree.leaves(program.result))}
+    needed |= {id(v) for call in program.calls[stop:] for v in call.inputs()}
+    stages = _in_order(_inlined(_grouped(calls), needed), needed)
+    if stop - start < 2 or lives.peak(stages, start, stop) <= most:
+        return stages
+    middle, reach = (start + stop) / 2, max(1, (stop - start) // 4)
+    between = range(max(start + 1, ceil(middle) - reach), min(stop - 1, int(middle) + reach) + 1)
+    cut = min(between, key=lambda n: (lives.live[n], abs(n - middle)))
+    return [
+        *_fused(program, lives, start, cut, most),
+        *_fused(program, lives, cut, stop, most),
+    ]
+
+
+def _grouped(calls: Sequence[Call]) -> list[_Unit]:
     """Each elementwise call joins the newest group of its shape that it can join without a cycle."""
     units: list[_Unit] = []
     maker: dict[int, _Unit] = {}
-    for call in program.calls:
+    for call in calls:
         sources = {maker[id(v)].number: maker[id(v)] for v in call.inputs() if id(v) in maker}
         member = lower(call)
         home = None if member is None else _home(call, units, list(sources.values()))
@@ -79,9 +103,8 @@ def _home(call: Call, units: list[_Unit], sources: list[_Unit]) -> _Unit | None:
     return None
 
 
-def _inlined(units: list[_Unit], program: Program) -> list[_Unit]:
+def _inlined(units: list[_Unit], wanted: set[int]) -> list[_Unit]:
     """Smaller groups that only one larger group reads become a part of it, which computes them anew."""
-    wanted = {id(v) for v in values_in(tree.leaves(program.result))}
     readers: dict[int, set[int]] = {}
     for unit in units:
         for call in unit.calls:
@@ -120,7 +143,7 @@ def _fits(small: _Unit, large: _Unit) -> bool:
     return repeats <= _MOST_REPEATS or all(m.call.name in CHEAP for m in small.members)
 
 
-def _in_order(units: list[_Unit], program: Program) -> list[Stage]:
+def _in_order(units: list[_Unit], needed: set[int]) -> list[Stage]:
     """What is no kernel runs as soon as it can; kernels that are then ready run side by side."""
     maker = {id(v): u for u in units for call in u.calls for v in call.outputs()}
     sources = {u: {maker[id(v)] for c in u.calls for v in c.inputs() if id(v) in maker} - {u} for u in units}
@@ -129,7 +152,7 @@ def _in_order(units: list[_Unit], program: Program) -> list[Stage]:
         for source in found:
             targets[source].append(unit)
     waiting = {u: len(found) for u, found in sources.items()}
-    read = _read_elsewhere(units, program)
+    read = _read_elsewhere(units, needed)
     ready = [(bool(u.members), u.number, u) for u in units if not waiting[u]]
     heapq.heapify(ready)
     stages: list[Stage] = []
@@ -147,9 +170,9 @@ def _in_order(units: list[_Unit], program: Program) -> list[Stage]:
     return stages
 
 
-def _read_elsewhere(units: list[_Unit], program: Program) -> set[int]:
+def _read_elsewhere(units: list[_Unit], needed: set[int]) -> set[int]:
     """The values that are needed outside the unit that makes them."""
-    needed = {id(v) for v in values_in(tree.leaves(program.result))}
+    needed = set(needed)
     for unit in units:
         made = {id(v) for call in unit.calls for v in call.outputs()}
         needed |= {id(v) for call in unit.calls for v in call.inputs() if id(v) not in made}

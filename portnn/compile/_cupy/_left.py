@@ -19,12 +19,13 @@ _VIEWS = frozenset(
 _SAFE = frozenset(
     ["abs", "add", "all", "any", "argmax", "argmin", "astype", "bitwise_left_shift", "bitwise_right_shift",
      "conj", "copysign", "count_nonzero", "cumulative_prod", "cumulative_sum", "diff", "divide", "equal",
-     "exp", "exp2", "flip", "floor_divide", "full_like", "greater", "greater_equal", "hypot", "isfinite",
-     "isinf", "isnan", "less", "less_equal", "logaddexp", "logical_and", "logical_not", "logical_or", "max",
-     "maximum", "mean", "min", "minimum", "multiply", "negative", "nextafter", "not_equal", "ones_like",
-     "positive", "pow", "prod", "real", "reciprocal", "remainder", "reshape", "roll", "round",
-     "searchsorted", "signbit", "sqrt", "square", "std", "subtract", "sum", "take", "tile", "tril", "triu",
-     "var", "where", "zeros_like"]
+     "exp", "exp2", "fft.fftshift", "fft.ifftshift", "flip", "floor_divide", "full_like", "greater",
+     "greater_equal", "hypot", "imag", "isfinite", "isinf", "isnan", "less", "less_equal", "linalg.cross",
+     "linalg.diagonal", "linalg.outer", "linalg.vector_norm", "logaddexp", "logical_and", "logical_not",
+     "logical_or", "max", "maximum", "mean", "min", "minimum", "multiply", "negative", "nextafter",
+     "not_equal", "ones_like", "positive", "pow", "prod", "real", "reciprocal", "remainder", "reshape",
+     "roll", "round", "searchsorted", "signbit", "sqrt", "square", "std", "subtract", "sum", "take", "tile",
+     "tril", "triu", "var", "where", "zeros_like"]
 )  # fmt: skip
 _MOST_JOINED = 8  # beyond it CuPy sends the parts' addresses from the host
 
@@ -77,7 +78,10 @@ def captured_as_it_is(call: Call) -> str | None:
     if call.name == "repeat":
         repeats = call.args[1] if len(call.args) > 1 else call.options.get("repeats")
         return None if type(repeats) is int else "CuPy waits for numbers of repetitions that are an array"
-    if call.name in ("matmul", "linalg.matmul", "tensordot", "vecdot", "linalg.tensordot", "linalg.vecdot"):
+    name = call.name.removeprefix("linalg.")
+    if name in ("tensordot", "vecdot") and call.result.size <= 1:
+        return None  # CuPy sums the products itself
+    if name in ("matmul", "tensordot", "vecdot"):
         return "CuPy refuses cuBLAS while a graph is captured"
     if call.function is operator.getitem or call.name not in _SAFE:
         return "not known to only start kernels; it might wait for the device"

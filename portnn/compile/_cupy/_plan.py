@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from portnn import tree
+from portnn.compile._cupy._contractions import contractions_expanded
 from portnn.compile._cupy._fusion import fuse
 from portnn.compile._cupy._gemm import gemm_arguments
 from portnn.compile._cupy._kernels import Group, element_strides, write_kernel
@@ -93,6 +94,7 @@ def make_plan(
         carried: by the id of a result, the input that takes its place in the next run.
         precision: of matrix products of float32.
     """
+    program = replace(program, calls=tuple(contractions_expanded(program.calls)))
     steps: list[Step] = []
     for stage in fuse(program):
         if isinstance(stage, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, final
 
 from portnn import tree
@@ -19,7 +20,9 @@ from portnn.compile._precision import Precision
 from portnn.program import Program, record, simplify
 from portnn.tracing import is_array
 
-__all__ = ["CupyPlan", "packed", "plan_function"]
+__all__ = ["CupyPlan", "is_packed", "packed", "plan_function"]
+
+_RUNS = 3  # with the same bound arrays, before there is a graph, which takes as long to make
 
 
 @final
@@ -31,6 +34,8 @@ class CupyPlan:
         precision: of matrix products of float32.
         device: the number of the GPU.
         driver: what drives it; None for CuPy.
+        bound: how many inputs, the first ones, are mostly the same arrays in the next call. They are not
+            copied: a graph reads them where they lie, and is made anew for others.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class CupyPlan:
         precision: Precision = "float32",
         device: int = 0,
         driver: Driver | None = None,
+        bound: int = 0,
     ) -> None:
         if driver is None:
             from portnn.compile._cupy._device import driver_for
@@ -48,7 +54,7 @@ class CupyPlan:
         self._driver = driver
         self._names, self._values = program.names, program.inputs
         for name, value in zip(self._names, self._values, strict=True):
-            if value.strides is not None and not _is_packed(value.shape, element_strides(value)):
+            if value.strides is not None and not _without_gaps(value.shape, element_strides(value)):
                 raise ValueError(
                     f"{name} has gaps between its elements, but a plan keeps inputs without gaps: "
                     "trace the program with packed arrays"
@@ -57,6 +63,9 @@ class CupyPlan:
         self._plan = make_plan(program, precision=precision)
         with driver.working():  # constants made on this thread's stream are there before any other's call
             self._execution = Execution(self._plan, driver)
+        self._count = bound
+        self._bound: list[Array] = []
+        self._runs = 0
         self._inputs: list[Array] | None = None
         self._captured: Captured[Tree] | None = None
         self._obstacle = "; ".join(self._plan.obstacles)
@@ -79,19 +88,33 @@ class CupyPlan:
         with driver.working():
             for check in self._checks:
                 check(arrays)
-            if self._inputs is None:
-                self._inputs = [self._execution.new(value) for value in self._values]
-            for place, array in zip(self._inputs, arrays, strict=True):
-                driver.copy(place, array)
-            if not self._obstacle and self._captured is None:
-                self._capture(self._inputs)
+            inputs = self._placed(arrays)
+            if not self._obstacle and self._captured is None and self._runs >= (_RUNS if self._count else 0):
+                self._capture(inputs)
+            self._runs += 1
             if self._captured is None:
-                result = self._execution.run(self._inputs)
+                result = self._execution.run(inputs)
             else:
                 self._captured.launch()
                 result = self._captured.result
             with driver.handing_out():
                 return tree.map(self._copied, result)
+
+    def _placed(self, arrays: Sequence[Array]) -> list[Array]:
+        """The bound arrays, and the others copied to where the plan keeps them."""
+        bound, given = list(arrays[: self._count]), arrays[self._count :]
+        if any(a is not b for a, b in zip_longest(bound, self._bound)):
+            self.release()
+            self._bound = bound
+        if self._inputs is None:
+            self._inputs = [self._execution.new(value) for value in self._values[self._count :]]
+        for place, array in zip(self._inputs, given, strict=True):
+            self._driver.copy(place, array)
+        return [*bound, *self._inputs]
+
+    def release(self) -> None:
+        """Drop the graph and all arrays; the next calls make new ones."""
+        self._bound, self._inputs, self._captured, self._runs = [], None, None, 0
 
     def _copied(self, leaf: Any) -> Any:
         """What the caller gets is the caller's; what is no array stays as it is."""
@@ -147,11 +170,15 @@ def packed(x: Array) -> Array:
 
     A plan keeps inputs in its own memory, without gaps, and its kernels are compiled for these strides.
     """
-    steps = tuple([s // x.itemsize for s in x.strides])
-    return x if _is_packed(tuple(x.shape), steps) else x.copy(order="C")
+    return x if is_packed(x) else x.copy(order="C")
 
 
-def _is_packed(shape: tuple[int, ...], steps: tuple[int, ...]) -> bool:
+def is_packed(x: Array) -> bool:
+    """Return whether there are no gaps between the elements of an array."""
+    return _without_gaps(tuple(x.shape), tuple([s // x.itemsize for s in x.strides]))
+
+
+def _without_gaps(shape: tuple[int, ...], steps: tuple[int, ...]) -> bool:
     """Return whether strides, in elements, leave no gap in some order of axes; empty arrays have none."""
     expected = 1
     for step, n in sorted([(s, n) for s, n in zip(steps, shape, strict=True) if n != 1]):

@@ -232,3 +232,71 @@ cupy.zeros(10_000_000, "uint8")
 print(driver._with_room(make), turns)
 """)
     assert out.strip() == "made [10000384, 0]"
+
+
+@needs_emulation
+def test_memory_falls_with_the_number_of_parts_and_bits_are_those_of_eager_steps():
+    out = run("""
+from portnn import tree
+x, y = data(4000)
+def fit(parts, compiled, limit):
+    pool.free_all_blocks()
+    pool.set_limit(size=limit * 2**20)
+    model = net(800)
+    try:
+        model.fit(x, y, epochs=1, batch_size=None, accumulate=parts, compile=compiled, progress=False)
+    except MemoryError:
+        return "too little"
+    return [a.get().tobytes() for a in tree.leaves(model.params)]
+print(fit(1, True, 46))
+found = fit(24, True, 46)
+assert found == fit(24, False, 46) != "too little"
+""")
+    assert out.strip() == "too little"
+
+
+@needs_emulation
+def test_plans_for_many_sizes_of_batches_share_the_parameters():
+    """Each had a copy, and from the eighth on there was a warning about `jit`, which nobody had called."""
+    run("""
+import cpucuda
+x, _ = data(100)
+model = pn.Network([pn.Linear(2, 3000), pn.relu, pn.Linear(3000, 300)], backend="gpu")
+params = sum(a.nbytes for a in pn.tree.leaves(model.params)) / 2**20
+assert params > 3
+before = mb()
+for n in range(1, 13):
+    for _ in range(6):
+        found = model.predict_proba(x[:n])
+graphs = cpucuda.counter("graph launches")
+assert (found == model.predict_proba(x[:n])).all()
+assert cpucuda.counter("graph launches") == graphs + 1
+assert mb() - before < 32 + 2 * params  # with the workspace of cuBLAS
+""")
+
+
+@needs_emulation
+def test_predictions_see_what_is_written_into_parameters():
+    run("""
+x, y = data(50)
+model = net(20)
+def check():
+    wanted = pn.softmax(model.layer.apply(model.params, cupy.asarray(x))).get()
+    for _ in range(6):
+        assert (model.predict_proba(x) == wanted).all()
+    return wanted
+first = check()
+model.params[0]["weight"][...] *= 2
+second = check()
+assert (first != second).any()
+model.params = pn.tree.map(lambda a: a.get() / 2, model.params)
+third = check()
+assert (second != third).any()
+model.fit(x, y, epochs=1, progress=False)
+assert (check() != third).any()
+before = mb()
+model.params[2]["weight"] = cupy.asfortranarray(model.params[2]["weight"])
+check()
+model.params[2]["weight"] = cupy.zeros((20, 6), "float32")[:, ::2]
+check()
+""")

@@ -1,6 +1,7 @@
 """The same promises on a real GPU, against eager CuPy, bit for bit. They run with ``--backend gpu``."""
 
 import warnings
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -97,6 +98,22 @@ def test_clip(gpu, dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS])
+def test_clip_by_arrays(gpu, dtype):
+    x, low, high = moved(gpu, [numbers(dtype, n) for n in (0, 1, 0)])
+
+    def f(x, low, high):
+        xp = array_namespace(x)
+        return (
+            xp.clip(x, low, high),
+            xp.clip(x, high[3], None),
+            xp.clip(x, max=low),
+            xp.clip(x[None], low[:, None]),
+        )
+
+    check(gpu, f, x, low, high)
+
+
 def test_truth(gpu):
     check(gpu, each([*_TRUTH, *COMPARISONS]), *moved(gpu, [numbers("bool", 0), numbers("bool", 1)]))
 
@@ -115,6 +132,12 @@ def test_random_programs(gpu, f):
     x = np.arange(12, dtype="float32").reshape(3, 4) * 0.25 - 1.0
     arrays = moved(gpu, [x, x[:, ::-1] * 0.5, np.asarray([0.5, -2.0, 3.0, 0.0], "float32")])
     check(gpu, f, *arrays)
+
+
+def test_kernels_read_views_of_every_layout(gpu):
+    rng = np.random.default_rng(0)
+    x, y = moved(gpu, [rng.normal(size=s).astype("float32") for s in ((6, 8), (8, 6))])
+    check(gpu, lambda x, y: (x.T * 2.0 + y, x[1::2, ::-1] * y.T[:3], x[:1] - y.T, x[..., None] * 0.5), x, y)
 
 
 TWO = {"add", "divide", "multiply", "subtract", "maximum", "minimum", "pow", "hypot", "copysign", "nextafter",
@@ -140,6 +163,11 @@ SPECIAL = {
     "diff": lambda xp, f, x, y, index, small: [f(x), f(x, axis=0, n=2, append=y)],
     "full_like": lambda xp, f, x, y, index, small: f(x, 2.0) * x,
     "ones_like": lambda xp, f, x, y, index, small: f(x) * x,
+    "linalg.cross": lambda xp, f, x, y, index, small: f(x[:, :3], y[:, :3]),
+    "linalg.outer": lambda xp, f, x, y, index, small: f(x[0], y[1]),
+    "linalg.vector_norm": lambda xp, f, x, y, index, small: [
+        f(x, axis=axis, ord=order) for axis in (None, 1) for order in (0, 1, 2, 3, float("inf"))
+    ],
     "roll": lambda xp, f, x, y, index, small: [f(x, 3), f(x, (1, -2), axis=(0, 1))],
     "searchsorted": lambda xp, f, x, y, index, small: [
         f(xp.cumulative_sum(x[0]), y * 9.0, side=side) for side in ("left", "right")
@@ -159,14 +187,14 @@ def test_what_counts_as_safe_to_capture_is(gpu, name):
 
     def f(x, y, index, small):
         xp = array_namespace(x)
-        function = getattr(xp, name)
+        function = attrgetter(name)(xp)
         if name in SPECIAL:
             return SPECIAL[name](xp, function, x, y, index, small)
         if name in ALONG:
             return along(function, x)
         return function(x, y) if name in TWO else function(x)
 
-    if not hasattr(gpu.xp, name):
+    if not hasattr(gpu.xp, name.partition(".")[0]):
         pytest.skip(f"this CuPy has no {name}")
     rng = np.random.default_rng(0)
     x, y = (rng.uniform(0.1, 1.0, (37, 53)).astype("float32") for _ in range(2))
@@ -196,6 +224,29 @@ def test_parts_are_joined(gpu):
 
     rng = np.random.default_rng(0)
     check(gpu, f, *moved(gpu, [rng.normal(size=(4, 7)).astype("float32"), rng.normal(size=(4, 2))]))
+
+
+def test_sums_of_products(gpu):
+    def f(x, y, w):
+        xp = array_namespace(x)
+        made = [
+            xp.vecdot(x, y),
+            xp.vecdot(x, y, axis=0),
+            xp.vecdot(x, y[0]),
+            xp.vecdot(w, w),
+            xp.vecdot(x.T, x.T),
+        ]
+        return [
+            *made,
+            xp.tensordot(x, y, axes=((1,), (1,))),
+            xp.tensordot(x, y),
+            xp.tensordot(x, w[:7], axes=1),
+        ]
+
+    rng = np.random.default_rng(0)
+    for dtype in ("float32", "float64", "int32"):
+        sizes = ((5, 7), (5, 7), (100,))
+        check(gpu, f, *moved(gpu, [(rng.normal(size=s) * 9).astype(dtype) for s in sizes]))
 
 
 def test_elements_are_taken_by_indices(gpu):

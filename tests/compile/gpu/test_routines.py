@@ -115,6 +115,39 @@ def test_elements_are_taken_along_an_axis(axis, kind):
     )
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_sums_of_products_along_an_axis(axis):
+    """Of integers in floats, so that the order of adding does not show."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-4, 5, (3, 3, 2)).astype("float32") for _ in range(2))
+
+    def f(a, b):
+        xp = array_namespace(a)
+        flat = xp.reshape(a, (-1,))
+        last = xp.vecdot(xp.matrix_transpose(a), b[:, 0, :1], axis=0) if axis == 0 else a
+        part = b[:, :1] if axis == 0 else b[:1]
+        return xp.vecdot(a, b, axis=axis), xp.vecdot(a, part, axis=axis), xp.vecdot(flat, flat), last
+
+    check(f, a, b)
+
+
+def test_contractions_of_several_axes():
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-4, 5, s).astype("float32") for s in ((3, 4, 2), (4, 3, 5)))
+
+    def f(a, b):
+        xp = array_namespace(a)
+        one = xp.tensordot(a, b, axes=((0, 1), (1, 0)))
+        return (
+            one,
+            xp.tensordot(a, b, axes=((-2,), (0,))),
+            xp.tensordot(a, a, axes=3),
+            xp.tensordot(a, one, axes=1),
+        )
+
+    check(f, a, b)
+
+
 def test_indices_that_are_integers_are_captured():
     check(
         lambda x, i: (x[i], x[:, i], x[i, i], x[..., i, 1:]),

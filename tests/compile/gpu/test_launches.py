@@ -1,0 +1,52 @@
+"""What is launched beside the graphs, counted by the CUDA made of CPU functions: with ``--backend gpu``."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+
+import portnn as pn
+from portnn import losses
+from portnn.compile import PlanWarning
+from tests.compile.gpu.test_on_gpu import gpu, moved, to_bytes  # noqa: F401  # a fixture
+
+pytestmark = pytest.mark.skipif(
+    "CPUCUDA_HOME" not in os.environ, reason="only the CUDA made of CPU functions counts launches"
+)
+LAYER = pn.Sequential([pn.Linear(12, 8), pn.relu, pn.Linear(8, 4)])
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(640, 12)).astype("float32"), RNG.integers(0, 4, 640)
+
+
+def counted(f):
+    """The launches of kernels and of graphs that a function makes, and what it returns."""
+    from cpucuda import counter
+
+    names = ("kernel launches", "graph launches")
+    before = [counter(name) for name in names]
+    result = f()
+    return [counter(name) - n for name, n in zip(names, before, strict=True)], result
+
+
+def test_weights_of_samples_start_no_kernel_a_step(gpu):  # noqa: F811  # the fixture
+    def of_an_epoch(**options):
+        net = pn.Network([LAYER], loss=losses.softmax_cross_entropy, backend="gpu", seed=0)
+        few, many = (
+            counted(lambda n=n: net.fit(X, Y, epochs=n, batch_size=16, **options))[0][0] for n in (1, 5)
+        )
+        return (many - few) / 4
+
+    assert of_an_epoch(sample_weight=RNG.uniform(size=640)) <= of_an_epoch() + 2
+
+
+def test_a_training_by_lbfgs_is_a_graph(gpu):  # noqa: F811  # the fixture
+    sklearn = pytest.importorskip("sklearn")
+    from portnn.estimators import MLPClassifier
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PlanWarning)
+        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+        net = MLPClassifier((8,), solver="lbfgs", max_iter=10, backend="gpu", random_state=0)
+        (_, graphs), _ = counted(lambda: net.fit(X, Y))
+    assert graphs >= 10

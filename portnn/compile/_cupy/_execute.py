@@ -27,12 +27,13 @@ class Execution:
     Args:
         plan: what to carry out.
         driver: the device.
+        also: kernels that will be needed beside it, to be compiled in one go with its own.
     """
 
-    def __init__(self, plan: GpuPlan, driver: Driver) -> None:
+    def __init__(self, plan: GpuPlan, driver: Driver, also: Sequence[KernelSource] = ()) -> None:
         self._plan = plan
         self._driver = driver
-        self._kernels = driver.compile(_sources(plan))
+        self._kernels = driver.compile([*_sources(plan), *also])
         everything = (
             *[call.inputs() for call in plan.program.calls],
             values_in(tree.leaves(plan.program.result)),

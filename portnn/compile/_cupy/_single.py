@@ -14,11 +14,12 @@ from portnn.compile._bounds import inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
-from portnn.compile._cupy._kernels import element_strides
+from portnn.compile._cupy._kernels import KernelSource, element_strides
+from portnn.compile._cupy._moves import Moves, layout_of, packed_layout
 from portnn.compile._cupy._plan import make_plan, warn
 from portnn.compile._precision import Precision
 from portnn.program import Program, record, simplify
-from portnn.tracing import is_array
+from portnn.tracing import is_array, values_in
 
 __all__ = ["CupyPlan", "is_packed", "packed", "plan_function"]
 
@@ -62,8 +63,9 @@ class CupyPlan:
         program, self._checks = inputs_checked(program)
         self._plan = make_plan(program, precision=precision)
         with driver.working():  # constants made on this thread's stream are there before any other's call
-            self._execution = Execution(self._plan, driver)
-        self._count = bound
+            self._moves = Moves(driver)
+            self._count = bound
+            self._execution = Execution(self._plan, driver, self._copies())
         self._bound: list[Array] = []
         self._runs = 0
         self._inputs: list[Array] | None = None
@@ -98,7 +100,7 @@ class CupyPlan:
                 self._captured.launch()
                 result = self._captured.result
             with driver.handing_out():
-                return tree.map(self._copied, result)
+                return self._copied(result)
 
     def _placed(self, arrays: Sequence[Array]) -> list[Array]:
         """The bound arrays, and the others copied to where the plan keeps them."""
@@ -108,17 +110,25 @@ class CupyPlan:
             self._bound = bound
         if self._inputs is None:
             self._inputs = [self._execution.new(value) for value in self._values[self._count :]]
-        for place, array in zip(self._inputs, given, strict=True):
-            self._driver.copy(place, array)
+        self._moves.copy(given, self._inputs)
         return [*bound, *self._inputs]
 
     def release(self) -> None:
         """Drop the graph and all arrays; the next calls make new ones."""
         self._bound, self._inputs, self._captured, self._runs = [], None, None, 0
 
-    def _copied(self, leaf: Any) -> Any:
+    def _copies(self) -> list[KernelSource]:
+        """The kernels that copy inputs and results that lie as they did when the program was written."""
+        given = [layout_of(value) for value in self._values[self._count :]]
+        made = [layout_of(value) for value in values_in(tree.leaves(self._plan.program.result))]
+        inwards = self._moves.kernels(given, [packed_layout(layout) for layout in given])
+        return [*inwards, *self._moves.kernels(made, [packed_layout(layout) for layout in made])]
+
+    def _copied(self, result: Tree) -> Tree:
         """What the caller gets is the caller's; what is no array stays as it is."""
-        return self._driver.clone(leaf) if is_array(leaf) else leaf
+        leaves, structure = tree.flatten(result)
+        copies = iter(self._moves.clones([leaf for leaf in leaves if is_array(leaf)]))
+        return tree.unflatten(structure, [next(copies) if is_array(leaf) else leaf for leaf in leaves])
 
     def _capture(self, inputs: list[Array]) -> None:
         try:

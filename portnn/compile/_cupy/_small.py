@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from portnn.compile._cupy._kernels import KernelSource, blocks_for, named_kernel
 
-__all__ = ["bfloat16_kernel", "gather_kernel", "keep_kernel"]
+__all__ = ["UNITS", "bfloat16_kernel", "gather_kernel", "keep_kernel"]
 
-_UNITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long", 16: "sixteen"}
+UNITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long", 16: "sixteen"}
 
 
 def bfloat16_kernel(size: int) -> KernelSource:
@@ -34,7 +34,7 @@ def gather_kernel(
     """
     parameters, bodies, first = ["const long long* order", "const long long* position"], [], 0
     for n, (size, width) in enumerate(zip(rows, unit, strict=True)):
-        kind, units = _UNITS[width], size // width
+        kind, units = UNITS[width], size // width
         blocks = blocks_for(batch * units)
         parameters += [f"const {kind}* data{n}", f"{kind}* out{n}"]
         bodies.append(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import portnn as pn
-from portnn import losses
+from portnn import losses, optim
+from portnn.autodiff import value_and_grad
 from portnn.compile import PlanWarning
 from tests.compile.gpu.test_on_gpu import gpu, moved, to_bytes  # noqa: F401  # a fixture
 
@@ -38,6 +39,27 @@ def test_weights_of_samples_start_no_kernel_a_step(gpu):  # noqa: F811  # the fi
         return (many - few) / 4
 
     assert of_an_epoch(sample_weight=RNG.uniform(size=640)) <= of_an_epoch() + 2
+
+
+def test_a_planned_step_is_copied_in_and_out_by_two_kernels(gpu):  # noqa: F811  # the fixture
+    """Adam with four parameters: fifteen arrays go in and fourteen come out."""
+    optimizer = optim.adam(1e-3)
+
+    def step(params, state, x, y):
+        value, grads = value_and_grad(lambda p: losses.softmax_cross_entropy(LAYER.apply(p, x), y))(params)
+        updates, state = optimizer.update(grads, state, params)
+        return optim.apply_updates(params, updates), state, value
+
+    params, x, y = moved(
+        gpu, (LAYER.init(np.random.default_rng(0)), X[:32], np.eye(4, dtype="float32")[Y[:32]])
+    )
+    planned, now = pn.jit(step), (params, optimizer.init(params))
+    for _ in range(3):
+        now, before = planned(*now, x, y)[:2], now
+    counts, result = counted(lambda: planned(*before, x, y))
+    assert counts == [2, 1]
+    assert to_bytes(gpu, result[:2]) == to_bytes(gpu, now)
+    assert to_bytes(gpu, result) == to_bytes(gpu, step(*before, x, y))
 
 
 def test_a_training_by_lbfgs_is_a_graph(gpu):  # noqa: F811  # the fixture

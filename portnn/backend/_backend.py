@@ -186,6 +186,16 @@ class Backend:
         """A context in which the library computes on this device; CuPy needs it for a GPU but the first."""
         return library(self._root).activate(self.device)
 
+    @property
+    def hardware(self) -> str:
+        """The name and the size of a GPU, and the versions of what drives it; empty for other devices.
+
+        Example:
+            >>> open_backend("numpy").hardware
+            ''
+        """
+        return library(self._root).hardware(self.device)
+
     def synchronize(self) -> None:
         """Wait until the work queued on the device is done; libraries without queues return at once."""
         library(self._root).synchronize(self.device)

@@ -64,12 +64,18 @@ def show_config(file: TextIO | None = None) -> None:
         working, problems = _try_all(package)
         builds = installed_builds() if package == "cupy" else [package.replace("_", "-")]
         versions = [_version(build) for build in builds if _version(build) != _MISSING]
-        told = [*([f"works: {', '.join(working)}"] if working else []), *problems]
+        told = [*([f"works: {', '.join(working)}"] if working else []), *devices(working), *problems]
         if versions or not problems:  # else what is told begins with that it is not installed
             told = [", ".join(versions) or _MISSING, *told]
         rows += zip((package, *[""] * len(told)), told, strict=False)
     for name, text in rows:
         print(f"{name:<18}{text}", file=file)
+
+
+def devices(names: list[str]) -> list[str]:
+    """A line for each of these backends whose device has a name."""
+    found = [(name, get_backend(name).hardware) for name in names]
+    return [f"{name}: {hardware}" for name, hardware in found if hardware]
 
 
 def _version(distribution: str) -> str:

@@ -195,6 +195,19 @@ def synchronize(device: Device) -> None:
     device.synchronize()
 
 
+def hardware(device: Device) -> str:
+    """Return the GPU's name, memory and compute capability, and the versions of CUDA and of the driver."""
+    runtime = importlib.import_module("cupy").cuda.runtime
+    found = runtime.getDeviceProperties(device.id)
+    versions = [
+        f"{v // 1000}.{v % 1000 // 10}" for v in (runtime.runtimeGetVersion(), runtime.driverGetVersion())
+    ]
+    return (
+        f"{found['name'].decode()}, {found['totalGlobalMem'] / 1e9:.1f} GB, compute capability "
+        f"{found['major']}.{found['minor']}, CUDA {versions[0]}, driver for CUDA {versions[1]}"
+    )
+
+
 def creator(function: Callable[..., Array]) -> Callable[..., Array]:
     """A creation function that heeds `device`.
 

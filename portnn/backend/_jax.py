@@ -96,3 +96,8 @@ def synchronize(device: Device) -> None:
     """Wait for every live array of the platform: JAX computes in the background, on the CPU too."""
     jax = importlib.import_module("jax")
     jax.block_until_ready([x for x in jax.live_arrays(device.platform) if device in x.devices()])
+
+
+def hardware(device: Device) -> str:
+    """Return the kind of an accelerator, as JAX names it."""
+    return "" if device.platform == "cpu" else str(device.device_kind)

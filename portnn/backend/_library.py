@@ -45,6 +45,9 @@ class Library(Protocol):
     def synchronize(self, device: Device) -> None:
         """Wait for the work queued on the device."""
 
+    def hardware(self, device: Device) -> str:
+        """What the device is, for people to read; nothing for the host's processor."""
+
 
 def library(root: str) -> Library:
     """The functions particular to a library: a module of this package, or the standard's own."""

@@ -61,3 +61,8 @@ def activate(device: Device) -> AbstractContextManager[object]:
 
 def synchronize(device: Device) -> None:
     """NumPy returns when the work is done."""
+
+
+def hardware(device: Device) -> str:
+    """Nothing: it is the host's processor."""
+    return ""

@@ -91,6 +91,10 @@ class StandardLibrary:
     def synchronize(self, device: Device) -> None:
         """The standard has no queues: reading a value waits."""
 
+    def hardware(self, device: Device) -> str:
+        """The standard says nothing of it."""
+        return ""
+
 
 def device_name(device: Device) -> str:
     """What a person writes for a device: array-api-strict prints Device('device1') for device1.

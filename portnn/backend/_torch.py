@@ -109,3 +109,15 @@ def synchronize(device: Device) -> None:
     torch = importlib.import_module("torch")
     if device.type != "cpu":
         torch.get_device_module(device).synchronize(device)
+
+
+def hardware(device: Device) -> str:
+    """Return the name, memory and compute capability of a GPU, and the version of CUDA."""
+    if device.type != "cuda":
+        return ""
+    torch = importlib.import_module("torch")
+    found = torch.cuda.get_device_properties(device)
+    return (
+        f"{found.name}, {found.total_memory / 1e9:.1f} GB, compute capability {found.major}.{found.minor}, "
+        f"CUDA {torch.version.cuda}"
+    )

@@ -38,12 +38,13 @@ def run(
         f"predictions/s, {_BATCH:,} at a time": _rate(lambda: predict(many), _BATCH, seconds),
         f"steps/s, {batch_size:,} samples each": _steps(net, x[: batch_size * _STEPS], batch_size, seconds),
     }
-    data = {"backend": net.backend.name, "rounds": _ROUNDS} | {
+    data = {"backend": net.backend.name, "device": net.backend.hardware, "rounds": _ROUNDS} | {
         name: {"median": median(r), "min": min(r), "max": max(r)} for name, r in rows.items()
     }
     threads = os.environ.get("OMP_NUM_THREADS", "as many as the library takes")
     name = network or f"{features}-{layers}-{classes}"
-    head = f"{name} on {net.backend.name}, {net.dtype}; {platform.machine()}, "
+    where = " ".join(filter(None, [net.backend.name, net.backend.hardware and f"({net.backend.hardware})"]))
+    head = f"{name} on {where}, {net.dtype}; {platform.machine()}, "
     head += f"{os.cpu_count()} cores, threads: {threads}; random data, {_ROUNDS} rounds after one to warm up"
     shown = [(name, *(f"{v:,.0f}" for v in (median(r), min(r), max(r)))) for name, r in rows.items()]
     emit(head + "\n" + table(("", "median", "min", "max"), shown), data, as_json)

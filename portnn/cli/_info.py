@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import StringIO
 
 from portnn._version import __version__
-from portnn.backend import available_backends, show_config
+from portnn.backend import available_backends, get_backend, show_config
 from portnn.cli._terminal import emit
 
 __all__ = ["run"]
@@ -14,7 +14,9 @@ __all__ = ["run"]
 def run(*, as_json: bool) -> None:
     """Show versions, backends, and what is missing."""
     if as_json:
-        emit("", {"portnn": __version__, "backends": available_backends()}, True)
+        names = available_backends()
+        devices = {name: get_backend(name).hardware for name in names}
+        emit("", {"portnn": __version__, "backends": names, "devices": devices}, True)
         return
     text = StringIO()
     show_config(text)

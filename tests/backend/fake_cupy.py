@@ -100,11 +100,18 @@ class Info:
         return {"real floating": np.dtype("float64"), "integral": np.dtype("int64")}
 
 
+PROPERTIES = {"totalGlobalMem": 85_000_000_000, "major": 9, "minor": 0}
+
+
 def make_modules():
     """The modules cupy and array_api_compat.cupy."""
     module = types.ModuleType("cupy")
     runtime = types.SimpleNamespace(
-        CUDARuntimeError=CudaError, getDeviceCount=lambda: 2, driverGetVersion=lambda: 12080
+        CUDARuntimeError=CudaError,
+        getDeviceCount=lambda: 2,
+        driverGetVersion=lambda: 12080,
+        runtimeGetVersion=lambda: 12060,
+        getDeviceProperties=lambda number: PROPERTIES | {"name": b"GPU number %d" % number},
     )
     compiler = types.SimpleNamespace(CompileException=CompileError)
     module.cuda = types.SimpleNamespace(runtime=runtime, compiler=compiler, Device=FakeDevice)

@@ -71,6 +71,15 @@ def test_available_backends_lists_what_allocates(cupy):
     assert not [name for name in available_backends() if name.startswith("cupy")]
 
 
+def test_show_config_names_each_gpu(cupy):
+    text = io.StringIO()
+    show_config(text)
+    for number in (0, 1):
+        line = f"cupy:{number}: GPU number {number}, 85.0 GB, compute capability 9.0, CUDA 12.6, driver for CUDA 12.8"
+        assert line in text.getvalue()
+    assert "numpy:" not in text.getvalue()
+
+
 def test_show_config_names_versions_devices_and_commands(cupy, builds, capsys):
     builds("cupy-cuda12x", "cupy-cuda13x")
     text = io.StringIO()

@@ -220,7 +220,7 @@ def test_bench(trained, portnn):
     for options in ((trained,), ("--features", 5, "--layers", "none", "--classes", 2)):
         code, out, err = portnn("bench", *options, "--seconds", 0.1, "--batch-size", 8, "--json")
         assert code == 0, err
-        rows = list(json.loads(out).values())[2:]
+        rows = list(json.loads(out).values())[3:]
         assert len(rows) == 3
         assert all(0 < row["min"] <= row["median"] <= row["max"] for row in rows)
 
@@ -233,6 +233,8 @@ def test_info_and_version(portnn, monkeypatch):
     code, out, _ = portnn("info")
     assert code == 0
     assert "works: numpy" in out
+    told = json.loads(portnn("info", "--json")[1])
+    assert told["devices"] == dict.fromkeys(told["backends"], "")
     assert portnn()[1].startswith("Usage: portnn")
 
 

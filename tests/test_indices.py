@@ -212,6 +212,17 @@ def test_positions_that_do_not_exist(backend, manner, wrong):
         ops.getitem(x, wrong if wrong > 0 else -6)
 
 
+def test_a_position_too_large_for_signed_numbers(backend):
+    """As a signed number it would be -1, the last one."""
+    x, place = backend.asarray(TABLE), np.asarray([2**64 - 1], dtype="uint64")
+    try:
+        places = backend.asarray(place)
+    except (TypeError, ValueError):
+        return  # the device has no such numbers
+    with pytest.raises(IndexError):
+        ops.take(x, places, axis=0)
+
+
 def test_an_index_of_several_kinds(backend):
     x = backend.asarray(np.arange(24.0).reshape(2, 3, 4).astype(np.float32))
     host = backend.to_numpy(x)

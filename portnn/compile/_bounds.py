@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from portnn import tree
 from portnn._typing import Array
 from portnn.program import Program
-from portnn.tracing import Call, Value, map_nested
+from portnn.tracing import Call, OutOfRangeError, Value, map_nested
 
-__all__ = ["Check", "inputs_checked"]
+__all__ = ["Check", "found_in_steps", "inputs_checked"]
 
 Check: TypeAlias = Callable[[Sequence[Array]], None]
 """Checks the inputs of a program; raises for an id, label, length or position out of range."""
@@ -43,3 +43,11 @@ def inputs_checked(program: Program) -> tuple[Program, list[Check]]:
 
 def _look(call: Call, place: int, arrays: Sequence[Array]) -> None:
     call.function(arrays[place], **call.options)
+
+
+def found_in_steps(steps: int) -> OutOfRangeError:
+    """The error of a training whose steps note what is out of range, and cannot raise themselves."""
+    return OutOfRangeError(
+        "an id, label, length or position that a layer computes is out of range in one of "
+        f"{steps} steps; fit(compile=False) says which"
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.compile._bounds import found_in_steps
 from portnn.ops._indexing import gather
 from portnn.tracing import OutOfRangeError, collecting, is_array
 
@@ -125,10 +126,7 @@ class JaxLoop:
             losses.append(loss)
             noted += wrong
         if any(map(bool, noted)):
-            raise OutOfRangeError(
-                "an id, label, length or position that a layer computes is out of range in one of "
-                f"{len(losses)} steps; fit(compile=False) says which"
-            )
+            raise found_in_steps(len(losses))
         return np.asarray([float(loss) for loss in losses])
 
     def carry(self) -> Tree:

@@ -144,6 +144,7 @@ def first_outside(x: Array, low: int, high: int, exempt: int | None = None) -> t
     if 0 in x.shape:
         return None
     xp, signed = namespace(x), _signed(x)  # PyTorch has no maximum of most unsigned integers
+    low = _lowest(x, low)
     if int(xp.min(signed)) >= low and int(xp.max(signed)) < high:
         return None
     bad = xp.reshape(_outside(x, low, high, exempt), (-1,))
@@ -157,11 +158,16 @@ def first_outside(x: Array, low: int, high: int, exempt: int | None = None) -> t
 
 
 def _signed(x: Array) -> Array:
-    """Return `x` in a signed dtype; a value that does not fit becomes negative, so it is out of range."""
+    """Return `x` in a signed dtype; a value that does not fit becomes negative."""
     xp = namespace(x)
     if xp.iinfo(x.dtype).bits < 32:
         return xp.astype(x, xp.int32)
     return x if xp.isdtype(x.dtype, "signed integer") else xp.astype(x, _default(x))
+
+
+def _lowest(x: Array, low: int) -> int:
+    """Return the smallest allowed number: 0 for unsigned ones, so that what became negative is too small."""
+    return max(low, 0) if namespace(x).isdtype(x.dtype, "unsigned integer") else low
 
 
 def _default(x: Array) -> Any:
@@ -171,6 +177,7 @@ def _default(x: Array) -> Any:
 
 def _outside(x: Array, low: int, high: int, exempt: int | None) -> Array:
     xp, signed = namespace(x), _signed(x)
+    low = _lowest(x, low)
     limits = xp.iinfo(signed.dtype)  # libraries wrap larger numbers in comparisons, or raise
     bad = xp.logical_or(signed < max(low, limits.min), signed > min(high - 1, limits.max))
     least = 0 if xp.isdtype(x.dtype, "unsigned integer") else limits.min

@@ -14,8 +14,8 @@ from portnn.compile._cupy._gemm import Operand
 from portnn.compile._cupy._kernels import KernelSource, element_strides
 from portnn.compile._cupy._plan import GpuPlan
 from portnn.compile._cupy._small import bfloat16_kernel
-from portnn.compile._cupy._steps import Kernel, LeftToCuPy, Product, Routine, Step, View
-from portnn.tracing import Value, map_nested, values_in
+from portnn.compile._cupy._steps import WRONG, Kernel, Product, Routine, Step, View, looks
+from portnn.tracing import Call, Value, map_nested, values_in
 
 __all__ = ["Execution"]
 
@@ -28,6 +28,9 @@ class Execution:
         plan: what to carry out.
         driver: the device.
         also: kernels that will be needed beside it, to be compiled in one go with its own.
+
+    Attributes:
+        wrong: one int32, 1 after a range check has failed; None if the plan has none.
     """
 
     def __init__(self, plan: GpuPlan, driver: Driver, also: Sequence[KernelSource] = ()) -> None:
@@ -44,17 +47,26 @@ class Execution:
             for v in values
             if v.constant is not None
         }
+        self.wrong = driver.asarray(np.zeros(1, "int32")) if any(map(looks, plan.steps)) else None
         self._narrowed: dict[int, Array] = {}
         self._last_product = {
             id(v): n for n, s in enumerate(plan.steps) if isinstance(s, Product) for v in self._sources(s)
         }
 
-    def run(self, inputs: Sequence[Array]) -> Tree:
+    def failed(self) -> bool:
+        """Wait for the device, and return whether a range check has failed since the last look."""
+        if self.wrong is None or not self._driver.to_host(self.wrong)[0]:
+            return False
+        self._driver.put(self.wrong, np.zeros(1, "int32"))
+        return True
+
+    def run(self, inputs: Sequence[Array], *, strictly: bool = False) -> Tree:
         """Carry out all steps.
 
         Args:
             inputs: arrays for the program's inputs, laid out as they were when it was written. Those that the
                 plan writes in place are changed.
+            strictly: raise what is out of range at once, instead of noting it.
 
         Returns:
             The program's result.
@@ -64,7 +76,10 @@ class Execution:
             arrays[id(value)] = array
         given = {id(v): arrays[id(v)] for v in self._plan.program.inputs}
         for n, step in enumerate(self._plan.steps):
-            self._carry_out(step, n, arrays, given)
+            if strictly and looks(step):
+                self._call(step.call, arrays)
+            else:
+                self._carry_out(step, n, arrays, given)
             for value in self._plan.releases[n]:
                 del arrays[id(value)]
         return map_nested(lambda x: arrays[id(x)] if type(x) is Value else x, self._plan.program.result)
@@ -80,7 +95,7 @@ class Execution:
             args, options = _filled(step.call.args, arrays), _filled(step.call.options, arrays)
             arrays[id(step.call.result)] = self._driver.view(step.call.function, args, options)
         else:
-            self._call(step, arrays)
+            self._call(step.call, arrays)
 
     def _launch(self, step: Kernel, arrays: dict[int, Array], given: dict[int, Array]) -> None:
         operands = []
@@ -99,7 +114,12 @@ class Execution:
         arrays[id(result)] = _laid_out(self.new(result), result)
         for launch in step.launches:
             operands = [
-                scratch[x] if isinstance(x, int) else _laid_out(arrays[id(x)], x) for x in launch.operands
+                self.wrong
+                if x == WRONG
+                else scratch[x]
+                if isinstance(x, int)
+                else _laid_out(arrays[id(x)], x)
+                for x in launch.operands
             ]
             self._driver.launch(self._kernels[launch.source.name], launch.source.blocks, operands)
 
@@ -117,8 +137,7 @@ class Execution:
             made = made[tuple([slice(None, None, -1 if step < 0 else 1) for step in steps])]
         return made
 
-    def _call(self, step: LeftToCuPy, arrays: dict[int, Array]) -> None:
-        call = step.call
+    def _call(self, call: Call, arrays: dict[int, Array]) -> None:
         result = self._driver.call(call.function, _filled(call.args, arrays), _filled(call.options, arrays))
         made: list[Array] = []
         map_nested(lambda x: made.append(x) if hasattr(x, "shape") else None, result)

@@ -10,6 +10,7 @@ import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.compile._bounds import found_in_steps
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
 from portnn.compile._cupy._plan import warn
@@ -96,6 +97,9 @@ class CupyLoop:
 
         Returns:
             NumPy array of the losses, of shape (count,). All steps are run, whatever the losses are.
+
+        Raises:
+            OutOfRangeError: an id, label, length or position that the steps compute is out of range.
         """
         if not 0 <= first <= first + count <= self._total:
             raise ValueError(
@@ -108,8 +112,11 @@ class CupyLoop:
             for source, full, rest in self._segments(order, first, count):
                 self._run_some(source, self._batch, full)
                 self._run_some(source, rest, int(rest > 0))
-            losses = self._plans[self._batch].losses
-            return driver.to_host(losses)[first : first + count]
+            losses = driver.to_host(self._plans[self._batch].losses)[first : first + count]
+            failed = [plan.failed() for plan in self._plans.values()]  # all of them look, and forget
+            if any(failed):
+                raise found_in_steps(count)
+            return losses
 
     def _segments(self, order: Any | None, first: int, count: int) -> Iterator[tuple[int, int, int]]:
         """Where the next samples lie, how many full batches they are, and how many are left over."""
@@ -151,7 +158,8 @@ class CupyLoop:
                 self._step(source, rows)
 
         # Warming up runs steps, which must not count.
-        changed = [*self._buffers, self._position, self._sources[source].cursor, self._plans[rows].losses]
+        plan, cursor = self._plans[rows], self._sources[source].cursor
+        changed = [*self._buffers, self._position, cursor, plan.losses, *plan.notes]
         before = [self._driver.clone(x) for x in changed]
         try:
             self._graphs[key] = capture(self._driver, work, (self._plans, self._sources, changed))

@@ -1,4 +1,4 @@
-"""Calls with kernels of their own: joining and stacking arrays, sorting, taking along an axis.
+"""Calls with kernels of their own: joining and stacking arrays, sorting, taking along an axis, range checks.
 
 CuPy carries these out in ways that a CUDA graph cannot hold: it sends addresses or positions from the host,
 or waits for the device. The results are the same, to the bit and to the order of equal elements.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import accumulate
 from math import prod
 from typing import TypeAlias
+
+import numpy as np
 
 from portnn.compile._cupy._elementwise import C_TYPES, castable
 from portnn.compile._cupy._kernels import (
@@ -21,7 +23,7 @@ from portnn.compile._cupy._kernels import (
     named_kernel,
     stored,
 )
-from portnn.compile._cupy._steps import Launch, Routine
+from portnn.compile._cupy._steps import WRONG, Launch, Routine
 from portnn.tracing import Call, Value
 
 __all__ = ["routine_for"]
@@ -41,6 +43,8 @@ def routine_for(call: Call) -> Routine | None:
         return _sort(call)
     if call.name == "take_along_axis":
         return _take_along_axis(call)
+    if call.name == "in_range":
+        return _in_range(call)
     return None
 
 
@@ -131,6 +135,39 @@ def _take_along_axis(call: Call) -> Routine | None:
     kind, counted = C_TYPES[str(x.dtype)], C_TYPES[str(indices.dtype)]
     source = named_kernel([f"const {kind}* x", f"const {counted}* indices", f"{kind}* out"], body, blocks)
     return Routine(call, (Launch(source, (x, indices, result)),) if result.size else ())
+
+
+def _in_range(call: Call) -> Routine:
+    """Numbers out of range are noted, and replaced by one in range, so that nothing reads beyond an array.
+
+    A kernel cannot raise: whoever runs the plan looks at the note afterwards.
+    """
+    x, result, options = call.args[0], call.result, call.options
+    limits = np.iinfo(str(x.dtype))
+    low, high = max(options["low"], int(limits.min)), min(options["high"], int(limits.max) + 1)
+    exempt = options["exempt"]
+    wide = "unsigned long long" if limits.min == 0 else "long long"
+
+    def number(value: int) -> str:  # the smallest one is no literal of C
+        return f"(-{-value - 1}LL - 1)" if value < 0 else f"{value}{'ULL' if limits.min == 0 else 'LL'}"
+
+    tests = [f"k < {number(low)}" if low > limits.min else "", f"k > {number(high - 1)}"]
+    bad = " || ".join([test for test in tests if test]) if low < high else "true"
+    if exempt is not None and limits.min <= exempt <= limits.max:
+        bad = f"({bad}) && k != {number(exempt)}"
+    index, blocks = Index(result.shape, [element_strides(result), element_strides(x)]), blocks_for(x.size)
+    target, source = index.terms
+    lines = [
+        *index.lines,
+        f"{wide} k = x[{source}];",
+        f"bool bad = {bad};",
+        "if (bad) *wrong = 1;",
+        f"out[{target}] = bad ? {number(low)} : k;",
+    ]
+    body = f"EACH(i, {x.size}LL, 0, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
+    kind = C_TYPES[str(x.dtype)]
+    kernel = named_kernel([f"const {kind}* x", "int* wrong", f"{kind}* out"], body, blocks)
+    return Routine(call, (Launch(kernel, (x, WRONG, result)),) if x.size else ())
 
 
 def _sort(call: Call) -> Routine | None:

@@ -99,6 +99,8 @@ class CupyPlan:
             else:
                 self._captured.launch()
                 result = self._captured.result
+            if self._execution.failed():
+                self._execution.run(inputs, strictly=True)  # which raises, and names the wrong value
             with driver.handing_out():
                 return self._copied(result)
 

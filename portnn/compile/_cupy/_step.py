@@ -55,6 +55,8 @@ class StepPlan:
     Attributes:
         obstacles: why a graph cannot hold the step.
         checks: those of the inputs: the buffers and the samples.
+        failed: waits for the device and returns whether a check within a step has failed since the last look.
+        notes: the array that these checks write to, if there are any.
     """
 
     def __init__(
@@ -85,6 +87,8 @@ class StepPlan:
         )
         self._results = results
         self._execution = Execution(self._plan, driver)
+        self.failed = self._execution.failed
+        self.notes = [] if self._execution.wrong is None else [self._execution.wrong]
         self.losses = driver.empty((total,), str(loss.dtype)) if losses is None else losses
         self._keep = keep_kernel(str(loss.dtype), total)
         self.obstacles = self._plan.obstacles

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import TypeAlias, TypeGuard, final
 
 from portnn.compile._cupy._gemm import GemmArguments
 from portnn.compile._cupy._kernels import Group, KernelSource
 from portnn.tracing import Call, Value
 
-__all__ = ["Kernel", "Launch", "LeftToCuPy", "Product", "Routine", "Step", "View", "made_by", "read_by"]
+__all__ = [
+    "WRONG",
+    "Kernel",
+    "Launch",
+    "LeftToCuPy",
+    "Product",
+    "Routine",
+    "Step",
+    "View",
+    "looks",
+    "made_by",
+    "read_by",
+]
+
+WRONG = -1
+"""An operand of a launch: one int32 of the plan, which a range check sets to 1."""
 
 
 @final
@@ -71,7 +86,7 @@ class Launch:
 
     Attributes:
         source: the kernel.
-        operands: values of the program, and numbers of the routine's scratch arrays.
+        operands: values of the program, numbers of the routine's scratch arrays, and `WRONG`.
     """
 
     source: KernelSource
@@ -109,3 +124,8 @@ def made_by(step: Step) -> list[Value]:
     if isinstance(step, Kernel):
         return [v for group in step.groups for v in group.outputs]
     return step.call.outputs()
+
+
+def looks(step: Step) -> TypeGuard[Routine]:
+    """Return whether a step checks a range, and notes what is out of it."""
+    return isinstance(step, Routine) and any(WRONG in launch.operands for launch in step.launches)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace
 
-from portnn import optim, tree
+from portnn import nn, ops, optim, tree
 from portnn.compile import PlanWarning
 from portnn.compile._cupy import CupyLoop
 from portnn.compile._cupy._loop import _STEPS
 from portnn.compile._cupy._small import gather_kernel, keep_kernel
 from portnn.compile._cupy._staging import Staging, fits
+from portnn.tracing import OutOfRangeError
 from tests.compile.gpu.clocks import Race
 from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, same
 from tests.compile.gpu.standin import StandIn
@@ -165,6 +166,34 @@ def test_a_capture_that_breaks_leaves_no_trace_in_the_training():
     want, losses = eager(step, carry, data, 4, None, 0, 10)
     np.testing.assert_array_equal(got, losses)
     assert same(loop.carry(), want)
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_ids_that_a_step_computes_are_looked_at(graphs):
+    """The check is part of the graph; the steps of the warm-up look at samples that nobody asked for."""
+
+    def step(carry, x):
+        ids = ops.astype(x, "int32") + 1
+        rows = nn.Embedding(5, 3).apply({"weight": carry[0]}, ids)
+        return (carry[0] + ops.sum(rows),), ops.mean(rows)
+
+    table, x = np.ones((5, 3), "float32"), (np.arange(43) % 4).astype("float32")
+    wrong = x.copy()
+    wrong[5] = 4.0
+    loop, driver = None, StandIn()
+    for data in (x, wrong):
+        loop = CupyLoop(step, (table,), (data,), 4, driver=driver)
+        if not graphs:
+            loop._obstacle = "as if"
+        got = loop.run(None, 0, 1)
+        want, losses = eager(step, (table,), (data,), 4, None, 0, 1)
+        np.testing.assert_array_equal(got, losses)
+        assert same(loop.carry(), want)
+    for _ in range(2):
+        with pytest.raises(OutOfRangeError, match="out of range in one of 2 steps"):
+            loop.run(None, 1, 2)
+        loop.run(None, 2, 9)
+    assert driver.captures == (3 if graphs else 0)
 
 
 def test_steps_that_are_not_there():

@@ -1,9 +1,11 @@
-"""Calls with kernels of their own: joins, sorts and takes, against NumPy, bit for bit."""
+"""Calls with kernels of their own: joins, sorts, takes and range checks, against NumPy, bit for bit."""
 
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
 
+from portnn import nn, ops
+from portnn.tracing import OutOfRangeError, in_range
 from tests.compile.gpu.helpers import needs_compiler, plan_of, same
 from tests.compile.gpu.test_expressions import FLOATS, INTEGERS, numbers
 
@@ -154,3 +156,51 @@ def test_indices_that_are_integers_are_captured():
         np.arange(24.0).reshape(4, 3, 2)[:3].copy(),
         np.asarray([1, 0, 1]),
     )
+
+
+BOUNDS = [
+    {"low": 0, "high": 5}, {"low": -5, "high": 5}, {"low": 0, "high": 5, "exempt": -1},
+    {"low": 0, "high": 5, "exempt": 100}, {"low": 0, "high": 2**31}, {"low": 0, "high": 0},
+    {"low": -(2**40), "high": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", BOUNDS, ids=str)
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_numbers_out_of_range_are_noted(dtype, bounds):
+    limits = np.iinfo(dtype)
+    edges = [bounds["low"], bounds["low"] - 1, bounds["high"] - 1, bounds["high"], bounds.get("exempt", 0)]
+    values = sorted({int(np.clip(v, limits.min, limits.max)) for v in (*edges, limits.min, limits.max)})
+
+    def f(x):
+        return in_range(x[::-1], what="x", **bounds)
+
+    right = [v for v in values if bounds["low"] <= v < bounds["high"] or v == bounds.get("exempt")]
+    if not right:
+        plan, _ = plan_of(f, np.zeros(0, dtype))
+        assert plan(np.zeros(0, dtype)).shape == (0,)
+        return
+    plan, driver = plan_of(f, np.full(1, right[0], dtype))
+    for value in (*values, *values[::-1]):
+        x = np.asarray([value], dtype)
+        if value in right:
+            assert plan(x).tolist() == [value]
+        else:
+            with pytest.raises(OutOfRangeError, match=rf"^x must be .*, got {value} at position 0$"):
+                plan(x)
+    assert driver.captures == 1
+
+
+def test_nothing_is_read_where_a_number_does_not_fit():
+    """The number is replaced within the graph, and the error names it and its place."""
+
+    def f(table, x):
+        return nn.Embedding(4, 3).apply({"weight": table}, ops.astype(x, "int32") + 1)
+
+    table, right = np.arange(12.0).reshape(4, 3), np.asarray([[0.0, 2.0]])
+    plan, driver = plan_of(f, table, right)
+    for _ in range(2):
+        assert same(plan(table, right), table[[[1, 3]]])
+        with pytest.raises(OutOfRangeError, match=r"from 0 to 3, got 1073741825 at position \(0, 1\)"):
+            plan(table, np.asarray([[0.0, 2.0**30]]))
+    assert driver.captures == 1

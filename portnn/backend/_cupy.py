@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import traceback
 from collections.abc import Callable
@@ -41,7 +42,19 @@ def _load(name: str) -> ModuleType:
         message = f"{len(builds)} CuPy builds are installed at once ({', '.join(builds)}). Mend it by: "
         message += f"pip uninstall -y {names}, then pip install one of them again."
         raise BackendUnavailableError(name, "conflict", message)
+    refuse_tf32(name)
     return load("cupy", name)
+
+
+def refuse_tf32(name: str) -> None:
+    """Raise if CuPy is told to round the factors of float32 products: plans, which say float32, would not."""
+    if os.environ.get("CUPY_TF32", "0").strip() not in ("", "0"):
+        raise BackendUnavailableError(
+            name,
+            "conflict",
+            "CUPY_TF32 makes CuPy round the factors of all float32 products, so that plans and eager execution "
+            'differ. Unset it, and ask for rounding by precision="tf32" of fit and jit.',
+        )
 
 
 def installed_builds() -> list[str]:

@@ -24,8 +24,9 @@ class BackendUnavailableError(RuntimeError):
 
     Attributes:
         backend: The name of the backend that was tried.
-        reason: ``"package"`` (not installed), ``"conflict"`` (two CuPy builds), ``"driver"`` (none, or
-            too old), ``"device"`` (none, or not that number), ``"broken"`` (installed, but fails).
+        reason: ``"package"`` (not installed), ``"conflict"`` (two CuPy builds, or CUPY_TF32 is set),
+            ``"driver"`` (none, or too old), ``"device"`` (none, or not that number), ``"broken"``
+            (installed, but fails).
 
     Example:
         >>> str(BackendUnavailableError("cupy:7", "device", "there is 1 GPU, number 0"))

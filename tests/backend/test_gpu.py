@@ -53,6 +53,18 @@ def test_two_builds_are_named_with_the_command(cupy, builds):
     assert "pip uninstall -y cupy cupy-cuda12x cupy-cuda13x" in str(error)
 
 
+def test_rounding_of_all_products_is_refused(cupy, monkeypatch):
+    for harmless in ("0", ""):
+        monkeypatch.setenv("CUPY_TF32", harmless)
+        assert get_backend("gpu").name == "cupy:0"
+    monkeypatch.setenv("CUPY_TF32", "1")
+    assert get_backend("gpu").name == "cupy:0"  # it is open
+    error = refused("gpu:1")
+    assert error.reason == "conflict"
+    assert 'precision="tf32"' in str(error)
+    assert len(str(error)) < 300
+
+
 @pytest.mark.parametrize(
     "failure",
     [

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from portnn._typing import Array
-from portnn.backend._cupy import free_bytes, is_out_of_memory, raise_memory_error
+from portnn.backend._cupy import free_bytes, is_out_of_memory, raise_memory_error, refuse_tf32
 from portnn.compile._cupy._cublas import WORKSPACE, Cublas, open_library
 from portnn.compile._cupy._gemm import GemmArguments
 from portnn.compile._cupy._kernels import THREADS, KernelSource, joined, kernel_error
@@ -244,4 +244,5 @@ class CupyDriver:
 @cache
 def driver_for(device: int) -> CupyDriver:
     """The driver of a GPU, by its number: one for all plans, whose work its stream puts in a row."""
+    refuse_tf32(f"cupy:{device}")  # arrays may have been made without a backend
     return CupyDriver(importlib.import_module("cupy").cuda.Device(device))

@@ -4,6 +4,8 @@ The scripts run where streams do their work as late as CUDA allows, so that a mi
 numbers.
 """
 
+import pytest
+
 from tests.compile.gpu.emulated import needs_emulation, run_emulated
 
 pytestmark = needs_emulation
@@ -109,6 +111,19 @@ def test_arguments_are_read_before_their_memory_is_used_again():
 
 def test_one_function_from_two_threads_with_streams_of_their_own():
     check(FROM_THREADS)
+
+
+@pytest.mark.parametrize("how", ["pn.get_backend('gpu')", "[f(x) for _ in range(2)]"])
+def test_eager_products_are_not_rounded_where_plans_are_not(how):
+    script = """
+import cupy, portnn as pn
+f, x = pn.jit(lambda x: x @ x), cupy.full((8, 8), 1.0001, "float32")
+try: HOW
+except pn.BackendUnavailableError as error: print(error.reason)
+else: print("rounded", bool((f(x) != x @ x).any()))
+""".replace("HOW", how)
+    assert run_emulated(script, CUPY_TF32=1) == "conflict\n"
+    assert run_emulated(script, CUPY_TF32=0) == "rounded False\n"
 
 
 def test_constants_made_on_another_stream():

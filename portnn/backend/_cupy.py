@@ -52,7 +52,7 @@ def refuse_tf32(name: str) -> None:
         raise BackendUnavailableError(
             name,
             "conflict",
-            "CUPY_TF32 makes CuPy round the factors of all float32 products, so that plans and eager execution "
+            "CUPY_TF32 makes CuPy round the factors of float32 products, so that plans and eager execution "
             'differ. Unset it, and ask for rounding by precision="tf32" of fit and jit.',
         )
 

@@ -14,7 +14,7 @@ from portnn.compile._bounds import found_in_steps
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
 from portnn.compile._cupy._plan import warn
-from portnn.compile._cupy._staging import Staging, fits
+from portnn.compile._cupy._staging import Staging, fits, steps_in_slot
 from portnn.compile._cupy._step import Source, StepPlan
 from portnn.compile._precision import Precision
 
@@ -59,7 +59,7 @@ class CupyLoop:
             sources = [data] if self._staging is None else self._staging.slots
             self._total = -(-self._size // self._batch)
             self._position, self._zero = _zero(driver), _zero(driver)
-            rows = self._size if self._staging is None else _STEPS * self._batch
+            rows = self._size if self._staging is None else self._staging.rows
             self._sources = [_source(driver, arrays, rows) for arrays in sources]
             self._plans = self._make_plans(step, precision)
         for check in self._plans[self._batch].checks:  # once: the samples do not change
@@ -71,7 +71,8 @@ class CupyLoop:
     def _stage(self, data: Sequence[Array]) -> Staging | None:
         if not self._driver.is_host(data[0]) or fits(self._driver, data):
             return None
-        return Staging(self._driver, data, _STEPS * self._batch)
+        steps = steps_in_slot(self._driver, data, self._batch, _STEPS)
+        return Staging(self._driver, data, steps * self._batch)
 
     def _make_plans(
         self, step: Callable[..., tuple[Tree, Array]], precision: Precision

@@ -28,13 +28,14 @@ class Loop(Protocol):
     def limits(self) -> AbstractContextManager[None]:
         """A context in which BLAS on the host has the number of threads that steps are made for."""
 
-    def run(self, order: Any, first: int, count: int) -> Any:
+    def run(self, order: Any, first: int, count: int, done: Callable[[int], object] | None = None) -> Any:
         """Carry out steps of an epoch.
 
         Args:
             order: the order of the samples, NumPy integers (n,), or None for the order in which they stand.
             first: the first step, counted from 0 within the epoch.
             count: how many steps.
+            done: is told how many steps more are over: on a GPU several times, elsewhere at the end.
 
         Returns:
             Their losses, a NumPy array. On the host it ends after the first loss that is not finite, as

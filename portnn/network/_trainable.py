@@ -20,6 +20,7 @@ from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes
 from portnn.network._training import Training
 from portnn.optim import Optimizer
+from portnn.tracing import parts_of
 from portnn.train import Callback, Dataset, History, Plan, Snapshot
 
 __all__ = ["Trainable"]
@@ -189,7 +190,8 @@ class Trainable(Model):
         check_predictions(name, predictions, self.task, self.dtype, raw=True)
         y, weight = self._targets(data)
         options = {} if weight is None else {"sample_weight": weight}
-        logs = {"loss": float(self.loss(predictions, y, **options))}
+        with parts_of(*zip((data.x, y), data.extents, strict=False)):  # the labels were checked before
+            logs = {"loss": float(self.loss(predictions, y, **options))}
         if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
             raise ValueError(
                 f"{name}: the loss is NaN, although no prediction is; look for infinite values with "

@@ -106,7 +106,8 @@ def ask(address: str, request: bytes, *, end: bool = True) -> bytes:
     with create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(request)
         if end:
-            connection.shutdown(SHUT_WR)
+            with suppress(OSError):  # the server may have answered and closed before it read all
+                connection.shutdown(SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 

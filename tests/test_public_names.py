@@ -36,7 +36,7 @@ DOCUMENTED = [
     if name not in ("portnn.compile", "portnn.program", "portnn.tracing", "portnn.train", "portnn.serialize")
 ]
 # Names of types, which have no docstring at run time.
-TYPES = {"Average", "Key", "MultiOutput", "Reduction", "Remainder", "Schedule", "Step"}
+TYPES = {"Average", "Execute", "Key", "MultiOutput", "Reduction", "Remainder", "Schedule", "Step"}
 # Errors, what functions make and return, and what another docstring shows.
 WITHOUT_EXAMPLE = {
     "Backend", "BackendUnavailableError", "CheckpointError", "ControlFlowError", "DataError", "Decoded",

@@ -5,6 +5,7 @@ from portnn.compile._jit import Jitted, jit
 from portnn.compile._loop import Loop, Step, has_loops, make_loop
 from portnn.compile._precision import Precision, check_precision
 from portnn.compile._predictor import Predictor
+from portnn.compile._probe import probe
 
 __all__ = [
     "Jitted",
@@ -19,4 +20,5 @@ __all__ = [
     "has_loops",
     "jit",
     "make_loop",
+    "probe",
 ]

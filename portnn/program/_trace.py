@@ -12,6 +12,7 @@ from portnn.program._line import Listing, lines_of
 from portnn.program._program import Program
 from portnn.program._simplify import simplify
 from portnn.tracing import (
+    Execute,
     RecordedArray,
     Tape,
     TracedArray,
@@ -27,18 +28,21 @@ __all__ = ["record", "trace"]
 
 
 @at_home
-def record(f: Callable[..., Tree], args: tuple[Tree, ...]) -> tuple[Program, Tree]:
+def record(
+    f: Callable[..., Tree], args: tuple[Tree, ...], execute: Execute | None = None
+) -> tuple[Program, Tree]:
     """The program of ``f(*args)``, as it was written down, and the result.
 
     Args:
         f: a function of trees. Leaves that are arrays are inputs of the program, all others are part of it.
         args: its arguments.
+        execute: carries out the calls; see `Tape`.
     """
     paths = [path for path, leaf in tree.items(args) if is_array(leaf)]
     xp = _library(args)
     box = recorded(xp).array
     inputs: list[Value] = []
-    with Tape() as tape:
+    with Tape(execute) as tape:
 
         def enter(leaf: Any) -> Any:
             if not is_array(leaf):

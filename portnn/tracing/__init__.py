@@ -17,8 +17,6 @@ from portnn.tracing._namespace import (
     check_floating,
     is_kind,
     namespace,
-    number_for,
-    numpy_scalars,
     refuse_objects,
     refuse_relatives,
 )
@@ -29,6 +27,7 @@ from portnn.tracing._recording import recorded
 from portnn.tracing._tape import (
     Call,
     ControlFlowError,
+    Execute,
     Tape,
     Unit,
     Value,
@@ -38,10 +37,9 @@ from portnn.tracing._tape import (
 )
 
 __all__ = [
-    "CONSTANT", "Call", "ControlFlowError", "Extent", "OutOfRangeError", "Primitive", "RecordedArray",
-    "Tape", "Trace", "TracedArray", "Unit", "Value", "as_operand", "at_home", "check_floating", "collecting",
-    "constant", "first_outside", "in_range", "is_array", "is_kind", "is_recording", "lift", "map_nested",
-    "namespace", "number_for", "numpy_scalars", "on_device_of", "parts_of", "poisoned", "primitive",
-    "recorded", "refuse_objects",
-    "refuse_relatives", "standard_name", "strip", "values_in",
+    "CONSTANT", "Call", "ControlFlowError", "Execute", "Extent", "OutOfRangeError", "Primitive",
+    "RecordedArray", "Tape", "Trace", "TracedArray", "Unit", "Value", "as_operand", "at_home",
+    "check_floating", "collecting", "constant", "first_outside", "in_range", "is_array", "is_kind",
+    "is_recording", "lift", "map_nested", "namespace", "on_device_of", "parts_of", "poisoned", "primitive",
+    "recorded", "refuse_objects", "refuse_relatives", "standard_name", "strip", "values_in",
 ]  # fmt: skip

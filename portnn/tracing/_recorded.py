@@ -120,13 +120,6 @@ class RecordedArray(WrappedArray):
         value = self._known("a function of NumPy, or numpy.asarray()", instead)
         return value.__array__() if dtype is None else value.__array__(dtype)
 
-    def __cupy_get_ndarray__(self) -> Any:
-        """What CuPy's functions ask for, except those that work element by element; see `_recording.py`."""
-        instead = (
-            "use the functions of portnn.ops, such as portnn.ops.sum(x), or those of x.__array_namespace__()"
-        )
-        return self._known("a function of CuPy", instead)
-
     def __dlpack__(self, **options: Any) -> Any:
         instead = "bring arrays to another library before or after it, not inside"
         return self._known("from_dlpack()", instead).__dlpack__(**options)
@@ -235,7 +228,10 @@ def record_call(
     tape = find_tape((args[1:] if name in _BY_SHAPE else args, options))
     if tape is not None and (name in _SHAPED_BY_VALUES or name in _SHAPES):
         _refuse_unknown_shape(xp, name, args, options)
-    result = function(*_plain(args), **_plain(options))
+    if tape is None or tape.execute is None:
+        result = function(*_plain(args), **_plain(options))
+    else:
+        result = tape.execute(name, function, _plain(args), _plain(options))
     made: list[Array] = []
 
     def wrap(item: Any) -> Any:

@@ -20,6 +20,8 @@ __all__ = [
     "open_tapes", "refuse_other_tape", "values_in",
 ]  # fmt: skip
 
+Execute: TypeAlias = Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
 Nested: TypeAlias = Any
 """A value, a Python object, or a list, tuple or dict of such."""
 
@@ -190,15 +192,21 @@ class Tape:
 
     Use as a context manager around the code: ``with Tape() as tape``.
 
+    Args:
+        execute: carries out the calls that are recorded, ``execute(name, function, args, options)``; by
+            default by calling the function.
+
     Attributes:
         calls: the calls so far.
         units: the primitives among them that were called first-hand.
         nested: whether a primitive is being carried out, whose calls are its own affair.
+        execute: as given.
     """
 
-    __slots__ = ("_constants", "calls", "nested", "units")
+    __slots__ = ("_constants", "calls", "execute", "nested", "units")
 
-    def __init__(self) -> None:
+    def __init__(self, execute: Execute | None = None) -> None:
+        self.execute = execute
         self.calls: list[Call] = []
         self.units: list[Unit] = []
         self.nested = False

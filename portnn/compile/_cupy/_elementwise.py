@@ -19,7 +19,7 @@ import numpy as np
 
 from portnn.tracing import Call, Value
 
-__all__ = ["CHEAP", "C_TYPES", "Member", "castable", "lower"]
+__all__ = ["CHEAP", "C_TYPES", "NAMES", "Member", "castable", "lower"]
 
 C_TYPES = {
     "bool": "bool", "int8": "signed char", "uint8": "unsigned char", "int16": "short",
@@ -69,6 +69,10 @@ CHEAP = frozenset(
      "where", "astype", "clip", *_TRUTH, *_COMPARISONS, *_TESTS]
 )  # fmt: skip
 """Functions that cost so little that computing one again costs less than keeping its result."""
+
+
+NAMES = frozenset([*_FLOATING, *_WHOLE, *_TRUTH, *_COMPARISONS, *_TESTS, "astype", "clip", "where"])
+"""The functions that `lower` knows, for some dtypes at least."""
 
 
 @final

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from math import prod
 from typing import final
 
+import array_api_compat
 import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
-from portnn.compile._bounds import inputs_checked
+from portnn.compile._bounds import Check, inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
 from portnn.compile._cupy._plan import make_plan
 from portnn.compile._cupy._small import gather_kernel, keep_kernel
+from portnn.compile._cupy._tracing import LayoutOnly
 from portnn.compile._precision import Precision
 from portnn.program import Program, record, simplify
 from portnn.tracing import Value
@@ -78,21 +80,31 @@ class StepPlan:
             for w, x, b in zip(widths, source.data, self._batch, strict=True)
         ]
         self._gather = gather_kernel(widths, units, *rows, source.order.shape[0])
-        self._fetch(source)
-        program, self.checks = inputs_checked(simplify(record(step, (carry, *self._batch))[0]))
+        program, self.checks = self._traced(step, carry, source)
         buffers = tree.leaves(carry)
         results, loss = _checked(program, len(buffers))
         self._plan = make_plan(
             program, {id(r): i for r, i in zip(results, program.inputs, strict=False)}, precision
         )
         self._results = results
-        self._execution = Execution(self._plan, driver)
+        self._keep = keep_kernel(str(loss.dtype), total)
+        self._execution = Execution(self._plan, driver, [self._gather, self._keep])
         self.failed = self._execution.failed
         self.notes = [] if self._execution.wrong is None else [self._execution.wrong]
         self.losses = driver.empty((total,), str(loss.dtype)) if losses is None else losses
-        self._keep = keep_kernel(str(loss.dtype), total)
         self.obstacles = self._plan.obstacles
         self.explain = self._plan.explain
+
+    def _traced(
+        self, step: Callable[..., tuple[Tree, Array]], carry: Tree, source: Source
+    ) -> tuple[Program, list[Check]]:
+        """The program of a step with the first samples, and the checks of its inputs."""
+        for batch, samples in zip(self._batch, source.data, strict=True):
+            self._driver.copy(batch, samples[: batch.shape[0]])
+        given = (carry, *self._batch)
+        on_gpu = array_api_compat.is_cupy_array(self._batch[0])
+        program, _ = record(step, given, LayoutOnly(tree.leaves(given)) if on_gpu else None)
+        return inputs_checked(simplify(program))
 
     def run(self, source: Source, buffers: list[Array], position: Array) -> None:
         """Put one step on the stream.

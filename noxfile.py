@@ -75,13 +75,16 @@ def tests_torch(session: nox.Session) -> None:
 def tests_emulated(session: nox.Session) -> None:
     """Run the tests on an emulated GPU under the real CuPy, on Linux with g++; ``-- subset`` runs a part.
 
-    First with streams that work at once, then with streams that work as late as CUDA allows.
+    First with streams that work at once, then with streams that work as late as CUDA allows. Last, the real
+    NVRTC compiles all kernels that ran.
     """
     check_emulation(session)
     session.install("-e", ".", *group("test"), *group("emulated"))
     # Not in the session's own folder, which goes with its environment: kernels are compiled once.
     home = (session.cache_dir / "cpucuda").resolve()
-    emulation = {"PYTHONPATH": str(EMULATION), "CPUCUDA_HOME": str(home)}
+    loaded = Path(session.create_tmp()).resolve() / "kernels"
+    loaded.unlink(missing_ok=True)
+    emulation = {"PYTHONPATH": str(EMULATION), "CPUCUDA_HOME": str(home), "CPUCUDA_LOADED": str(loaded)}
     chosen, subset = list(session.posargs), "subset" in session.posargs
     if subset:
         chosen.remove("subset")
@@ -92,6 +95,8 @@ def tests_emulated(session: nox.Session) -> None:
         folders = EMULATED_SUBSET[mode] if subset else []
         options = ("--numprocesses", "auto", "--backend", "gpu", "--own")
         session.run("python", "-m", "pytest", *options, *folders, *chosen, env=quiet_threads())
+    if loaded.exists():
+        session.run("python", "-m", "cpucuda.nvrtc", f"@{loaded}")
 
 
 def check_emulation(session: nox.Session) -> None:

@@ -10,7 +10,7 @@ from typing import Any, final
 from portnn._typing import Array, ArrayLike, Device, DType, Namespace
 from portnn.backend import _cupy
 from portnn.backend._dtypes import DeviceTypes, refuse_real_part
-from portnn.backend._library import library
+from portnn.backend._library import SHARE, library
 from portnn.backend._values import checked, dtype_name, read_values, root_of
 
 _HOST = 1  # kDLCPU of DLPack
@@ -195,6 +195,16 @@ class Backend:
             ''
         """
         return library(self._root).hardware(self.device)
+
+    def has_room(self, size: int) -> bool:
+        """Whether data may stay on the device as a whole: at most half of the free memory, so that as much is
+        left to compute in.
+
+        Args:
+            size: their bytes.
+        """
+        free = library(self._root).free_bytes(self.device)
+        return free is None or size <= SHARE * free
 
     def synchronize(self) -> None:
         """Wait until the work queued on the device is done; libraries without queues return at once."""

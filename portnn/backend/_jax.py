@@ -92,6 +92,10 @@ def activate(device: Device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def free_bytes(device: Device) -> None:
+    """Not known, or that of the host."""
+
+
 def synchronize(device: Device) -> None:
     """Wait for every live array of the platform: JAX computes in the background, on the CPU too."""
     jax = importlib.import_module("jax")

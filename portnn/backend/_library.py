@@ -14,6 +14,7 @@ from portnn._typing import Array, Device, Namespace
 from portnn.backend import _cupy, _jax, _numpy, _torch
 from portnn.backend._standard import StandardLibrary
 
+SHARE = 0.5  # of the free memory of a device that data may take
 KNOWN = ("numpy", "cupy", "torch", "jax", "array_api_strict")
 _MODULES: dict[str, ModuleType] = {"numpy": _numpy, "cupy": _cupy, "torch": _torch, "jax": _jax}
 
@@ -41,6 +42,9 @@ class Library(Protocol):
 
     def activate(self, device: Device) -> AbstractContextManager[object]:
         """A context in which kernels of this library run on the device."""
+
+    def free_bytes(self, device: Device) -> int | None:
+        """How much memory of the device is free; None where data are not streamed to it in parts."""
 
     def synchronize(self, device: Device) -> None:
         """Wait for the work queued on the device."""

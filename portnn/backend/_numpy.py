@@ -59,6 +59,10 @@ def activate(device: Device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def free_bytes(device: Device) -> None:
+    """Not known, or that of the host."""
+
+
 def synchronize(device: Device) -> None:
     """NumPy returns when the work is done."""
 

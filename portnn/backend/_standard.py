@@ -88,6 +88,9 @@ class StandardLibrary:
         """The standard has no current device."""
         return nullcontext()
 
+    def free_bytes(self, device: Device) -> None:
+        """Not known."""
+
     def synchronize(self, device: Device) -> None:
         """The standard has no queues: reading a value waits."""
 

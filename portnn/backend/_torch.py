@@ -104,6 +104,10 @@ def activate(device: Device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def free_bytes(device: Device) -> None:
+    """Not known, or that of the host."""
+
+
 def synchronize(device: Device) -> None:
     """Wait for the streams of the device; torch on the CPU returns when the work is done."""
     torch = importlib.import_module("torch")

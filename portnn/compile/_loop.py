@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import array_api_compat
 
+from portnn import tree
 from portnn._typing import Array, Namespace, Tree
 from portnn.compile._errors import PlanError
 from portnn.compile._numpy import NumpyLoop
@@ -27,13 +28,14 @@ class Loop(Protocol):
     def limits(self) -> AbstractContextManager[None]:
         """A context in which BLAS on the host has the number of threads that steps are made for."""
 
-    def run(self, order: Any, first: int, count: int) -> Any:
+    def run(self, order: Any, first: int, count: int, done: Callable[[int], object] | None = None) -> Any:
         """Carry out steps of an epoch.
 
         Args:
             order: the order of the samples, NumPy integers (n,), or None for the order in which they stand.
             first: the first step, counted from 0 within the epoch.
             count: how many steps.
+            done: is told how many steps more are over: on a GPU several times, elsewhere at the end.
 
         Returns:
             Their losses, a NumPy array. On the host it ends after the first loss that is not finite, as
@@ -90,7 +92,8 @@ def make_loop(
         step: one step of training. It is written down once for each size of batch, so it must be pure.
         carry: what the first step is given; a tuple whose first member holds the parameters.
         data: arrays of one library, with the samples along their first axis. They are not copied, and
-            must not change while the loop is used.
+            must not change while the loop is used. If the carry is CuPy's, they may be NumPy's: what does not
+            fit on the device is streamed to it.
         batch_size: samples a step; None for all. The last step of an epoch takes what is left.
         shuffled: whether `Loop.run` will be given an order.
         threads: threads that a step has on NumPy; by default what its products are worth.
@@ -104,7 +107,7 @@ def make_loop(
         PlanError: if there is no loop for this library, or this step cannot be one.
         ControlFlowError: if Python asks for the value of an array in the step.
     """
-    xp = namespace(*data)
+    xp = namespace(*(tree.leaves(carry) or data))
     check_precision(precision, xp, array_api_compat.device(data[0]))
     if array_api_compat.is_numpy_namespace(xp):
         return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled, threads=threads)

@@ -113,7 +113,7 @@ class JaxLoop:
         batch = [jax.ShapeDtypeStruct((self._size, *x.shape[1:]), x.dtype) for x in data]
         jax.eval_shape(whole, self._carry, batch)  # what cannot be compiled shows here
 
-    def run(self, order: Any, first: int, count: int) -> Any:
+    def run(self, order: Any, first: int, count: int, done: Callable[[int], object] | None = None) -> Any:
         """Carry out steps; `Loop.run` says how."""
         losses, noted = [], []
         for start in range(first * self._size, (first + count) * self._size, self._size):
@@ -127,7 +127,10 @@ class JaxLoop:
             noted += wrong
         if any(map(bool, noted)):
             raise found_in_steps(len(losses))
-        return np.asarray([float(loss) for loss in losses])
+        found = np.asarray([float(loss) for loss in losses])
+        if done is not None:
+            done(count)
+        return found
 
     def carry(self) -> Tree:
         """The present values; JAX's arrays never change."""

@@ -61,31 +61,56 @@ def _fit(x: Array, dtype: DType, name: str) -> Array:
     if x.dtype == dtype:
         return x
     limit = float(ops.finfo(dtype).max)
-    if is_kind(x, "real floating") and float(ops.max(ops.abs(x))) > limit:
+    if is_kind(x, "real floating") and not -limit <= float(ops.min(x)) <= float(ops.max(x)) <= limit:
         raise ValueError(
             f"{name}: has values beyond {limit:.1e}, too large for the network's dtype; scale them first"
         )
     return ops.astype(x, dtype)
 
 
-def bring_inputs(value: ArrayLike, backend: Backend, dtype: str) -> Array:
+def _door(value: Any, backend: Backend, dtype: str, *, streamed: bool = False) -> Backend:
+    """Where values are checked and cast.
+
+    It is the host for its own arrays if they are larger than what becomes of them, so that the device never
+    holds both, and if they are to be streamed and the device has no room for them.
+    """
+    host = get_backend("numpy")
+    if backend is host or not host.owns(value):
+        return backend
+    cast = value.dtype.kind == "f" and 8 * value.dtype.itemsize > ops.finfo(host.dtype(dtype)).bits
+    return host if cast or (streamed and not _fits(value, backend)) else backend
+
+
+def _fits(x: Any, backend: Backend) -> bool:
+    """Whether the device has room for a NumPy array."""
+    return backend.has_room(x.size * x.dtype.itemsize)
+
+
+def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bool = False) -> Array:
     """Inputs on the backend: floating point in the network's dtype, integers as they are.
+
+    Args:
+        value: the inputs.
+        backend: the network's.
+        dtype: the network's.
+        streamed: whether NumPy arrays for which the device has no room stay in host memory.
 
     Raises:
         TypeError: if they are not real numbers.
         ValueError: if there are none, or some are not finite.
     """
-    x = _bring("x", value, backend)
+    door = _door(value, backend, dtype, streamed=streamed)
+    x = _bring("x", value, door)
     if is_kind(x, "real floating"):
         _check_finite("x", x)
-        return _fit(x, backend.dtype(dtype), "x")
-    if not is_kind(x, "integral"):
+        x = _fit(x, door.dtype(dtype), "x")
+    elif not is_kind(x, "integral"):
         raise TypeError(f"x: expected real numbers, got dtype {x.dtype}; convert with astype")
-    return x
+    return x if door is backend or (streamed and not _fits(x, backend)) else backend.asarray(x)
 
 
 def bring_targets(
-    value: ArrayLike, n: int, predictions: Array, loss: Callable[..., Array], backend: Backend
+    value: ArrayLike, n: int, predictions: Array, loss: Callable[..., Array], backend: Backend, dtype: str
 ) -> tuple[Array, Extent]:
     """Targets on the backend, checked against what the network predicts for one sample.
 
@@ -94,19 +119,22 @@ def bring_targets(
         n: the number of samples.
         predictions: the network's raw predictions for the first sample.
         loss: the loss, which decides what targets may be.
-        backend: the backend to bring them to.
+        backend: the backend to bring them to, which is that of the predictions.
+        dtype: the network's.
 
     Raises:
         TypeError: if their dtype does not suit the loss.
         ValueError: if their number, shape or values do not.
     """
-    y = _bring("y", value, backend)
+    door = _door(value, backend, dtype)
+    y = _bring("y", value, door)
     if y.shape[0] != n:
         raise ValueError(f"y: expected as many targets as samples in x, {n}, got {y.shape[0]}")
     if is_kind(y, "complex floating"):
         raise TypeError(f"y: expected real numbers, got dtype {y.dtype}; split real and imaginary part")
     if is_kind(y, "real floating"):
         _check_finite("y", y)
+        y = y if door is backend else backend.asarray(_fit(y, door.dtype(dtype), "y"))
     task = task_of(loss)
     if task is Task.CLASSES and len(y.shape) == 1:
         y = _check_labels(y, predictions.shape[-1], option(loss, "ignore_index"))

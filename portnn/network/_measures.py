@@ -18,7 +18,7 @@ def decide(predictions: Array, task: Task) -> Array:
     return ops.greater(predictions, 0.0)
 
 
-def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool) -> None:
+def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool, before: int = 0) -> None:
     """Check that predictions are usable.
 
     No prediction may be NaN, and values must be finite. Of the raw predictions of classes, the largest one of
@@ -31,6 +31,7 @@ def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool)
         task: what the loss is for.
         dtype: what the network computes in.
         raw: whether they are the output of the last layer.
+        before: how many samples came before these.
 
     Raises:
         ValueError: if one is not; the message names the first such sample.
@@ -48,7 +49,7 @@ def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool)
     rows = ops.all(ops.reshape(good, (good.shape[0], -1)), axis=1)
     if bool(ops.all(rows)):
         return
-    first = int(ops.argmin(ops.astype(rows, "int32")))
+    first = before + int(ops.argmin(ops.astype(rows, "int32")))
     raise ValueError(
         f"{name}: the prediction for sample {first} is NaN or infinite; the parameters, or the inputs for "
         f"them, are too large for {dtype}; scale inputs to about 1, or train with a smaller learning rate"

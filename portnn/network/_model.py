@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -50,6 +50,12 @@ def activated(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M,
             return method(self, *args, **options)
 
     return there
+
+
+def _chunks(x: Array) -> Iterator[Array]:
+    """Some rows at a time."""
+    n = x.shape[0]
+    return (x[i : min(i + _ROWS, n), ...] for i in range(0, n, _ROWS)) if n > _ROWS else iter([x])
 
 
 class Model(Copied):
@@ -380,20 +386,26 @@ class Model(Copied):
         return as_html(self.survey(self._sample_shape), self.backend, self.dtype, title)
 
     @activated
-    def _dataset(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None) -> Dataset:
-        """Samples on the backend, checked in full before anything is changed."""
+    def _dataset(
+        self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None, *, streamed: bool = False
+    ) -> Dataset:
+        """Samples on the backend, checked in full before anything is changed.
+
+        If they may be `streamed`, NumPy arrays for which the device has no room stay in host memory.
+        """
         check_detached(x=x, y=y, sample_weight=weight)
-        inputs = bring_inputs(x, self.backend, self.dtype)
+        inputs = bring_inputs(x, self.backend, self.dtype, streamed=streamed)
         ids = Extent(inputs)
-        first = self._first(ids)
-        targets, labels = bring_targets(y, inputs.shape[0], first, self.loss, self.backend)
-        weights = bring_weights(weight, inputs.shape[0], self.backend, self.dtype)
+        home = self.backend if self.backend.owns(inputs) else get_backend("numpy")
+        first = home.asarray(self._first(ids))
+        targets, labels = bring_targets(y, inputs.shape[0], first, self.loss, home, self.dtype)
+        weights = bring_weights(weight, inputs.shape[0], home, self.dtype)
         counted = without_ignored(weights, targets, self.loss, self.dtype)
         return Dataset(inputs, targets, counted, self.backend, (ids, labels))
 
     def _first(self, inputs: Extent) -> Array:
         """Return the shape and dtype of raw predictions for a sample; ids are checked for all samples."""
-        first = inputs.whole[:1, ...]
+        first = self.backend.asarray(inputs.whole[:1, ...])
         if is_kind(first, "real floating") and self.backend.on_host:
             return self._forward(first)
         self._check_sample(first)
@@ -408,16 +420,19 @@ class Model(Copied):
 
     @activated
     def _forward(self, x: Array) -> Array:
-        """Raw predictions for inputs on the backend."""
+        """Raw predictions for inputs on the backend, or in host memory, from where they are streamed."""
         self._check_sample(x)
         n = x.shape[0]
         if n > _ROWS and is_kind(x, "integral"):
             self._first(Extent(x))
-        bound = self._now.params, self._now.state
-        if n <= _ROWS:
-            return self._predictor("raw")(bound, x)
-        parts = [self._predictor("raw")(bound, x[i : min(i + _ROWS, n), ...]) for i in range(0, n, _ROWS)]
-        return ops.concat(parts, axis=0)
+        bound, predictor = (self._now.params, self._now.state), self._predictor("raw")
+        parts = [predictor(bound, self.backend.asarray(part)) for part in _chunks(x)]
+        return parts[0] if len(parts) == 1 else ops.concat(parts, axis=0)
+
+    def _targets(self, data: Dataset) -> tuple[Array, Array | None]:
+        """The targets and the weights of all samples, on the backend."""
+        weight = None if data.weight is None else self.backend.asarray(data.weight)
+        return self.backend.asarray(data.y), weight
 
     def _check_sample(self, x: Array) -> None:
         """There is a batch axis before those of a sample."""
@@ -438,8 +453,10 @@ class Model(Copied):
     def _computed(self, kind: str, x: ArrayLike) -> Any:
         """What `_show` tells, for inputs of any kind."""
         predictor, now = self._predictor("raw" if kind == "decided" else kind), self._now
-        inputs = bring_inputs(x, self.backend, self.dtype)
+        inputs = bring_inputs(x, self.backend, self.dtype, streamed=True)
         self._check_sample(inputs)
+        if not self.backend.owns(inputs):
+            return self._streamed(kind, inputs)
         if inputs.shape[0] > _ROWS:
             found = self._forward(inputs)
             found = found if kind == "decided" else self._shown(kind, found)
@@ -447,15 +464,30 @@ class Model(Copied):
             found = predictor((now.params, now.state), inputs)
         return self._answer(self._settled(kind, found), x)
 
+    def _streamed(self, kind: str, inputs: Any) -> Any:
+        """What `_show` tells, for inputs in host memory, with some rows on the device at a time."""
+        if is_kind(inputs, "integral"):
+            self._first(Extent(inputs))
+        host, parts, before = get_backend("numpy"), [], 0
+        for part in _chunks(inputs):
+            found = self._forward(part)
+            found = found if kind == "decided" else self._shown(kind, found)
+            parts.append(host.asarray(self._settled(kind, found, before)))
+            before += part.shape[0]
+        return ops.concat(parts, axis=0)
+
     def _shown(self, kind: str, predictions: Array) -> Array:
         """Return raw predictions, or the result of the loss's inverse link."""
         link: Array = link_of(self.loss)(predictions) if kind == "linked" else predictions
         return link
 
-    def _settled(self, kind: str, predictions: Array) -> Array:
-        """Return probabilities or values, or labels from raw predictions, after checking the predictions."""
+    def _settled(self, kind: str, predictions: Array, before: int = 0) -> Array:
+        """Return probabilities or values, or labels from raw predictions, after checking the predictions.
+
+        They are those of the samples after the first `before`.
+        """
         name = "predict_proba" if kind == "linked" and self.task is not Task.VALUES else "predict"
-        check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided")
+        check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided", before=before)
         return decide(predictions, self.task) if kind == "decided" else predictions
 
     def _predictor(self, kind: str) -> Predictor:

@@ -81,7 +81,7 @@ class Network(Trainable):
             TypeError: as for `fit`.
             ValueError: as for `fit`, and if a prediction is NaN.
         """
-        return self._evaluate(self._dataset(x, y, sample_weight), "evaluate")
+        return self._evaluate(self._dataset(x, y, sample_weight, streamed=True), "evaluate")
 
     @activated
     def score(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
@@ -99,12 +99,13 @@ class Network(Trainable):
             TypeError: as for `fit`.
             ValueError: as for `fit`, and if a prediction is NaN.
         """
-        data = self._dataset(x, y, sample_weight)
+        data = self._dataset(x, y, sample_weight, streamed=True)
         predictions = self._forward(data.x)
         check_predictions("score", predictions, self.task, self.dtype, raw=True)
         shown = link_of(self.loss)(predictions)
         check_predictions("score", shown, self.task, self.dtype, raw=False)
-        return score_of(predictions, shown, data.y, self.task, data.weight)
+        y, weight = self._targets(data)
+        return score_of(predictions, shown, y, self.task, weight)
 
     def predict(self, x: ArrayLike) -> Any:
         """Decisions: the class of each sample, yes or no for each label, or values.

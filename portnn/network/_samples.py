@@ -94,7 +94,7 @@ def weigh_classes(
         weight = ops.multiply(weight, own)
     if not bool(ops.any(ops.greater(weight, 0.0))):
         raise ValueError("fit: class_weight leaves no sample with a weight above zero")
-    return replace(data, weight=place_weights(weight, data.backend, dtype))
+    return replace(data, weight=place_weights(weight, data.home, dtype))
 
 
 def _labels(y: Array, classes: int, loss: Callable[..., Array]) -> tuple[Array, int]:

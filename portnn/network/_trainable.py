@@ -20,7 +20,7 @@ from portnn.network._recorder import Recorder
 from portnn.network._samples import check_split, split_off, weigh_classes
 from portnn.network._training import Training
 from portnn.optim import Optimizer
-from portnn.tracing import Extent
+from portnn.tracing import Extent, parts_of
 from portnn.train import Callback, Dataset, History, Plan, Snapshot
 
 __all__ = ["Trainable"]
@@ -58,7 +58,8 @@ class Trainable(Model):
 
         Args:
             x: inputs (n, ...): floating point, or integers such as pixels for a network that begins with
-                `portnn.Rescale`. They are moved to the backend once, in their own dtype.
+                `portnn.Rescale`. They are moved to the backend once, in their own dtype. NumPy arrays that
+                would take more than half of the free memory of a GPU are streamed to it by CuPy instead.
             y: integer labels (n,) or rows of probabilities (n, classes); 0 or 1 for each label (n, labels);
                 or values of the shape of the output, as the loss demands.
             epochs: how often to go through the data.
@@ -169,12 +170,12 @@ class Trainable(Model):
         self, x: Any, y: Any, sample_weight: Any, validation_data: Any, split: float
     ) -> tuple[Dataset, Dataset | None]:
         """What to learn from, and what to hold out, checked before the first step."""
-        data = self._dataset(x, y, sample_weight)
+        data = self._dataset(x, y, sample_weight, streamed=True)
         if validation_data is None:
             return split_off(data, split) if split else (data, None)
         pair = check_pair(validation_data)
         try:
-            return data, self._dataset(*pair)
+            return data, self._dataset(*pair, streamed=True)
         except (TypeError, ValueError) as error:
             raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
@@ -187,8 +188,10 @@ class Trainable(Model):
         """Return the loss and, for classes and labels, the accuracy; `name` is the calling method."""
         predictions = self._forward(data.x)
         check_predictions(name, predictions, self.task, self.dtype, raw=True)
-        options = {} if data.weight is None else {"sample_weight": data.weight}
-        logs = {"loss": float(self.loss(predictions, data.y, **options))}
+        y, weight = self._targets(data)
+        options = {} if weight is None else {"sample_weight": weight}
+        with parts_of(*zip((data.x, y), data.extents, strict=False)):  # the labels were checked before
+            logs = {"loss": float(self.loss(predictions, y, **options))}
         if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
             raise ValueError(
                 f"{name}: the loss is NaN, although no prediction is; look for infinite values with "
@@ -196,5 +199,5 @@ class Trainable(Model):
             )
         if self.task is not Task.VALUES:
             shown = link_of(self.loss)(predictions)
-            logs["accuracy"] = score_of(predictions, shown, data.y, self.task, data.weight)
+            logs["accuracy"] = score_of(predictions, shown, y, self.task, weight)
         return logs

@@ -9,7 +9,7 @@ import array_api_compat
 
 from portnn._typing import Array, Device, DType
 from portnn.backend._library import creator
-from portnn.ops._helpers import dtype_named, plain
+from portnn.ops._helpers import dtype_named, plain, python_number
 from portnn.ops._like import full_like
 from portnn.ops._options import check_flag, check_number, check_whole
 from portnn.tracing import RecordedArray, TracedArray, namespace, refuse_relatives
@@ -108,7 +108,7 @@ def full(
     if isinstance(fill_value, TracedArray | RecordedArray):
         return full_like(empty(shape, dtype=dtype, like=like, device=device), fill_value)
     create, options = creator_like("full", like, dtype, device)
-    return create(shape, fill_value, **options)
+    return create(shape, python_number(fill_value), **options)
 
 
 def arange(

@@ -9,7 +9,7 @@ from typing import Any
 from array_api_compat import device
 
 from portnn._typing import Array, Axis, DType, Namespace
-from portnn.tracing import TracedArray, namespace
+from portnn.tracing import TracedArray, namespace, numpy_scalars
 
 __all__ = [
     "checked_axis",
@@ -18,6 +18,7 @@ __all__ = [
     "normalize_axis",
     "plain",
     "plain_namespace",
+    "python_number",
     "reduced_count",
     "zeros_at",
 ]
@@ -89,6 +90,11 @@ def indices_at(x: Array, n: int) -> Array:
     """The integers 0 to n - 1 in the library's default integer dtype, on the device of `x`."""
     x = plain(x)
     return namespace(x).arange(n, device=device(x))
+
+
+def python_number(x: Any) -> Any:
+    """A number of NumPy as one of Python; anything else as it is."""
+    return x.item() if numpy_scalars[type(x)] else x
 
 
 def dtype_named(xp: Namespace, dtype: DType | str | None) -> DType | None:

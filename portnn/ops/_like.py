@@ -5,7 +5,7 @@ from __future__ import annotations
 from portnn._typing import Array, Device, DType
 from portnn.backend._library import creator
 from portnn.ops._broadcasting import astype, broadcast_to
-from portnn.ops._helpers import dtype_named
+from portnn.ops._helpers import dtype_named, python_number
 from portnn.ops._options import check_whole
 from portnn.tracing import RecordedArray, TracedArray, constant, namespace, primitive
 
@@ -86,7 +86,7 @@ def full_like(
     if isinstance(fill_value, TracedArray | RecordedArray):
         number = astype(fill_value, x.dtype if dtype is None else dtype, copy=False, device=device)
         return broadcast_to(number, tuple(x.shape))
-    return _full_like(x, fill_value=fill_value, dtype=dtype, device=device)
+    return _full_like(x, fill_value=python_number(fill_value), dtype=dtype, device=device)
 
 
 @constant

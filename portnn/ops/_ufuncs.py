@@ -1,7 +1,8 @@
-"""NumPy's own elementwise functions on traced arrays: ``numpy.exp(x)`` inside `grad` is `exp`.
+"""NumPy's and CuPy's own elementwise functions on traced arrays: ``numpy.exp(x)`` inside `grad` is `exp`.
 
 NumPy asks an operand with ``__array_ufunc__`` what its functions mean (NEP 13), for ``array * traced`` as
-well. No library is imported for that: the function comes with its name.
+well; CuPy asks for ``__cupy_override_elementwise_kernel__``. No library is imported for that: the function
+comes with its name.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from portnn.ops import (
     _rounding,
     _trigonometric,
 )
+from portnn.ops._broadcasting import where
 from portnn.tracing import TracedArray, as_operand, standard_name
 
 __all__: list[str] = []
@@ -36,18 +38,39 @@ def divide_whole(x1: Array, x2: Array, /) -> tuple[Array, Array]:
     return _arithmetic.floor_divide(x1, x2), _arithmetic.remainder(x1, x2)
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {"divmod": divide_whole}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"divmod": divide_whole, "where": where}
 _FUNCTIONS |= {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 
 
 def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Array:
     """The function of this package that has the name of a NumPy function."""
-    name: str = ufunc.__name__
-    function = _FUNCTIONS.get(standard_name(ufunc))
-    if function is None or method != "__call__" or options:
-        called = name if method == "__call__" else f"{name}.{method}"
+    called = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+    return _called(self, f"numpy.{called}", ufunc if method == "__call__" else None, inputs, options)
+
+
+def _cupy_ufunc(self: TracedArray, kernel: Any, /, *inputs: Any, **options: Any) -> Array:
+    """The same for CuPy's elementwise functions: it asks its first argument that has this.
+
+    Kernels that somebody wrote have names of their own, which say nothing.
+    """
+    is_ufunc = type(kernel).__name__ == "ufunc" and len(inputs) <= kernel.nin
+    name = str(kernel.name).removeprefix("cupy_")[:40]
+    given = {k: v for k, v in options.items() if v is not None}
+    result = _called(self, f"cupy.{name}", kernel if is_ufunc else None, inputs, given)
+    if result is NotImplemented:
         raise TypeError(
-            f"numpy.{called}{' with options' if options else ''} does not work on a traced array; use the "
+            f"cupy.{name}: unsupported operand, got {', '.join([type(x).__name__ for x in inputs])}"
+        )
+    return result
+
+
+def _called(
+    self: TracedArray, called: str, ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Array:
+    function = None if ufunc is None or options else _FUNCTIONS.get(standard_name(ufunc))
+    if function is None:
+        raise TypeError(
+            f"{called}{' with options' if options else ''} does not work on a traced array; use the "
             "functions of portnn.ops, such as ops.sum(x), and write x = x + y for x += y"
         )
     operands = [as_operand(x, self) for x in inputs]
@@ -55,3 +78,4 @@ def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: 
 
 
 TracedArray.__array_ufunc__ = _ufunc
+TracedArray.__cupy_override_elementwise_kernel__ = _cupy_ufunc

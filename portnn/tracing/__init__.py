@@ -17,6 +17,8 @@ from portnn.tracing._namespace import (
     check_floating,
     is_kind,
     namespace,
+    number_for,
+    numpy_scalars,
     refuse_objects,
     refuse_relatives,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "CONSTANT", "Call", "ControlFlowError", "Execute", "Extent", "OutOfRangeError", "Primitive",
     "RecordedArray", "Tape", "Trace", "TracedArray", "Unit", "Value", "as_operand", "at_home",
     "check_floating", "collecting", "constant", "first_outside", "in_range", "is_array", "is_kind",
-    "is_recording", "lift", "map_nested", "namespace", "on_device_of", "parts_of", "poisoned", "primitive",
-    "recorded", "refuse_objects", "refuse_relatives", "standard_name", "strip", "values_in",
+    "is_recording", "lift", "map_nested", "namespace", "number_for", "numpy_scalars", "on_device_of",
+    "parts_of", "poisoned", "primitive", "recorded", "refuse_objects", "refuse_relatives", "standard_name",
+    "strip", "values_in",
 ]  # fmt: skip

@@ -73,6 +73,7 @@ class TracedArray(WrappedArray):
     # Set by portnn.ops, which lies above: what NumPy's own functions mean, the differentiable namespace,
     # and in-place assignment.
     __array_ufunc__: ClassVar[Callable[..., Any]]
+    __cupy_override_elementwise_kernel__: ClassVar[Callable[..., Any]]
     _namespace: ClassVar[Callable[[Namespace], Namespace]]
     __getitem__: ClassVar[Callable[..., Any]]
 
@@ -181,6 +182,11 @@ class TracedArray(WrappedArray):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         self._refuse_if_recorded("conversion to NumPy")
         return self.value.__array__() if dtype is None else self.value.__array__(dtype)
+
+    def __cupy_get_ndarray__(self) -> Any:
+        """What CuPy's functions ask for, except those that work element by element; see `ops/_ufuncs.py`."""
+        self._refuse_if_recorded("a function of CuPy")
+        return self.value
 
     def _refuse_if_recorded(self, what: str) -> None:
         if self.trace is not CONSTANT:

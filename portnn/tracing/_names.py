@@ -16,10 +16,10 @@ _NAMES = {
 
 
 def standard_name(ufunc: Any) -> str:
-    """The name that a function of NumPy has in the standard.
+    """The name that a function of NumPy or CuPy has in the standard.
 
     Args:
-        ufunc: the function.
+        ufunc: the function; CuPy's are called "cupy_add" and so on.
     """
-    name: str = ufunc.__name__
+    name: str = ufunc.__name__.removeprefix("cupy_")
     return _NAMES.get(name, name)

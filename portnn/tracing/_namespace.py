@@ -9,7 +9,10 @@ import array_api_compat
 from portnn._typing import Array, DType, Namespace
 from portnn.tracing._array import TracedArray
 
-__all__ = ["as_operand", "check_floating", "is_kind", "namespace", "refuse_objects", "refuse_relatives"]
+__all__ = [
+    "as_operand", "check_floating", "is_kind", "namespace", "number_for", "numpy_scalars",
+    "refuse_objects", "refuse_relatives",
+]  # fmt: skip
 
 _NUMBERS = (bool, int, float, complex)
 _SCALARS = (*_NUMBERS, type(None))
@@ -43,19 +46,22 @@ def namespace(*arrays: Array) -> Namespace:
         if found is None:
             found = _find(a)
         if found and found is not xp:
-            xp = found if xp is None else _common(xp, found)
+            xp = found if xp is None else _common(xp, found, arrays)
     if xp is None:
         kinds = ", ".join(type(a).__name__ for a in arrays[:4])
         raise TypeError(f"expected at least one array, got {kinds or 'nothing'}; make one with xp.asarray")
     return xp
 
 
-def _common(xp: Namespace, found: Namespace) -> Namespace:
-    """Of a library and its recording namespace the latter; anything else does not go together."""
+def _common(xp: Namespace, found: Namespace, arrays: tuple[Array, ...]) -> Namespace:
+    """Of a library and its recording namespace the latter; else that of the arrays beside NumPy's scalars."""
     if getattr(found, "recorded", None) is xp:
         return found
     if getattr(xp, "recorded", None) is found:
         return xp
+    others = [a for a in arrays if not numpy_scalars[type(a)]]
+    if len(others) < len(arrays):
+        return namespace(*others)
     raise TypeError(
         f"arrays of different libraries: {_label(xp)} and {_label(found)}; "
         "bring them to one with Backend.asarray or from_dlpack"
@@ -101,6 +107,31 @@ def refuse_objects(x: Array) -> None:
         raise TypeError(f"expected an array of numbers, got dtype {x.dtype!s:.60}; convert it with astype")
 
 
+class _Scalars(dict[type, bool]):
+    """Whether a type is one of NumPy's numbers; no library is imported to know."""
+
+    def __missing__(self, kind: type) -> bool:
+        known = self[kind] = any(b.__name__ == "generic" and b.__module__ == "numpy" for b in kind.__mro__)
+        return known
+
+
+numpy_scalars = _Scalars()
+
+
+def number_for(xp: Namespace, x: Any) -> Any:
+    """A number of NumPy as an operand beside arrays of a library, which decides what dtype comes out.
+
+    NumPy, CuPy and JAX take it for an array without axes of its own dtype, traced or not; other libraries
+    get a number of Python.
+    """
+    library: Namespace = getattr(xp, "recorded", xp)
+    if array_api_compat.is_numpy_namespace(library):
+        return x
+    if not (array_api_compat.is_cupy_namespace(library) or array_api_compat.is_jax_namespace(library)):
+        return x.item()
+    return x if library is xp else xp.array(library.asarray(x), None, None)  # a constant of the program
+
+
 def _label(xp: Namespace) -> str:
     return str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")
 
@@ -108,8 +139,7 @@ def _label(xp: Namespace) -> str:
 def as_operand(x: Any, beside: Array) -> Any:
     """Return the operand for an operator with a plain array: an array of its library, or a number.
 
-    NumPy's operators accept lists, so traced NumPy arrays do, too; NumPy scalars are numbers for every other
-    library.
+    NumPy's operators accept lists, so traced NumPy arrays do, too; for NumPy scalars see `number_for`.
 
     Args:
         x: the other operand.
@@ -127,8 +157,8 @@ def as_operand(x: Any, beside: Array) -> Any:
             return NotImplemented
         made = xp.asarray(x)
         return made if xp.isdtype(made.dtype, ("bool", "numeric")) else NotImplemented
-    if array_api_compat.is_numpy_array(x) and not hasattr(kind, "__setitem__"):
-        return x if _is_numpy(namespace(_plain(beside))) else x.item()
+    if numpy_scalars[kind]:
+        return number_for(namespace(_plain(beside)), x)
     if isinstance(x, _NUMBERS):
         return x
     try:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import array_api_compat
 
 from portnn.tracing._array import TracedArray
+from portnn.tracing._namespace import numpy_scalars
 
 __all__ = ["at_home", "is_anywhere", "on_device_of"]
 
@@ -58,6 +59,8 @@ def _arrays(items: Any) -> Iterator[Any]:
             yield from _arrays(item.values())
         elif isinstance(item, tuple | list):
             yield from _arrays(item)
+        elif numpy_scalars[kind]:
+            continue  # a number beside arrays; `Primitive` looks at the types that are not in `is_anywhere`
         elif kind not in is_anywhere and not array_api_compat.is_cupy_array(item):
             is_anywhere.add(kind)
         if hasattr(item, "shape"):

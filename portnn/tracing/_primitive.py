@@ -8,13 +8,25 @@ from typing import Any, Generic, ParamSpec, TypeVar, final
 
 from portnn.tracing._array import CONSTANT, Trace, TracedArray, lift, strip
 from portnn.tracing._carry_out import carry_out
+from portnn.tracing._namespace import namespace, number_for, numpy_scalars
 from portnn.tracing._placement import is_anywhere, on_device_of
+from portnn.tracing._recorded import is_array
 from portnn.tracing._tape import open_tapes
 
 __all__ = ["Primitive", "constant", "primitive"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _beside_arrays(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Numbers of NumPy as what the library of the other arguments takes; see `number_for`."""
+    others = [a.plain if type(a) is TracedArray else a for a in args if not numpy_scalars[type(a)]]
+    arrays = [a for a in others if is_array(a)]
+    if not arrays:
+        return args
+    xp = namespace(*arrays)
+    return tuple([number_for(xp, a) if numpy_scalars[type(a)] else a for a in args])
 
 
 @final
@@ -87,10 +99,16 @@ class Primitive(Generic[P, R]):
         return self.function(*args, **options)
 
     def _placed(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Call it with traced arrays, or with arrays that compute on their device alone."""
+        """Call it with traced arrays, with numbers of NumPy, or with arrays that compute on their device."""
+        if any(numpy_scalars[type(a)] for a in args):
+            args = _beside_arrays(args)
+        anywhere = True
         for a in args:
             if type(a) is TracedArray:
                 return self._traced(args, options)
+            anywhere = anywhere and (type(a) in is_anywhere or numpy_scalars[type(a)])
+        if anywhere:
+            return self._carry_out(self.function, args, options)
         with on_device_of(args):
             return self._carry_out(self.function, args, options)
 

@@ -120,6 +120,13 @@ class RecordedArray(WrappedArray):
         value = self._known("a function of NumPy, or numpy.asarray()", instead)
         return value.__array__() if dtype is None else value.__array__(dtype)
 
+    def __cupy_get_ndarray__(self) -> Any:
+        """What CuPy's functions ask for, except those that work element by element; see `_recording.py`."""
+        instead = (
+            "use the functions of portnn.ops, such as portnn.ops.sum(x), or those of x.__array_namespace__()"
+        )
+        return self._known("a function of CuPy", instead)
+
     def __dlpack__(self, **options: Any) -> Any:
         instead = "bring arrays to another library before or after it, not inside"
         return self._known("from_dlpack()", instead).__dlpack__(**options)

@@ -62,7 +62,10 @@ def _extension(xp: RecordingNamespace, name: str, module: Any) -> RecordingNames
 def _array_type(xp: RecordingNamespace) -> type[RecordedArray]:
     """A class of its own for each library, since namespaces are found by the classes of arrays."""
     members: dict[str, Any] = {"__slots__": (), "_namespace": xp, "__module__": RecordedArray.__module__}
-    if array_api_compat.is_numpy_namespace(xp.recorded):
+    on_gpu = array_api_compat.is_cupy_namespace(xp.recorded)
+    if on_gpu:
+        members["__cupy_override_elementwise_kernel__"] = _cupy_ufunc
+    if on_gpu or array_api_compat.is_numpy_namespace(xp.recorded):
         members["__array_ufunc__"] = _ufunc
     return type("RecordedArray", (RecordedArray,), members)
 
@@ -70,10 +73,31 @@ def _array_type(xp: RecordingNamespace) -> type[RecordedArray]:
 def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """NumPy's own functions on recorded arrays, and its operators between plain and recorded ones."""
     if method != "__call__" or "out" in options:
-        raise TypeError(
-            f"numpy.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} does not work while a "
-            "program is written down; use the functions of portnn.ops, such as portnn.ops.sum(x)"
-        )
+        raise _refused(f"numpy.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'}")
+    return _applied(self, ufunc, inputs, options)
+
+
+def _cupy_ufunc(self: RecordedArray, kernel: Any, /, *inputs: Any, **options: Any) -> Any:
+    """CuPy's own elementwise functions on recorded arrays: it asks its first argument that has this."""
+    name = str(kernel.name).removeprefix("cupy_")
+    if type(kernel).__name__ != "ufunc" or len(inputs) > kernel.nin or options.get("out") is not None:
+        raise _refused(f"cupy.{name[:40]}{'' if type(kernel).__name__ == 'ufunc' else ' (a kernel)'}")
+    given = {k: v for k, v in options.items() if v is not None}
+    result = _applied(self, kernel, inputs, given)
+    if result is NotImplemented:
+        raise _refused(f"cupy.{name} with {', '.join([type(x).__name__ for x in inputs])}"[:100])
+    return result
+
+
+def _refused(name: str) -> TypeError:
+    return TypeError(
+        f"{name} does not work while a program is written down; use the functions of portnn.ops, such as "
+        "portnn.ops.sum(x)"
+    )
+
+
+def _applied(self: RecordedArray, ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Record the call; NotImplemented if another operand knows better, or none does."""
     if any(type(x) is TracedArray for x in inputs):
         return NotImplemented  # a traced array lies above, and knows what to do with arrays below it
     operands = tuple([as_operand(x, self) for x in inputs])

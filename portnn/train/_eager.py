@@ -54,7 +54,7 @@ class EagerSteps:
         data, measure = self._data, self._measure
         losses: list[Array] = []
         right = None if part.right is None else count_of(part, data)
-        placed = None if order is None else data.backend.asarray(order)
+        placed = None if order is None else data.home.asarray(order)
         batches = data.batches(self._batch_size, placed, part.step)
         for i, batch in zip(range(part.step + 1, stop + 1), batches, strict=False):
             loss, predictions = self._advance(batch, before + i)

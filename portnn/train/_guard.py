@@ -19,8 +19,9 @@ class DivergenceError(ArithmeticError, ValueError):
 
 
 def all_finite(arrays: Tree) -> bool:
-    """Whether all numbers of a tree of arrays are finite; reads one number from the device for each array."""
-    return all(bool(ops.all(ops.isfinite(a))) for a in tree.leaves(arrays))
+    """Return whether all numbers of a tree of arrays are finite; reads one number from the device."""
+    found = [ops.all(ops.isfinite(a)) for a in tree.leaves(arrays)]
+    return not found or bool(ops.all(ops.stack(found)))
 
 
 @final

@@ -9,7 +9,7 @@ from typing import Any, final
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.autodiff import value_and_grad
-from portnn.backend import Backend
+from portnn.backend import Backend, get_backend
 from portnn.nn import Key, Layer
 from portnn.ops._indexing import gather
 from portnn.optim import Optimizer, apply_updates, loss_scale
@@ -60,7 +60,8 @@ class Dataset:
         x: inputs (n, ...).
         y: targets (n, ...).
         weight: sample weights (n,), or None.
-        backend: where they lie.
+        backend: where steps are computed. The arrays are there, or in host memory if they are too large:
+            then batches are moved.
         extents: the whole arrays of inputs and targets, so that ids and labels are checked once and not in
             each step; empty if unknown.
     """
@@ -77,6 +78,11 @@ class Dataset:
         n: int = self.x.shape[0]
         return n
 
+    @property
+    def home(self) -> Backend:
+        """Where the arrays lie."""
+        return self.backend if self.backend.owns(self.x) else get_backend("numpy")
+
     def batches(self, size: int | None, order: Array | None, first: int = 0) -> Iterator[Batch]:
         """The samples, `size` at a time (None for all at once), in the order given by indices; the first
         batches may be left out.
@@ -85,9 +91,14 @@ class Dataset:
         size = n if size is None else size
         for start in range(first * size, n, size):
             stop = min(start + size, n)
-            weight = None if self.weight is None else _part(self.weight, order, start, stop)
-            x, y = _part(self.x, order, start, stop), _part(self.y, order, start, stop)
+            weight = None if self.weight is None else self._part(self.weight, order, start, stop)
+            x, y = self._part(self.x, order, start, stop), self._part(self.y, order, start, stop)
             yield Batch(x, y, weight, stop - start, self.extents)
+
+    def _part(self, a: Array, order: Array | None, start: int, stop: int) -> Array:
+        """The samples from `start` to `stop`, in the given order or as they stand, on the backend."""
+        part = a[start:stop, ...] if order is None else gather(a, order[start:stop], axis=0)
+        return self.backend.asarray(part)
 
     def order(self, seed: int, epoch: int) -> Any:
         """The order of an epoch as a NumPy array: the same for one seed on every backend."""
@@ -97,11 +108,6 @@ class Dataset:
 def order_of(n: int, seed: int, epoch: int) -> Any:
     """The order in which an epoch goes through `n` samples, as a NumPy array."""
     return stream(seed, _ORDER, epoch).permutation(n)
-
-
-def _part(a: Array, order: Array | None, start: int, stop: int) -> Array:
-    """The samples from `start` to `stop`, in the given order or as they stand."""
-    return a[start:stop, ...] if order is None else gather(a, order[start:stop], axis=0)
 
 
 def make_step(

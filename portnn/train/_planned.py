@@ -122,13 +122,12 @@ class PlannedSteps:
     def _run_piece(self, order: Any, before: int, first: int, count: int) -> list[float]:
         """The losses of some steps that come after step `first` of an epoch."""
         saved = self._loop.save()
-        found: list[float] = self._loop.run(order, first, count).tolist()
+        found: list[float] = self._loop.run(order, first, count, self._progress.step).tolist()
         bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
         if bad is not None:
             self._go_back(saved, order, first, bad)
             raise self._guard.diverged(before + first + bad + 1, found[bad])
         self._before = saved, order, first, count
-        self._progress.step(count)
         return found
 
     def _go_back(self, saved: Any, order: Any, first: int, bad: int) -> None:

@@ -4,6 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -265,3 +267,53 @@ with cp.cuda.Device(1):
         b.synchronize(); print(y.tolist())
 """
     assert run(TWO + text, DEVICES=2, LAZY=1) == [str([0.0] * 4), str([1.0] * 4)]
+
+
+# The last needs an instruction that GPUs before Ampere lack.
+TEXTS = (
+    """
+from cpucuda.nvrtc import compile_text
+name = "//name twice<float>\\ntemplate <class T> __global__ void twice(T* x) { x[threadIdx.x] *= 2; }"
+ampere = """
+    + repr("""extern "C" __global__ void cast(const float* x, unsigned short* y) {
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y[0]) : "f"(x[0]));
+}""")
+    + """
+for text, architecture in ((name, "sm_75"), (name + "?", "sm_75"), (ampere, "sm_80"), (ampere, "sm_75")):
+    status, log = compile_text(text, architecture)
+    print(status == 0, "error" in log)
+"""
+)
+
+
+def test_the_real_nvrtc_refuses_what_is_no_cuda_and_what_a_gpu_lacks():
+    try:
+        version("nvidia-cuda-nvrtc")
+    except PackageNotFoundError:
+        pytest.skip("nvidia-cuda-nvrtc is not installed")
+    assert run(TEXTS) == ["True False", "False True", "True False", "False True"]
+
+
+def test_what_is_missing_for_the_build_is_named(monkeypatch):
+    from cpucuda import build
+
+    monkeypatch.setattr(build, "CXX", "no-such-compiler")
+    with pytest.raises(RuntimeError, match="expected no-such-compiler, which is not on PATH; install it"):
+        build.check_requirements()
+    monkeypatch.undo()
+    monkeypatch.setattr(build, "cuda_headers", lambda: Path("nowhere"))
+    packages = r"pip install 'nvidia-cuda-runtime==13\.0\.\*' 'nvidia-cuda-crt==13\.0\.\*'"
+    with pytest.raises(RuntimeError, match=packages):
+        build.check_requirements()
+
+
+def test_processes_that_build_kernels_at_once(tmp_path):
+    text = "from cpucuda import build; print(build.build_kernels().flags)"
+    command = [sys.executable, "-c", text]
+    environment = {**os.environ, "CPUCUDA_HOME": str(tmp_path / "a folder")}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    paths = {process.communicate()[0].strip() for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    [flags] = paths
+    assert "a\\ folder" in Path(flags).read_text()
+    assert Path(flags).with_suffix(".h.gch").stat().st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
@@ -14,13 +15,14 @@ from portnn.compile._bounds import found_in_steps
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
 from portnn.compile._cupy._plan import warn
-from portnn.compile._cupy._staging import Staging, fits
+from portnn.compile._cupy._staging import Staging, fits, steps_in_slot
 from portnn.compile._cupy._step import Source, StepPlan
 from portnn.compile._precision import Precision
 
 __all__ = ["CupyLoop"]
 
 _STEPS = 20  # a launch: enough that launching costs nothing beside running, few enough to be captured at once
+_AHEAD = 2  # launches that the device has not got through yet: enough that it never waits for the host
 
 
 @final
@@ -59,7 +61,7 @@ class CupyLoop:
             sources = [data] if self._staging is None else self._staging.slots
             self._total = -(-self._size // self._batch)
             self._position, self._zero = _zero(driver), _zero(driver)
-            rows = self._size if self._staging is None else _STEPS * self._batch
+            rows = self._size if self._staging is None else self._staging.rows
             self._sources = [_source(driver, arrays, rows) for arrays in sources]
             self._plans = self._make_plans(step, precision)
         for check in self._plans[self._batch].checks:  # once: the samples do not change
@@ -71,7 +73,8 @@ class CupyLoop:
     def _stage(self, data: Sequence[Array]) -> Staging | None:
         if not self._driver.is_host(data[0]) or fits(self._driver, data):
             return None
-        return Staging(self._driver, data, _STEPS * self._batch)
+        steps = steps_in_slot(self._driver, data, self._batch, _STEPS)
+        return Staging(self._driver, data, steps * self._batch)
 
     def _make_plans(
         self, step: Callable[..., tuple[Tree, Array]], precision: Precision
@@ -87,13 +90,16 @@ class CupyLoop:
             )
         return plans
 
-    def run(self, order: Any | None, first: int, count: int) -> Any:
+    def run(
+        self, order: Any | None, first: int, count: int, done: Callable[[int], object] | None = None
+    ) -> Any:
         """Steps of an epoch.
 
         Args:
             order: a permutation of the samples in host memory (int64), or None for the order as it is.
             first: the number of the first step in the epoch, from 0.
             count: how many.
+            done: is told how many steps more are over, about every 20 of them.
 
         Returns:
             NumPy array of the losses, of shape (count,). All steps are run, whatever the losses are.
@@ -107,16 +113,18 @@ class CupyLoop:
                 "count from 0 in each epoch"
             )
         driver = self._driver
+        pace = _Pace(driver, done)
         with driver.working():
             driver.put(self._position, np.asarray([first], "int64"))
             for source, full, rest in self._segments(order, first, count):
-                self._run_some(source, self._batch, full)
-                self._run_some(source, rest, int(rest > 0))
+                self._run_some(source, self._batch, full, pace)
+                self._run_some(source, rest, int(rest > 0), pace)
             losses = driver.to_host(self._plans[self._batch].losses)[first : first + count]
             failed = [plan.failed() for plan in self._plans.values()]  # all of them look, and forget
             if any(failed):
                 raise found_in_steps(count)
-            return losses
+        pace.finish()
+        return losses
 
     def _segments(self, order: Any | None, first: int, count: int) -> Iterator[tuple[int, int, int]]:
         """Where the next samples lie, how many full batches they are, and how many are left over."""
@@ -133,7 +141,7 @@ class CupyLoop:
             self._driver.copy(self._sources[slot].cursor, self._zero)
             yield slot, *divmod(rows, self._batch)
 
-    def _run_some(self, source: int, rows: int, steps: int) -> None:
+    def _run_some(self, source: int, rows: int, steps: int, pace: _Pace) -> None:
         while steps:
             together = _STEPS if steps >= _STEPS else 1
             graph = self._graph(source, rows, together)
@@ -143,6 +151,7 @@ class CupyLoop:
             else:
                 graph.launch()
             steps -= together
+            pace.launched(together)
 
     def _step(self, source: int, rows: int) -> None:
         self._plans[rows].run(self._sources[source], self._buffers, self._position)
@@ -211,6 +220,42 @@ class CupyLoop:
         )
         plans = "\n".join([f"batches of {rows}:\n{plan.explain()}" for rows, plan in self._plans.items()])
         return f"{plans}\nthe data are {where}\nruns {how}"
+
+
+@final
+class _Pace:
+    """Tells of steps as the device gets through them, and keeps the host from running far ahead.
+
+    Args:
+        driver: the device.
+        done: is told how many steps more are over; None if nobody wants to know.
+    """
+
+    def __init__(self, driver: Driver, done: Callable[[int], object] | None) -> None:
+        self._driver = driver
+        self._done = done
+        self._marks: deque[tuple[Any, int]] = deque()
+        self._since = 0  # steps launched since the last mark
+
+    def launched(self, steps: int) -> None:
+        """Take note of steps that were put on the stream; wait for earlier ones if there are many."""
+        self._since += steps
+        if self._done is None or self._since < _STEPS:
+            return
+        event = self._driver.event()
+        self._driver.mark(event, copying=False)
+        self._marks.append((event, self._since))
+        self._since = 0
+        if len(self._marks) > _AHEAD:
+            event, steps = self._marks.popleft()
+            self._driver.wait_on_host(event)
+            self._done(steps)
+
+    def finish(self) -> None:
+        """Tell of all other steps: the host has waited for them."""
+        left = self._since + sum([steps for _, steps in self._marks])
+        if self._done is not None and left:
+            self._done(left)
 
 
 def _zero(driver: Driver) -> Array:

@@ -9,17 +9,27 @@ from typing import Any, final
 import numpy as np
 
 from portnn._typing import Array
+from portnn.backend._library import SHARE
 from portnn.compile._cupy._driver import Driver
 
-__all__ = ["Staging", "fits"]
+__all__ = ["Staging", "fits", "steps_in_slot"]
 
-_SHARE = 0.8  # of the free memory that data may take; the rest is for what the steps compute
+_SLOT = 1 / 8  # of the free memory: there are two, and steps need the rest
 
 
 def fits(driver: Driver, data: Sequence[Any]) -> bool:
     """Whether data may stay on the device as a whole."""
-    needed = sum(prod(x.shape) * np.dtype(str(x.dtype)).itemsize for x in data)
-    return needed <= _SHARE * driver.free_bytes()
+    return sum(map(_bytes_of, data)) <= SHARE * driver.free_bytes()
+
+
+def steps_in_slot(driver: Driver, data: Sequence[Any], batch: int, most: int) -> int:
+    """How many steps' samples a slot holds: as many as there is room for, at least those of one."""
+    step = sum(map(_bytes_of, data)) * batch / data[0].shape[0]
+    return max(1, min(most, int(_SLOT * driver.free_bytes() / max(step, 1.0))))
+
+
+def _bytes_of(x: Any) -> int:
+    return prod(x.shape) * np.dtype(str(x.dtype)).itemsize
 
 
 @final
@@ -32,13 +42,14 @@ class Staging:
         rows: how many samples a slot holds.
 
     Attributes:
+        rows: how many samples a slot holds.
         slots: for each slot the arrays on the device.
     """
 
     def __init__(self, driver: Driver, data: Sequence[Any], rows: int) -> None:
         self._driver = driver
         self._data = data
-        self._rows = rows
+        self.rows = rows
         shapes = [((rows, *x.shape[1:]), str(x.dtype)) for x in data]
         self._pinned = [[driver.pinned(*s) for s in shapes] for _ in range(2)]
         self.slots: list[list[Array]] = [[driver.empty(*s) for s in shapes] for _ in range(2)]
@@ -63,8 +74,8 @@ class Staging:
         """
         for event in self._used:  # whatever used the slots until now did so on the own stream
             self._driver.mark(event, copying=False)
-        for begin in range(start, stop, self._rows):
-            end = min(begin + self._rows, stop)
+        for begin in range(start, stop, self.rows):
+            end = min(begin + self.rows, stop)
             slot, self._next = self._next, 1 - self._next
             self._fill(slot, order, begin, end)
             yield slot, end - begin

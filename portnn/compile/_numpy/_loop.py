@@ -68,7 +68,7 @@ class NumpyLoop:
         """The threads that the products are worth; one where the plan shares them among its own."""
         return blas_threads(self._blas)
 
-    def run(self, order: Any, first: int, count: int) -> Any:
+    def run(self, order: Any, first: int, count: int, done: Callable[[int], object] | None = None) -> Any:
         """Carry out steps; `Loop.run` says how."""
         size, n, data = self._batch_size, self._n, self._data
         losses: list[float] = []
@@ -87,6 +87,8 @@ class NumpyLoop:
             losses.append(float(loss))
             if not isfinite(losses[-1]):
                 break
+        if done is not None:
+            done(len(losses))
         return np.asarray(losses)
 
     def carry(self) -> Tree:

@@ -9,7 +9,7 @@ from portnn.compile import PlanWarning
 from portnn.compile._cupy import CupyLoop
 from portnn.compile._cupy._loop import _STEPS
 from portnn.compile._cupy._small import gather_kernel, keep_kernel
-from portnn.compile._cupy._staging import Staging, fits
+from portnn.compile._cupy._staging import Staging, fits, steps_in_slot
 from portnn.tracing import OutOfRangeError
 from tests.compile.gpu.clocks import Race
 from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, same
@@ -234,19 +234,30 @@ class _Sum(_Cast):
         return self._xp.sum(self.array)
 
 
-def streamed(n, batch, driver):
+def streamed(n, batch, driver, free=100):
     step, carry = exact_step()
     data = exact_data(n)
     driver.host |= {id(x) for x in data}
-    driver.free = 100
+    driver.free = free
     driver.watch = True
     return step, carry, data, CupyLoop(step, carry, data, batch, driver=driver)
 
 
-@pytest.mark.parametrize("n", [4 * _STEPS * 3, 4 * _STEPS * 2 + 4 * 7 + 3, 30])
-def test_data_that_do_not_fit_are_streamed_without_a_race(n):
+SLOTS = 8 * 18 * 4  # bytes free for each step that a slot has room for
+
+
+@pytest.mark.parametrize(
+    ("n", "free"),
+    [
+        (4 * 9, 100),
+        (4 * 9 + 3, 3 * SLOTS),
+        (4 * _STEPS * 6, 99 * SLOTS),
+        (4 * _STEPS * 5 + 31, _STEPS * SLOTS),
+    ],
+)
+def test_data_that_do_not_fit_are_streamed_without_a_race(n, free):
     driver = StandIn()
-    step, carry, data, loop = streamed(n, 4, driver)
+    step, carry, data, loop = streamed(n, 4, driver, min(free, 2 * 18 * n - 1))
     assert "streamed in chunks" in loop.explain()
     total = -(-n // 4)
     for seed in range(2):
@@ -263,7 +274,7 @@ def test_data_that_do_not_fit_are_streamed_without_a_race(n):
 def test_each_event_is_needed(forgotten, monkeypatch):
     """Without any one of them, a buffer is overwritten, or read, before it may be."""
     driver = StandIn()
-    _, _, _, loop = streamed(4 * _STEPS * 5, 4, driver)
+    _, _, _, loop = streamed(4 * _STEPS * 5, 4, driver, _STEPS * SLOTS)
     name, _, stream = forgotten.partition(" ")
     honest = getattr(driver, name)
 
@@ -287,6 +298,13 @@ def test_data_that_fit_are_moved_to_the_device():
     assert fits(driver, data)
     driver.free = 40 * 18
     assert not fits(driver, data)
+
+
+@pytest.mark.parametrize(("free", "steps"), [(0, 1), (2 * SLOTS - 1, 1), (7 * SLOTS, 7), (1 << 40, _STEPS)])
+def test_slots_hold_what_there_is_room_for(free, steps):
+    driver = StandIn()
+    driver.free = free
+    assert steps_in_slot(driver, exact_data(40), 4, _STEPS) == steps
 
 
 def test_two_slots_in_turn():

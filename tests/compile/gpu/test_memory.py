@@ -300,3 +300,95 @@ check()
 model.params[2]["weight"] = cupy.zeros((20, 6), "float32")[:, ::2]
 check()
 """)
+
+
+STREAMED = """
+import sys
+from portnn import optim, tree
+x = rng.normal(size=(9000, 50)).astype("float32")  # 1.8 MB
+y = rng.integers(0, 3, 9000)
+w = rng.uniform(0.5, 2.0, 9000).astype("float32")
+def results(x, **options):
+    model = pn.Network([pn.Linear(50, 5), pn.relu, pn.Linear(5, 3)], backend="gpu")
+    h = model.fit(x, y, epochs=2, batch_size=512, progress=False, validation_data=(x, y, w), **options)
+    found = [np.asarray(h[k]) for k in sorted(h)] + [a.get() for a in tree.leaves(model.params)]
+    found += [model.predict(x), model.predict_proba(x), model.score(x, y), model.score(x, y, sample_weight=w)]
+    found += model.evaluate(x, y, sample_weight=w).values()
+    return h.plan, [np.asarray(a).tobytes() for a in found]
+"""
+
+
+@needs_emulation
+@pytest.mark.parametrize(
+    "options",
+    ["", "compile=False", "sample_weight=w, accumulate=3", 'class_weight="balanced"', "shuffle=False"],
+)
+def test_data_for_which_there_is_no_room_are_streamed_with_the_bits_of_resident_data(options):
+    """In `fit`, `predict`, `predict_proba`, `score` and `evaluate`."""
+    out = run(
+        STREAMED
+        + f"""
+import portnn.backend._cupy as there, portnn.compile._cupy._device as driver
+from portnn.backend._backend import Backend
+options = dict({options})
+_, resident = results(x, **options)
+whole, asarray = [], Backend.asarray
+def watched(self, a, **more):
+    made = asarray(self, a, **more)
+    if self.name == "cupy:0": whole.append(made.nbytes)
+    return made
+Backend.asarray = watched
+there.free_bytes = driver.free_bytes = lambda device: 3_000_000
+plan, streamed = results(x, **options)
+assert streamed == resident
+assert max(whole) <= 4096 * 50 * 4, max(whole)
+assert options.get("compile") is False or "streamed in chunks" in plan, plan
+"""
+    )
+    assert not out
+
+
+@needs_emulation
+def test_data_larger_than_the_device():
+    """An error of CuPy's before, although the documentation promises it."""
+    out = run(
+        """
+x = np.tile(rng.normal(size=(300, 1000)).astype("float32"), (100, 1))  # 114 MiB
+y = rng.integers(0, 3, 30000)
+model = pn.Network([pn.Linear(1000, 5), pn.relu, pn.Linear(5, 3)], backend="gpu")
+for compiled in (True, False):
+    model.fit(x, y, epochs=1, batch_size=1000, progress=False, validation_data=(x, y), compile=compiled)
+assert model.predict(x).shape == (30000,)
+print(model.predict_proba(x.astype("float64")).shape, model.score(x, y) == model.evaluate(x, y)["accuracy"])
+""",
+        memory_mb=100,
+    )
+    assert out.strip() == "(30000, 3) True"
+
+
+@needs_emulation
+def test_float64_data_of_a_float32_network_become_float32_on_the_host():
+    """The device held them twice, and their absolute values: four times what the network computes with."""
+    out = run(
+        """
+x = rng.normal(size=(20000, 200))  # 15.3 MiB in float32
+y = rng.integers(0, 3, 20000)
+def model(loss=pn.losses.softmax_cross_entropy):
+    return pn.Network([pn.Linear(200, 3)], backend="gpu", loss=loss)
+a, b = model(), model()
+a.fit(x, y, epochs=1, batch_size=1000, progress=False)
+b.fit(x.astype("float32"), y, epochs=1, batch_size=1000, progress=False)
+assert (a.params[0]["weight"] == b.params[0]["weight"]).all()
+assert "on the device" in a.fit(x, y, epochs=1, batch_size=1000, progress=False).plan
+model(pn.losses.squared_error).fit(x.astype("float32"), x[:, :3], epochs=1, progress=False, batch_size=1000)
+big = x.copy()
+big[3, 3] = -1e300
+for wrong in (big, cupy.asarray(big[:9])):
+    try:
+        a.predict(wrong)
+    except ValueError as error:
+        print(str(error)[:31])
+""",
+        memory_mb=32 + 32,
+    )
+    assert out.splitlines() == ["x: has values beyond 3.4e+38, t"] * 2

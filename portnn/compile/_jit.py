@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import update_wrapper
+from threading import Lock
 from typing import Any, final, get_args
 from warnings import warn
 
@@ -50,6 +51,7 @@ class Jitted:
         self._precision = precision
         self._patience = patience
         self._plans: OrderedDict[Signature, Plan] = OrderedDict()
+        self._lock = Lock()  # of the plans: another thread may drop the one that is looked for
         self._made = 0
         self._last: dict[str, str] = {}
 
@@ -57,9 +59,11 @@ class Jitted:
         if is_recording():  # part of what is written down around it, whose arrays it may close over
             return self.function(*args, **options)
         key, arrays = signature((args, options))
-        plan = self._plans.get(key)
+        with self._lock:
+            plan = self._plans.get(key)
+            if plan is not None:
+                self._plans.move_to_end(key)
         if plan is not None:
-            self._plans.move_to_end(key)
             return plan(arrays, (args, options))
         if not arrays or any(isinstance(a, RecordedArray | TracedArray) for a in arrays):
             return self.function(*args, **options)  # part of what is recorded or differentiated around it
@@ -96,9 +100,10 @@ class Jitted:
         return plan, plan(arrays, args)
 
     def _keep(self, key: Signature, plan: Plan, args: Tree) -> None:
-        self._plans[key] = plan
-        if len(self._plans) > self._cache_size:
-            self._plans.popitem(last=False)
+        with self._lock:
+            self._plans[key] = plan
+            if len(self._plans) > self._cache_size:
+                self._plans.popitem(last=False)
         self._made += 1
         before, self._last = self._last, described(self.function, args)
         if self._made == self._patience:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections import OrderedDict
 from threading import Thread
 from typing import Any
 
@@ -198,3 +199,25 @@ def test_precision_is_for_gpus() -> None:
         jit(lambda x: x @ x.T, precision="tf32")(X)
     with pytest.raises(ValueError, match="must be one of float32, tf32, bfloat16, got 'half'"):
         jit(lambda x: x @ x.T, precision="half")(X)
+
+
+def test_another_thread_drops_the_plan_that_is_looked_for() -> None:
+    planned = jit(lambda x: x * 2.0, cache_size=1)
+    planned(X)
+    others: list[Thread] = []
+
+    class Slow(OrderedDict[Any, Any]):
+        """A cache in which another thread keeps a plan of its own while one looks."""
+
+        def get(self, key: Any, default: Any = None) -> Any:
+            found = super().get(key, default)
+            if not others:
+                others.append(Thread(target=planned, args=(X[:1],)))
+                others[0].start()
+                others[0].join(0.2)
+            return found
+
+    planned._plans = Slow(planned._plans)
+    np.testing.assert_array_equal(planned(X), X * 2.0)
+    others[0].join()
+    assert planned.plans == 1

@@ -174,7 +174,7 @@ def _restored(value: Any, walk: _Walk) -> Any:
     kind = value[_KIND]
     if kind == "network":
         net = Network.__new__(Network)
-        vars(net).update(walk.of(value["state"]))
+        net.__setstate__(walk.of(value["state"]))
         return net
     if kind == "record":
         return _RECORDS[value["name"]](*walk.of(value["parts"]))

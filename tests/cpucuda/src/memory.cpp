@@ -105,6 +105,13 @@ static cudaError_t copy(
         return fail(cudaErrorInvalidValue);
     }
     if (stream->capture) return (cudaError_t)capture_copy(to, from, size, handle, what);
+    if (int a = owner_of(from), b = owner_of(to); a >= 0 && b >= 0 && a != b && is_legacy(*stream)) {
+        // On an old default stream it waits for all that either GPU was given before, and what they are given
+        // later waits for it.
+        flush_device(a);
+        flush_device(b);
+        waits = true;
+    }
     int error;
     if (!source && lazy()) {  // pageable memory is staged before the call returns
         auto kept = std::make_shared<std::vector<char>>((const char*)from, (const char*)from + size);
@@ -179,9 +186,6 @@ static cudaError_t copy_between(
     return copy(to, from, n, stream, waits, what);
 }
 API cudaError_t cudaMemcpyPeer(void* to, int target, const void* from, int source, size_t n) {
-    // It waits for all that either GPU was given before, and all that they are given later waits for it.
-    flush_device(source);
-    flush_device(target);
     return copy_between(to, target, from, source, n, nullptr, true, "cudaMemcpyPeer");
 }
 API cudaError_t cudaMemcpyPeerAsync(

@@ -64,6 +64,7 @@ int owner_of(const void* address);  // the GPU whose memory it is; -1: host memo
 
 // streams.cpp
 std::shared_ptr<Stream> find_stream(cudaStream_t handle);
+bool is_legacy(const Stream& stream);  // whether it is its device's old default stream
 void flush(Stream& stream, uint64_t upto);
 void flush_device(int device);      // -1: all
 int refuse_during_capture(const char* what);  // 0, or the error of an unsafe call while a stream is captured

@@ -50,7 +50,7 @@ static std::shared_ptr<Event> find_event(cudaEvent_t handle) {
     return it == events_.end() ? nullptr : it->second;
 }
 
-static bool is_legacy(const Stream& stream) { return legacy(stream.device).get() == &stream; }
+bool is_legacy(const Stream& stream) { return legacy(stream.device).get() == &stream; }
 
 static std::vector<std::shared_ptr<Stream>> streams_of(int device) {
     std::vector<std::shared_ptr<Stream>> out;

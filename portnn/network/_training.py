@@ -87,7 +87,8 @@ class Training:
                 total = count_steps(self.recorder.data.size, plan.batch_size, plan.epochs)
                 bar = stack.enter_context(Progress(total, self.progress))
                 step = self._step(start)
-                loop = self._loop(step, start)
+                with bar.busy("compiling the step"):
+                    loop = self._loop(step, start)
                 if not isinstance(loop, str):
                     stack.enter_context(loop.limits())
                 self._watch(self._epochs(step, start, bar, loop), bar)

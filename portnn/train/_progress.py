@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
+from threading import Timer
 from types import TracebackType
 from typing import Any, final
 
 __all__ = ["Progress"]
+
+_SOON = 1.0  # seconds
 
 
 @final
@@ -53,6 +57,26 @@ class Progress:
         if self._bar is not None:
             self._bar.set_description(f"epoch {number}/{total}", refresh=False)
             self._bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()})
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say beside the bar what is being done before the first step, if it takes longer than a second.
+
+        Args:
+            what: in words.
+        """
+        if self._bar is None:
+            yield
+            return
+        timer = Timer(_SOON, self._bar.set_description, [what])
+        timer.daemon = True  # it does not keep a program alive that is to end
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            self._bar.set_description("", refresh=False)
 
     def __enter__(self) -> Progress:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -91,3 +92,22 @@ def test_a_bar_without_tqdm_names_the_package(monkeypatch):
     with pytest.raises(ImportError, match=r'progress=True needs tqdm: pip install "portnn\[progress\]"'):
         Progress(4, True)
     Progress(4, False).step()
+
+
+def test_the_bar_says_what_takes_long_before_the_first_step(monkeypatch, capsys):
+    pytest.importorskip("tqdm", reason="tqdm draws the bar")
+    monkeypatch.setattr("portnn.train._progress._SOON", 0.01)
+    with Progress(3, True) as bar:
+        with bar.busy("compiling the step"):
+            time.sleep(0.2)
+        bar.step()
+    assert "compiling the step" in capsys.readouterr().err
+    monkeypatch.setattr("portnn.train._progress._SOON", 60.0)
+    started = time.perf_counter()
+    with Progress(3, True) as bar, bar.busy("compiling the step"):
+        pass
+    assert "compiling" not in capsys.readouterr().err
+    assert time.perf_counter() - started < 10.0
+    with Progress(3, False) as bar, bar.busy("compiling the step"):
+        pass
+    assert capsys.readouterr().err == ""

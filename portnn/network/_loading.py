@@ -114,6 +114,28 @@ def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, co
     return state
 
 
+def matched_like(who: str, given: Tree, present: Tree, backend: Backend) -> Tree:
+    """Return a tree of a backend's arrays with the shapes and dtypes of those that are there.
+
+    Args:
+        who: as for `matched`.
+        given: a tree of the structure of `present`; its arrays are of any library.
+        present: arrays of the backend; those that are given again are not looked at.
+        backend: as for `matched`.
+
+    Raises:
+        TypeError: as for `matched`.
+        ValueError: as for `matched`; if the structure differs.
+    """
+    if tree.structure(given) != tree.structure(present):
+        raise ValueError(f"{who}: expected a tree of the same structure as the present state")
+    leaves = [
+        new if new is old else _placed(f"{who}: {name[:60]!r}", new, expected_of(old), backend, False)
+        for (name, new), old in zip(tree.items(given), tree.leaves(present), strict=True)
+    ]
+    return tree.unflatten(given, leaves)
+
+
 def _check_single(who: str, given: Tree, expected: Tree) -> None:
     """Check that it is not the pair (params, state) that `from_torch` and `from_keras` return.
 

@@ -20,7 +20,7 @@ from portnn.network._inputs import (
     input_shape_of,
     without_ignored,
 )  # fmt: skip
-from portnn.network._loading import check_count, expected_of, matched, matched_state
+from portnn.network._loading import check_count, expected_of, matched, matched_like, matched_state
 from portnn.network._measures import check_predictions, decide
 from portnn.network._options import check_seed
 from portnn.nn import Layer, Sequential
@@ -304,17 +304,19 @@ class Model(Copied):
         A callback may set it, for instance by `portnn.optim.scale_learning_rate`.
 
         Raises:
-            ValueError: if it is set before any training, or to a tree of another structure.
+            TypeError: if an array that is set has another kind of dtype.
+            ValueError: if it is set before any training, to a tree of another structure, or to arrays of
+                other shapes. Arrays of other libraries are brought to the backend.
         """
         return None if self._fitted is None else self._fitted.moments
 
     @optimizer_state.setter
+    @activated
     def optimizer_state(self, state: Tree) -> None:
         if self._fitted is None:
             raise ValueError("optimizer_state: there is none before the first epoch; set it in a callback")
         before = self._fitted.moments
-        if tree.structure(state) != tree.structure(before):
-            raise ValueError("optimizer_state: expected a tree of the same structure as the present state")
+        state = matched_like("optimizer_state", state, before, self.backend)
         shown = self.params is ema_params(before)
         params = ema_params(state) if shown else self.params
         self._now = self._now._replace(params=params, fitted=self._fitted._replace(moments=state))

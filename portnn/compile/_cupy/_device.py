@@ -217,7 +217,14 @@ class CupyDriver:
     def pinned(self, shape: tuple[int, ...], dtype: str) -> Any:
         """Memory that cannot be paged out."""
         size = int(np.prod(shape, dtype=np.int64))
-        memory = self._cupy.cuda.alloc_pinned_memory(max(1, size * np.dtype(dtype).itemsize))
+        room = max(1, size * np.dtype(dtype).itemsize)
+        try:
+            memory = self._cupy.cuda.alloc_pinned_memory(room)
+        except self._cupy.cuda.runtime.CUDARuntimeError as error:
+            raise MemoryError(
+                f"the host cannot pin {room / 1e6:,.1f} MB of its memory, through which data are streamed; "
+                f"use a smaller batch_size, or free memory of the host (CUDA said: {str(error)[:80]})"
+            ) from error
         return np.frombuffer(memory, dtype, size).reshape(shape)
 
     def event(self) -> Any:

@@ -392,3 +392,26 @@ for wrong in (big, cupy.asarray(big[:9])):
         memory_mb=32 + 32,
     )
     assert out.splitlines() == ["x: has values beyond 3.4e+38, t"] * 2
+
+
+@needs_emulation
+def test_memory_of_the_host_that_runs_out_is_not_blamed_on_the_device():
+    out = run("""
+from portnn.backend import get_backend
+from portnn.compile._cupy._device import driver_for
+def attempt(work):
+    try:
+        with get_backend("gpu").activate():
+            work()
+    except MemoryError as error:
+        print(type(error).__name__, str(error)[:26])
+attempt(lambda: np.empty(2**57))
+def refuse(size):
+    raise cupy.cuda.runtime.CUDARuntimeError(2)
+cupy.cuda.alloc_pinned_memory = refuse
+attempt(lambda: driver_for(0).pinned((1000, 1000), "float32"))
+""")
+    assert out.splitlines() == [
+        "MemoryError Unable to allocate 1.00 Ei",
+        "MemoryError the host cannot pin 4.0 MB",
+    ]

@@ -14,6 +14,7 @@ from portnn._typing import Array, Tree
 from portnn.compile._bounds import found_in_steps
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
+from portnn.compile._cupy._moves import Moves, layout_of, packed_layout
 from portnn.compile._cupy._plan import warn
 from portnn.compile._cupy._staging import Staging, fits, steps_in_slot
 from portnn.compile._cupy._step import Source, StepPlan
@@ -57,6 +58,7 @@ class CupyLoop:
         self._graphs: dict[tuple[int, int, int], Captured[None]] = {}
         with driver.working():
             self._buffers = [_own(driver, leaf) for leaf in leaves]
+            self._moves = Moves(driver)
             self._staging = self._stage(data)
             sources = [data] if self._staging is None else self._staging.slots
             self._total = -(-self._size // self._batch)
@@ -82,11 +84,13 @@ class CupyLoop:
         rest = self._size % self._batch
         carry = tree.unflatten(self._structure, self._buffers)
         plans: dict[int, StepPlan] = {}
+        layouts = [layout_of(buffer) for buffer in self._buffers]
+        also = self._moves.kernels(layouts, [packed_layout(layout) for layout in layouts])
         for rows in (self._batch, *([rest] if rest else [])):
             losses = plans[self._batch].losses if plans else None
             size = (rows, self._batch)
             plans[rows] = StepPlan(
-                self._driver, step, carry, self._sources[0], size, self._total, precision, losses
+                self._driver, step, carry, self._sources[0], size, self._total, precision, losses, also
             )
         return plans
 
@@ -169,7 +173,7 @@ class CupyLoop:
         # Warming up runs steps, which must not count.
         plan, cursor = self._plans[rows], self._sources[source].cursor
         changed = [*self._buffers, self._position, cursor, plan.losses, *plan.notes]
-        before = [self._driver.clone(x) for x in changed]
+        before = [_own(self._driver, x) for x in changed]
         try:
             self._graphs[key] = capture(self._driver, work, (self._plans, self._sources, changed))
         except CaptureError as error:
@@ -186,7 +190,7 @@ class CupyLoop:
     def carry(self) -> Tree:
         """A copy of what the steps have made of the carry."""
         with self._driver.working(), self._driver.handing_out():
-            return tree.unflatten(self._structure, [self._driver.clone(b) for b in self._buffers])
+            return tree.unflatten(self._structure, self._moves.clones(self._buffers))
 
     def write(self, carry: Tree) -> None:
         """Go on from other values.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import final
@@ -15,6 +15,7 @@ from portnn._typing import Array, Tree
 from portnn.compile._bounds import Check, inputs_checked
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._execute import Execution
+from portnn.compile._cupy._kernels import KernelSource
 from portnn.compile._cupy._plan import make_plan
 from portnn.compile._cupy._small import gather_kernel, keep_kernel
 from portnn.compile._cupy._tracing import LayoutOnly
@@ -53,6 +54,8 @@ class StepPlan:
         rows: of a batch, and how many the cursor counts at a time.
         total: the number of losses of an epoch.
         precision: of matrix products.
+        losses: where the losses go; None for a new array.
+        also: kernels that the loop needs beside the plan, compiled in one go with its own.
 
     Attributes:
         obstacles: why a graph cannot hold the step.
@@ -71,6 +74,7 @@ class StepPlan:
         total: int,
         precision: Precision,
         losses: Array | None = None,
+        also: Sequence[KernelSource] = (),
     ) -> None:
         self._driver = driver
         self._batch = [driver.empty((rows[0], *x.shape[1:]), str(x.dtype)) for x in source.data]
@@ -88,7 +92,7 @@ class StepPlan:
         )
         self._results = results
         self._keep = keep_kernel(str(loss.dtype), total)
-        self._execution = Execution(self._plan, driver, [self._gather, self._keep])
+        self._execution = Execution(self._plan, driver, [self._gather, self._keep, *also])
         self.failed = self._execution.failed
         self.notes = [] if self._execution.wrong is None else [self._execution.wrong]
         self.losses = driver.empty((total,), str(loss.dtype)) if losses is None else losses

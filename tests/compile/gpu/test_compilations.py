@@ -84,4 +84,4 @@ print(len(compiled))
 
 @needs_emulation
 def test_compilations_of_a_first_fit():
-    assert int(run_emulated(FIRST_FIT)) <= 33
+    assert int(run_emulated(FIRST_FIT)) <= 31

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
+from threading import RLock
 from types import ModuleType, TracebackType
 from typing import Any, final
 
@@ -203,9 +204,18 @@ def free_bytes(device: Device) -> int:
         return int(free) + int(cupy.get_default_memory_pool().free_bytes())
 
 
+_locks: dict[int, AbstractContextManager[object]] = {}
+
+
+def lock_of(device: Device) -> AbstractContextManager[object]:
+    """The lock of a GPU. Who captures a graph holds it, since waiting for all streams would break that."""
+    return _locks.setdefault(device.id, RLock())
+
+
 def synchronize(device: Device) -> None:
     """Wait for every stream of the device."""
-    device.synchronize()
+    with lock_of(device):
+        device.synchronize()
 
 
 def hardware(device: Device) -> str:

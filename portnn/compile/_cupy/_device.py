@@ -6,13 +6,12 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from threading import RLock
 from typing import Any, TypeVar, final
 
 import numpy as np
 
 from portnn._typing import Array
-from portnn.backend._cupy import free_bytes, is_out_of_memory, raise_memory_error, refuse_tf32
+from portnn.backend._cupy import free_bytes, is_out_of_memory, lock_of, raise_memory_error, refuse_tf32
 from portnn.compile._cupy._cublas import WORKSPACE, Cublas, open_library
 from portnn.compile._cupy._gemm import GemmArguments
 from portnn.compile._cupy._kernels import THREADS, KernelSource, joined, kernel_error
@@ -40,7 +39,7 @@ class CupyDriver:
             self._copying = cuda.Stream(non_blocking=True)
             self._before, self._after = self.event(), self.event()
             self._memory = GraphMemory()
-        self._lock = RLock()
+        self._lock = lock_of(self._device)
         self._callers: list[Any] = []  # the streams of whoever is working, outermost first
         self._functions: dict[str, Any] = {}
         self._blas: Cublas | None = None

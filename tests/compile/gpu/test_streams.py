@@ -143,6 +143,26 @@ assert (r.get() == 3).all()
     )
 
 
+def test_a_thread_that_waits_for_the_device_does_not_break_what_another_captures():
+    run_emulated(
+        START
+        + """
+backend, over = pn.get_backend("gpu"), []
+def wait():
+    while not over: backend.synchronize()
+def make():
+    warnings.simplefilter("error")
+    x = cupy.ones((40, 40), "float32")
+    try:
+        for i in range(8):
+            f = pn.jit(lambda x: pn.ops.exp(x @ x * 0.5) + i)
+            for _ in range(3): f(x)
+    finally: over.append(True)
+together(wait, make)
+"""
+    )
+
+
 TRAININGS = """
 x = np.random.default_rng(0).normal(size=(90, 6)).astype("float32")
 y = np.arange(90) % 3

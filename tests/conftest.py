@@ -27,6 +27,8 @@ hypothesis.settings.load_profile("ci")
 
 SELECTED = pytest.StashKey[list[Matrix]]()
 FIXTURES = {"backend", "xp", "device"}
+# What other libraries are compared with is proven on these, and on a GPU if one is named.
+PROVEN = (Matrix.NUMPY, Matrix.STRICT)
 WHOLE_TRAININGS = {
     "accuracy",
     "examples",
@@ -56,13 +58,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.definition.path.parent.name in WHOLE_TRAININGS:
             members = [m for m in members if m is Matrix.STRICT or not m.is_strict]
         metafunc.parametrize("_member", members, ids=[member.value for member in members], indirect=True)
+    if "proven" in metafunc.fixturenames:
+        members = [*PROVEN, *[m for m in metafunc.config.stash[SELECTED] if m is Matrix.CUPY]]
+        metafunc.parametrize("proven", members, ids=[member.value for member in members], indirect=True)
 
 
 def _is_own(item: pytest.Item, members: list[Matrix]) -> bool:
     """Whether a test runs on a backend, or stands in a file that names the library."""
     if isinstance(item, pytest.DoctestItem):
         return False
-    names = {"strict" if member.is_strict else member.value for member in members}
+    if "proven" in getattr(item, "fixturenames", ()):
+        return item.callspec.params["proven"] in members
+    # "strict" alone would not do: zip(strict=True) stands in most files.
+    names = {name for member in members for name in (member.value.partition(":")[0], member.name)}
     return bool(FIXTURES & set(getattr(item, "fixturenames", ()))) or any(
         name in _text(str(item.path)) for name in names
     )
@@ -99,6 +107,14 @@ def backend(_member: Matrix) -> Iterator[BackendUnderTest]:
         bench = open_member(_member)
     except (RuntimeError, ValueError) as error:
         pytest.skip(str(error))
+    with in_use(bench):
+        yield bench
+
+
+@pytest.fixture
+def proven(request: pytest.FixtureRequest) -> Iterator[BackendUnderTest]:
+    """NumPy and array-api-strict, whatever the command line says, and CuPy if it says so."""
+    bench = open_member(request.param)
     with in_use(bench):
         yield bench
 

@@ -12,16 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from portnn import ops
 from portnn.autodiff import grad, vjp
-from tests.backends import Matrix, in_use, open_member
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
-
-
-@pytest.fixture(params=[Matrix.NUMPY, Matrix.STRICT], ids=str)
-def proven(request):
-    bench = open_member(request.param)
-    with in_use(bench):
-        yield bench
 
 
 def law(**strategies):

@@ -15,7 +15,7 @@ from portnn.backend import get_backend
 from portnn.nn import Layer
 from portnn.testing import check_gradients
 from portnn.tracing import Primitive
-from tests.backends import BackendUnderTest, Matrix, in_use, open_member
+from tests.backends import BackendUnderTest, Matrix, open_member
 from tests.table import (
     rows_constants,
     rows_containers,
@@ -53,22 +53,12 @@ MODULES = [
 ]  # fmt: skip
 ROWS: list[Row] = [row for module in MODULES for row in module.ROWS]
 ELEMENTWISE = [row for row in ROWS if row.elementwise]
-# check_gradients runs on these; other backends are compared with what it has proven.
-PROVEN = (Matrix.NUMPY, Matrix.STRICT)
 
 
 def rows(*kinds: str, among: list[Row] = ROWS) -> Any:
     """Parametrise a test by the rows of some kinds."""
     chosen = [row for row in among if row.kind in kinds]
     return pytest.mark.parametrize("row", chosen, ids=str)
-
-
-@pytest.fixture(params=PROVEN, ids=[member.value for member in PROVEN])
-def proven(request: pytest.FixtureRequest) -> Any:
-    """NumPy and array-api-strict, whatever the command line says: the reference must be right."""
-    bench = open_member(request.param)
-    with in_use(bench):
-        yield bench
 
 
 def skip_where_off(row: Row, backend: BackendUnderTest) -> None:

@@ -125,3 +125,23 @@ def test_kinds_of_networks(gpu, layers, x, y, options):  # noqa: F811  # the fix
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_other_precisions_are_captured(gpu, precision):  # noqa: F811  # the fixture
     fitted(MLP, ROWS, CLASSES, "gpu", {"precision": precision})
+
+
+def test_decoding_is_captured(gpu):  # noqa: F811  # the fixture
+    table = gpu.backend.asarray(RNG.normal(size=(11, 11)).astype("float32"))
+    start = gpu.backend.asarray(np.asarray([1, 4, 7]))
+
+    def best(table, start):
+        def step(tokens, state):
+            return pn.log_softmax(pn.ops.take(table, tokens, axis=0)), tokens
+
+        options = {"start": start, "end": 2, "max_length": 6, "stop_early": False}
+        return tuple(pn.decode.beam_search(step, start, beam=4, **options))
+
+    planned = pn.jit(best)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PlanWarning)
+        found = [planned(table, start) for _ in range(3)]
+    assert "runs as one CUDA graph" in planned.explain(table, start)
+    for one in found:
+        assert to_bytes(gpu, one) == to_bytes(gpu, best(table, start))

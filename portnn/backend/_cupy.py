@@ -170,7 +170,7 @@ def raise_memory_error(error: BaseException | None, trace: TracebackType | None)
     The functions that failed forget their arrays: whoever keeps the error would keep the memory.
     """
     if error is not None and (isinstance(error, MemoryError) or is_out_of_memory(error)):
-        text = _memory_text(str(error)) if is_out_of_memory(error) else ""
+        text = "" if type(error) is MemoryError or not is_out_of_memory(error) else _memory_text(str(error))
         traceback.clear_frames(trace)
         if text:
             raise MemoryError(text) from None

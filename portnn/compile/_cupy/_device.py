@@ -222,7 +222,7 @@ class CupyDriver:
         except self._cupy.cuda.runtime.CUDARuntimeError as error:
             raise MemoryError(
                 f"the host cannot pin {room / 1e6:,.1f} MB of its memory, through which data are streamed; "
-                f"use a smaller batch_size, or free memory of the host (CUDA said: {str(error)[:80]})"
+                f"use a smaller batch_size, or free memory of the host"
             ) from error
         return np.frombuffer(memory, dtype, size).reshape(shape)
 

@@ -12,7 +12,7 @@ from portnn.backend._library import creator
 from portnn.ops._helpers import dtype_named, plain, python_number
 from portnn.ops._like import full_like
 from portnn.ops._options import check_flag, check_number, check_whole
-from portnn.tracing import RecordedArray, TracedArray, namespace, refuse_relatives
+from portnn.tracing import RecordedArray, TracedArray, namespace, refuse_objects, refuse_relatives
 
 __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"]
 
@@ -248,7 +248,25 @@ def asarray(
     """
     create, options = creator_like("asarray", like, dtype, device)
     refuse_relatives(type(obj))
-    return create(obj, copy=copy, **options)
+    _check_numbers(obj)
+    x = create(obj, copy=copy, **options)
+    refuse_objects(x)
+    return x
+
+
+_NUMBER = ("dtype", "__array__", "__array_interface__", "__dlpack__", "__float__", "__index__", "__complex__",
+           "__getitem__")  # fmt: skip
+
+
+def _check_numbers(obj: Any) -> None:
+    """Raise a TypeError for strings, None and other objects: NumPy makes arrays of them, others fail."""
+    while isinstance(obj, list | tuple) and obj:
+        obj = obj[0]
+    if isinstance(obj, str | bytes | dict) or not any(hasattr(obj, name) for name in _NUMBER):
+        kind = type(obj).__name__
+        raise TypeError(f"asarray: expected numbers, nested lists of them or an array, got {kind}")
+    if hasattr(obj, "dtype"):
+        refuse_objects(obj)
 
 
 def from_dlpack(x: Any, /, *, like: Any, device: Device | None = None, copy: bool | None = None) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from portnn.tracing._array import TracedArray
-from portnn.tracing._namespace import as_operand
+from portnn.tracing._namespace import as_operand, namespace
 from portnn.tracing._recorded import RecordedArray, record_call
 
 __all__: list[str] = []
@@ -32,7 +32,7 @@ def _operator(name: str, *, reflected: bool = False) -> Callable[..., Any]:
         if operand is NotImplemented:
             return operand
         args = (operand, self) if reflected else (self, operand)
-        return record_call(self.__array_namespace__(), standard, function, args, {})
+        return record_call(namespace(*args), standard, function, args, {})
 
     return method
 

@@ -11,7 +11,7 @@ import array_api_compat
 from portnn._typing import Namespace
 from portnn.tracing._array import TracedArray
 from portnn.tracing._names import standard_name
-from portnn.tracing._namespace import as_operand
+from portnn.tracing._namespace import as_operand, namespace
 from portnn.tracing._recorded import RecordedArray, record_call
 
 __all__ = ["RecordingNamespace", "recorded"]
@@ -103,7 +103,7 @@ def _applied(self: RecordedArray, ufunc: Any, inputs: tuple[Any, ...], options: 
     operands = tuple([as_operand(x, self) for x in inputs])
     if any(x is NotImplemented for x in operands):
         return NotImplemented
-    return record_call(self._namespace, standard_name(ufunc), ufunc, operands, options)
+    return record_call(namespace(self, *operands), standard_name(ufunc), ufunc, operands, options)
 
 
 @cache

@@ -36,7 +36,9 @@ def run(
     if x.shape[0] != targets.y.shape[0]:
         raise ValueError(f"{samples.source}: {x.shape[0]} samples, but labels for {targets.y.shape[0]}")
     measures: dict[str, Any] = {"samples": int(x.shape[0]), **net.evaluate(x, targets.y)}
-    names = targets.classes or samples.targets or [str(i) for i in range(targets.width)]
+    # One column holds all classes; several outputs have one each.
+    columns = None if notes["task"] == "classification" else samples.targets
+    names = targets.classes or columns or [str(i) for i in range(targets.width)]
     more, text = {
         "classification": _classes, "multilabel": _labels, "regression": _values,
     }[notes["task"]](net, x, targets, names)  # fmt: skip

@@ -40,9 +40,9 @@ class Jitted:
         self,
         function: Callable[..., Tree],
         cache_size: int,
-        torch_compile: bool = False,
-        precision: Precision = "float32",
-        patience: int | None = PATIENCE,
+        torch_compile: bool,
+        precision: Precision,
+        patience: int | None,
     ) -> None:
         update_wrapper(self, function)  # first: it brings all attributes that the function has
         self.function = function
@@ -223,4 +223,4 @@ def jit(
     if cache_size < 1:
         raise ValueError(f"jit: cache_size must be at least 1, got {cache_size}")
     check_word("jit", "precision", precision, get_args(Precision))
-    return Jitted(f, cache_size, torch_compile, precision)
+    return Jitted(f, cache_size, torch_compile, precision, PATIENCE)

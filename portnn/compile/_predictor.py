@@ -40,7 +40,8 @@ class Predictor:
 
     def __init__(self, f: Callable[[Tree, Array], Array]) -> None:
         self._f = f
-        self._jitted = Jitted(f, _SHAPES, patience=None)  # how many samples come is for the caller to choose
+        # Without patience: how many samples come is for the caller to choose.
+        self._jitted = Jitted(f, _SHAPES, torch_compile=False, precision="float32", patience=None)
         self._on_gpu: CupyPredictions | None = None
         self._plans: OrderedDict[Any, NumpyPlan | None] = OrderedDict()
         self._hopeless: set[Any] = set()

@@ -76,6 +76,18 @@ def test_measures_and_the_confusion_matrix(trained, flowers, portnn):
     assert data["classes"]["rose"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "samples": 30}
 
 
+def test_measures_of_classes_that_are_numbers(tmp_path, monkeypatch, portnn):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{n % 3},{n % 2},{n % 3}" for n in range(60)]
+    Path("numbers.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n", encoding="utf-8")
+    assert portnn("train", "numbers.csv", "--label", "kind", "--epochs", 2, "-q")[0] == 0
+    code, out, err = portnn("evaluate", "network.safetensors", "numbers.csv", "--label", "kind", "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert list(data["classes"]) == ["0", "1", "2"]
+    assert [data["classes"][name]["samples"] for name in "012"] == [20, 20, 20]
+
+
 def test_measures_of_values(flowers, portnn):
     options = ("--label", "stem", "--drop", "kind", "--epochs", 5, "-q")
     assert portnn("train", flowers, *options)[0] == 0

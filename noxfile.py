@@ -31,8 +31,16 @@ STANDARD = "2025.12"  # the suite's default, and what portnn's namespace says of
 EMULATION = ROOT / "tests" / "cpucuda" / "inject"
 # What `-- subset` runs on the emulated GPU, for each of its modes: at most 6 minutes on two cores.
 EMULATED_SUBSET = {
-    "immediate": ["tests/cpucuda", "tests/compile/gpu"],
-    "late": ["tests/cpucuda", "tests/compile/gpu/test_on_gpu.py"],
+    "immediate": [
+        *("tests/cpucuda", "tests/compile/gpu", "tests/network", "tests/table/test_table.py"),
+        *("tests/test_indices.py", "--ignore", "tests/compile/gpu/test_captured.py"),
+        *("-k", "not proof and not (test_epochs and (hidden or two))"),
+    ],
+    "late": [
+        *("tests/cpucuda", "tests/compile/gpu/test_on_gpu.py", "tests/compile/gpu/test_streams.py"),
+        *("tests/compile/gpu/test_memory.py", "tests/train"),
+        *("-k", "not (test_epochs and (hidden or two))"),
+    ],
 }
 
 

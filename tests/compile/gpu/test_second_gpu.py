@@ -27,13 +27,13 @@ def test_everything_is_computed_on_the_second_gpu(peers):
 
 @needs_emulation
 def test_benchmarks_and_reports_name_the_gpu():
-    line = "GPU, 1.1 GB, compute capability 9.0, CUDA 13.0, driver for CUDA 13.0"
+    line = "1.1 GB, compute capability 9.0, CUDA 13.0, driver for CUDA 13.0"
     bench = ["bench", "--backend", "gpu:1", "--seconds", "0.1", "--features", "3", "--layers", "none"]
     told = run_emulated(
         f"from portnn.cli import main; main({bench}); main(['info'])", devices=2, memory_mb=1050
     )
     assert told.count(line) == 3
-    assert f"on cupy:1 (a CPU that stands for a {line}), float32" in told
+    assert f"on cupy:1 (emulated GPU 1, {line}), float32" in told
 
 
 def test_every_method_of_a_network_is_among_the_uses():

@@ -1,3 +1,19 @@
-"""What is run as a script under CuPy is not imported to look for tests."""
+"""The GPU for tests that are not of the matrix: CuPy, if it is asked for."""
 
-collect_ignore = ["uses.py"]
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.backends import BackendUnderTest, Matrix, in_use, open_member
+from tests.conftest import SELECTED
+
+
+@pytest.fixture(scope="module")
+def gpu(request: pytest.FixtureRequest) -> Iterator[BackendUnderTest]:
+    """CuPy, in use while a module's tests run."""
+    if Matrix.CUPY not in request.config.stash[SELECTED]:
+        pytest.skip("needs a GPU: give --backend gpu")
+    with in_use(open_member(Matrix.CUPY)) as bench:
+        yield bench

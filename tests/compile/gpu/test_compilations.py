@@ -9,7 +9,7 @@ from portnn.compile._cupy import LayoutOnly
 from portnn.compile._cupy._elementwise import NAMES
 from tests.compile.gpu.emulated import needs_emulation, run_emulated
 from tests.compile.gpu.test_expressions import FLOATS, INTEGERS
-from tests.compile.gpu.test_on_gpu import gpu, moved  # noqa: F401  # a fixture
+from tests.compile.gpu.test_on_gpu import moved
 
 CALLS = {
     "clip": [lambda f, x, y: f(x, -1, 2), lambda f, x, y: f(x, y, None), lambda f, x, y: f(x.T, max=3)],
@@ -29,7 +29,7 @@ SLOW = [pytest.param(d, marks=pytest.mark.slow) for d in ("bool", *INTEGERS, *FL
 
 
 @pytest.mark.parametrize("dtype", ["float32", *SLOW])
-def test_results_that_are_not_computed_lie_as_those_that_are(gpu, dtype):  # noqa: F811  # the fixture
+def test_results_that_are_not_computed_lie_as_those_that_are(gpu, dtype):
     x, y = moved(gpu, [np.ones((3, 4), dtype), np.ones((3, 4), dtype)])
     execute, tried = LayoutOnly([]), 0
     for name in sorted(NAMES - {"astype"}):
@@ -51,7 +51,7 @@ def test_functions_of_other_libraries_are_called():
     assert seen == [np.ndarray]
 
 
-def test_errors_of_a_loss_are_those_of_a_call(gpu):  # noqa: F811  # the fixture
+def test_errors_of_a_loss_are_those_of_a_call(gpu):
     predictions, labels, many = moved(gpu, [np.ones((1, 3), "float32"), np.asarray([5]), np.ones((2, 3))])
     for wrong in (labels, many):
         with pytest.raises(ValueError, match="softmax_cross_entropy") as called:

@@ -11,7 +11,7 @@ import pytest
 import portnn as pn
 from portnn import optim, tree
 from portnn.compile import PlanWarning
-from tests.compile.gpu.test_on_gpu import gpu, to_bytes  # noqa: F401  # a fixture
+from tests.compile.gpu.test_on_gpu import to_bytes
 
 N = 70
 RNG = np.random.default_rng(0)
@@ -112,7 +112,7 @@ def fitted(layers, x, y, backend, options):
 
 
 @pytest.mark.parametrize(("layers", "x", "y", "options"), KINDS)
-def test_kinds_of_networks(gpu, layers, x, y, options):  # noqa: F811  # the fixture
+def test_kinds_of_networks(gpu, layers, x, y, options):
     planned, predicted = fitted(layers, x, y, "gpu", options)
     eager, expected = fitted(layers, x, y, "gpu", {**options, "compile": False})
     host, _ = fitted(layers, x, y, "cpu", options)
@@ -123,11 +123,11 @@ def test_kinds_of_networks(gpu, layers, x, y, options):  # noqa: F811  # the fix
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
-def test_other_precisions_are_captured(gpu, precision):  # noqa: F811  # the fixture
+def test_other_precisions_are_captured(gpu, precision):
     fitted(MLP, ROWS, CLASSES, "gpu", {"precision": precision})
 
 
-def test_decoding_is_captured(gpu):  # noqa: F811  # the fixture
+def test_decoding_is_captured(gpu):
     table = gpu.backend.asarray(RNG.normal(size=(11, 11)).astype("float32"))
     start = gpu.backend.asarray(np.asarray([1, 4, 7]))
 

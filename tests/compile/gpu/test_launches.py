@@ -10,7 +10,7 @@ import portnn as pn
 from portnn import losses, optim
 from portnn.autodiff import value_and_grad
 from portnn.compile import PlanWarning
-from tests.compile.gpu.test_on_gpu import gpu, moved, to_bytes  # noqa: F401  # a fixture
+from tests.compile.gpu.test_on_gpu import moved, to_bytes
 
 pytestmark = pytest.mark.skipif(
     "CPUCUDA_HOME" not in os.environ, reason="only the CUDA made of CPU functions counts launches"
@@ -30,7 +30,7 @@ def counted(f):
     return [counter(name) - n for name, n in zip(names, before, strict=True)], result
 
 
-def test_weights_of_samples_start_no_kernel_a_step(gpu):  # noqa: F811  # the fixture
+def test_weights_of_samples_start_no_kernel_a_step(gpu):
     def of_an_epoch(**options):
         net = pn.Network([LAYER], loss=losses.softmax_cross_entropy, backend="gpu", seed=0)
         few, many = (
@@ -41,7 +41,7 @@ def test_weights_of_samples_start_no_kernel_a_step(gpu):  # noqa: F811  # the fi
     assert of_an_epoch(sample_weight=RNG.uniform(size=640)) <= of_an_epoch() + 2
 
 
-def test_a_planned_step_is_copied_in_and_out_by_two_kernels(gpu):  # noqa: F811  # the fixture
+def test_a_planned_step_is_copied_in_and_out_by_two_kernels(gpu):
     """Adam with four parameters: fifteen arrays go in and fourteen come out."""
     optimizer = optim.adam(1e-3)
 
@@ -62,7 +62,7 @@ def test_a_planned_step_is_copied_in_and_out_by_two_kernels(gpu):  # noqa: F811 
     assert to_bytes(gpu, result) == to_bytes(gpu, step(*before, x, y))
 
 
-def test_a_training_by_lbfgs_is_a_graph(gpu):  # noqa: F811  # the fixture
+def test_a_training_by_lbfgs_is_a_graph(gpu):
     sklearn = pytest.importorskip("sklearn")
     from portnn.estimators import MLPClassifier
 

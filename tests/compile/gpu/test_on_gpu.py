@@ -15,7 +15,6 @@ from portnn.compile._cupy import CupyLoop, CupyPlan
 from portnn.compile._cupy._elementwise import _FLOATING, _TRUTH
 from portnn.compile._cupy._left import _SAFE
 from portnn.program import record, simplify
-from tests.backends import Matrix, in_use, open_member
 from tests.compile.gpu.helpers import digits, exact_step, net_step
 from tests.compile.gpu.test_expressions import (
     COMPARISONS,
@@ -29,7 +28,6 @@ from tests.compile.gpu.test_expressions import (
 )
 from tests.compile.gpu.test_fusion import programs
 from tests.compile.gpu.test_routines import ties
-from tests.conftest import SELECTED
 
 LAYERS = {
     "article": ([pn.Linear(784, 10), pn.relu, pn.Linear(10, 10)], 64),
@@ -44,14 +42,6 @@ OPTIMIZERS = {
     "adam": optim.adam(1e-3),
     "schedule": optim.sgd(lambda step: 0.1 / (step + 1.0), momentum=0.9),
 }
-
-
-@pytest.fixture(scope="module")
-def gpu(request):
-    if Matrix.CUPY not in request.config.stash[SELECTED]:
-        pytest.skip("needs a GPU: give --backend gpu")
-    with in_use(open_member(Matrix.CUPY)) as bench:
-        yield bench
 
 
 def moved(gpu, nested):

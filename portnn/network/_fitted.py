@@ -10,6 +10,7 @@ from portnn import optim, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend
 from portnn.optim import Optimizer, ema_params
+from portnn.tracing import is_array
 from portnn.train import Snapshot
 
 __all__ = ["Copied", "Fitted", "TrainState", "going_on"]
@@ -55,10 +56,14 @@ class TrainState(NamedTuple):
 
     def moved(self, bring: Callable[[Array], Array]) -> TrainState:
         """Return it with all arrays brought elsewhere; parameters that are an average stay that average."""
-        params, state = tree.map(bring, (self.params, self.state))
+
+        def moved(item: Tree) -> Tree:  # an optimizer's state may have Python's numbers
+            return tree.map(lambda leaf: bring(leaf) if is_array(leaf) else leaf, item)
+
+        params, state = moved(self.params), moved(self.state)
         if self.fitted is None:
             return self._replace(params=params, state=state)
-        moments, trained = tree.map(bring, (self.fitted.moments, self.fitted.params))
+        moments, trained = moved(self.fitted.moments), moved(self.fitted.params)
         if self.params is ema_params(self.fitted.moments):
             params = ema_params(moments)
         return self._replace(

@@ -56,3 +56,13 @@ def test_a_pickled_network_is_told_its_optimiser():
         twin.partial_fit(X, Y)
     twin.partial_fit(X, Y, optimizer=optim.sgd(0.1))
     assert tree.leaves(twin.optimizer_state) == []  # another optimiser begins anew
+
+
+def test_numbers_of_python_in_an_optimizers_state_stay_what_they_are():
+    def update(grads, state, params):
+        return tree.map(lambda g: -0.1 * g, grads), {"count": state["count"] + 1}
+
+    net = Network([Linear(4, 3)])
+    net.fit(X, Y, epochs=2, optimizer=optim.Optimizer(lambda params: {"count": 0}, update), compile=False)
+    for twin in (pickle.loads(pickle.dumps(net)), copy(net).to("numpy")):
+        assert type(twin.optimizer_state["count"]) is int

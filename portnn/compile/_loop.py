@@ -107,8 +107,9 @@ def make_loop(
         PlanError: if there is no loop for this library, or this step cannot be one.
         ControlFlowError: if Python asks for the value of an array in the step.
     """
-    xp = namespace(*(tree.leaves(carry) or data))
-    check_precision(precision, xp, array_api_compat.device(data[0]))
+    arrays = tree.leaves(carry) or data  # data to be streamed are not where the steps are
+    xp = namespace(*arrays)
+    check_precision(precision, xp, array_api_compat.device(arrays[0]))
     if array_api_compat.is_numpy_namespace(xp):
         return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled, threads=threads)
     if array_api_compat.is_cupy_namespace(xp):

@@ -143,7 +143,9 @@ class CupyDriver:
         if self._blas is None:
             module = self._cupy.cuda.cublas  # asking for it loads the library, importing it by name does not
             cuda = self._cupy.cuda.driver.get_build_version() // 1000
-            workspace = self._cupy.empty(WORKSPACE, dtype="uint8")
+            # Never from a graph's memory, a large piece of which would then be held for good.
+            with self._cupy.cuda.using_allocator(self._memory.source or self._cupy.cuda.get_allocator()):
+                workspace = self._cupy.empty(WORKSPACE, dtype="uint8")
             library = open_library(module.__file__, cuda)
             self._blas = self._with_room(lambda: Cublas(library, self._stream.ptr, workspace.data.ptr))
             self._kept.append(workspace)  # for good, so that nothing else is ever there

@@ -109,6 +109,11 @@ class GraphMemory:
         finally:
             self._used, self._source = before
 
+    @property
+    def source(self) -> Callable[[int], Owner] | None:
+        """What hands out memory in the present session; None outside of one."""
+        return self._source
+
     def malloc(self, size: int) -> Block:
         """Return memory of at least `size` bytes, at the smallest free range that has room for it."""
         assert self._used is not None, "graph memory is asked for in a session"

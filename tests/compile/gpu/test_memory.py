@@ -325,7 +325,14 @@ def results(x, **options):
 @needs_emulation
 @pytest.mark.parametrize(
     "options",
-    ["", "compile=False", "sample_weight=w, accumulate=3", 'class_weight="balanced"', "shuffle=False"],
+    [
+        "",
+        "compile=False",
+        "sample_weight=w, accumulate=3",
+        'class_weight="balanced"',
+        "shuffle=False",
+        'precision="tf32"',
+    ],
 )
 def test_data_for_which_there_is_no_room_are_streamed_with_the_bits_of_resident_data(options):
     """In `fit`, `predict`, `predict_proba`, `score` and `evaluate`."""
@@ -417,3 +424,20 @@ attempt(lambda: driver_for(0).pinned((1000, 1000), "float32"))
         "MemoryError Unable to allocate 1.00 Ei",
         "MemoryError the host cannot pin 4.0 MB",
     ]
+
+
+@needs_emulation
+def test_the_workspace_of_products_does_not_hold_a_graphs_memory():
+    out = run_emulated("""
+import cupy
+from portnn.compile._cupy._cublas import WORKSPACE
+from portnn.compile._cupy._device import CupyDriver
+driver, pool = CupyDriver(), cupy.get_default_memory_pool()
+with driver.working(), driver.private_pool():
+    large = driver.empty((4 * WORKSPACE,), "uint8")
+    del large
+    driver._cublas()
+pool.free_all_blocks()
+assert pool.total_bytes() < 2 * WORKSPACE, pool.total_bytes()
+""")
+    assert not out

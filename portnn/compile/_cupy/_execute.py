@@ -75,6 +75,7 @@ class Execution:
         for value, array in zip(self._plan.program.inputs, inputs, strict=True):
             arrays[id(value)] = array
         given = {id(v): arrays[id(v)] for v in self._plan.program.inputs}
+        self._narrowed.clear()  # a run that failed, such as a capture, leaves what it had cast so far
         for n, step in enumerate(self._plan.steps):
             if strictly and looks(step):
                 self._call(step.call, arrays)

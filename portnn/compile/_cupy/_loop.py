@@ -178,8 +178,9 @@ class CupyLoop:
             self._graphs[key] = capture(self._driver, work, (self._plans, self._sources, changed))
         except CaptureError as error:
             self._give_up(str(error))
-        for target, value in zip(changed, before, strict=True):
-            self._driver.copy(target, value)
+        finally:  # also after errors that leave the loop, whose carry may still be asked for
+            for target, value in zip(changed, before, strict=True):
+                self._driver.copy(target, value)
         return self._graphs.get(key)
 
     def _give_up(self, why: str) -> None:

@@ -170,9 +170,11 @@ def _roots(steps: list[Step]) -> dict[int, Value]:
     roots: dict[int, Value] = {}
     for step in steps:
         if isinstance(step, View | LeftToCuPy):  # CuPy's functions too may hand back what they were given
-            for source in step.call.inputs()[:1]:
-                for value in step.call.outputs():
-                    roots[id(value)] = roots.get(id(source), source)
+            # Several results, as those of broadcast_arrays, are each made of the argument at its place.
+            given, made = step.call.inputs(), step.call.outputs()
+            sources = given if len(given) == len(made) else given[:1] * len(made)
+            for value, source in zip(made, sources, strict=False):
+                roots[id(value)] = roots.get(id(source), source)
     return roots
 
 

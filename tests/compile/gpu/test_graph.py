@@ -225,3 +225,17 @@ def test_bfloat16_factors_are_cast_once_for_all_products():
     for a, b in zip(got, f(x, x * 2.0), strict=True):
         assert 1e-4 < np.abs(a - b).max() / np.abs(b).max() < 1e-2
     assert plan._execution._narrowed == {}
+
+
+@needs_compiler
+def test_factors_that_a_broken_capture_had_cast_are_not_used():
+    w = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
+
+    def f(x, w):
+        return (x + array_namespace(x).sum(x @ w)) @ w
+
+    whole, _ = plan_of(f, X, w, precision="bfloat16")
+    plan, driver = plan_of(f, X, w, precision="bfloat16")
+    driver.fail = "call sum"
+    with pytest.warns(PlanWarning, match="call sum is not permitted"):
+        assert same(plan(X, w), whole(X, w))

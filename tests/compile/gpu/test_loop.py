@@ -8,11 +8,12 @@ from portnn import nn, ops, optim, tree
 from portnn.compile import PlanWarning
 from portnn.compile._cupy import CupyLoop
 from portnn.compile._cupy._loop import _STEPS
+from portnn.compile._cupy._plan import make_plan
 from portnn.compile._cupy._small import gather_kernel, keep_kernel
 from portnn.compile._cupy._staging import Staging, fits, steps_in_slot
 from portnn.tracing import OutOfRangeError
 from tests.compile.gpu.clocks import Race
-from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, same
+from tests.compile.gpu.helpers import digits, exact_step, needs_compiler, net_step, program_of, same
 from tests.compile.gpu.standin import StandIn
 
 pytestmark = needs_compiler
@@ -127,6 +128,19 @@ def test_an_old_value_that_is_read_late_is_not_written_over():
     np.testing.assert_array_equal(loop.run(None, 0, 3), eager(step, carry, data, 4, None, 0, 3)[1])
 
 
+def test_an_old_value_among_those_that_are_broadcast_is_not_written_over():
+    def step(carry, x):
+        xp = array_namespace(x)
+        (a,) = carry
+        _, old = xp.broadcast_arrays(x, a)
+        new = a * 0.5
+        return (new,), xp.sum(old * xp.sum(new))
+
+    program = program_of(step, (np.ones(4, "float32"),), np.ones(4, "float32"))
+    (new,), _ = program.result
+    assert make_plan(program, {id(new): program.inputs[0]}).in_place == {}
+
+
 def test_a_transposed_old_value_is_not_written_over():
     def step(carry, x):
         (a,) = carry
@@ -166,6 +180,23 @@ def test_a_capture_that_breaks_leaves_no_trace_in_the_training():
     want, losses = eager(step, carry, data, 4, None, 0, 10)
     np.testing.assert_array_equal(got, losses)
     assert same(loop.carry(), want)
+
+
+def test_an_error_while_steps_warm_up_leaves_the_training_where_it_was(monkeypatch):
+    step, carry = exact_step()
+    loop = CupyLoop(step, carry, exact_data(40), 4, driver=StandIn())
+    run, calls = loop._step, []
+
+    def second_fails(source, rows):
+        calls.append(rows)
+        if len(calls) == 2:
+            raise MemoryError("as if")
+        run(source, rows)
+
+    monkeypatch.setattr(loop, "_step", second_fails)
+    with pytest.raises(MemoryError, match="as if"):
+        loop.run(None, 0, 10)
+    assert same(loop.carry(), carry)
 
 
 @pytest.mark.parametrize("graphs", [True, False])

@@ -141,8 +141,14 @@ class Jitted:
 
     def clear(self) -> None:
         """Forget all plans, and give their memory back."""
-        self._plans.clear()
+        with self._lock:
+            self._plans.clear()
         self._made, self._last = 0, {}
+
+    def __reduce__(self) -> tuple[type[Jitted], tuple[Any, ...]]:
+        """Copies have no plans: they make their own."""
+        options = self._cache_size, self._torch_compile, self._precision, self._patience
+        return Jitted, (self.function, *options)
 
     @property
     def plans(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import tracemalloc
 from collections import OrderedDict
+from copy import copy, deepcopy
 from threading import Thread
 from typing import Any
 
@@ -221,3 +223,14 @@ def test_another_thread_drops_the_plan_that_is_looked_for() -> None:
     np.testing.assert_array_equal(planned(X), X * 2.0)
     others[0].join()
     assert planned.plans == 1
+
+
+@pytest.mark.parametrize("duplicate", [copy, deepcopy, lambda planned: pickle.loads(pickle.dumps(planned))])
+def test_copies_make_plans_of_their_own(duplicate: Any) -> None:
+    planned = jit(ops.exp, cache_size=3)
+    planned(X)
+    twin = duplicate(planned)
+    assert (twin.plans, planned.plans, repr(twin)) == (0, 1, repr(planned).replace("1 plan", "0 plans"))
+    for x in (X, X[:1], X[0], X[0, 0], X[1:]):
+        np.testing.assert_array_equal(twin(x), ops.exp(x))
+    assert (twin.plans, planned.plans) == (3, 1)

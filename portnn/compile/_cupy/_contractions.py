@@ -61,7 +61,8 @@ def _expand_tensordot(call: Call, made: list[Call]) -> None:
     axes = call.args[2] if len(call.args) > 2 else call.options.get("axes", 2)
     if isinstance(axes, int):
         axes = (range(len(a.shape) - axes, len(a.shape)), range(axes))
-    one, other = [[n % len(x.shape) for n in part] for part, x in zip(axes, (a, b), strict=True)]
+    pairs = [[part] if isinstance(part, int) else part for part in axes]  # NumPy and CuPy take a single one
+    one, other = [[n % len(x.shape) for n in part] for part, x in zip(pairs, (a, b), strict=True)]
     inner = prod([a.shape[n] for n in one])
     left = _matrix(a, one, inner, made)
     first = _viewed("matrix_transpose", _turned, (left,), made)

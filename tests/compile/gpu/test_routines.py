@@ -145,6 +145,7 @@ def test_contractions_of_several_axes():
             xp.tensordot(a, b, axes=((-2,), (0,))),
             xp.tensordot(a, a, axes=3),
             xp.tensordot(a, one, axes=1),
+            xp.tensordot(a, b, axes=(1, 0)),
         )
 
     check(f, a, b)

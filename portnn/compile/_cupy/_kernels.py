@@ -20,7 +20,8 @@ from portnn.tracing import Value
 
 __all__ = [
     "PRELUDE", "THREADS", "Group", "Index", "KernelError", "KernelSource", "blocks_for", "broadcast_strides",
-    "element_strides", "joined", "kernel_error", "load", "named_kernel", "stored", "write_kernel",
+    "element_strides", "joined", "kernel_error", "kernel_of_loops", "load", "named_kernel", "stored",
+    "write_kernel",
 ]  # fmt: skip
 
 THREADS = 256
@@ -139,13 +140,27 @@ def write_kernel(groups: Sequence[Group]) -> KernelSource:
 
     Its parameters are the addresses of the inputs and then the outputs of each group, in order.
     """
-    parameters, bodies, first = [], [], 0
+    parameters = []
     for g, group in enumerate(groups):
-        blocks = blocks_for(group.size)
         parameters += [f"const {C_TYPES[str(v.dtype)]}* g{g}_in{i}" for i, v in enumerate(group.inputs)]
         parameters += [f"{C_TYPES[str(v.dtype)]}* g{g}_out{i}" for i, v in enumerate(group.outputs)]
-        loop = _loop(group, f"g{g}_", first, blocks)
-        bodies.append(loop if len(groups) == 1 else f"IN_BLOCKS({first}, {blocks}) {{\n{loop}\n}}")
+    return kernel_of_loops(
+        parameters, [(group.size, _turn(group, f"g{g}_")) for g, group in enumerate(groups)]
+    )
+
+
+def kernel_of_loops(parameters: Sequence[str], loops: Sequence[tuple[int, Sequence[str]]]) -> KernelSource:
+    """The kernel that carries out loops side by side, each in blocks of its own.
+
+    Args:
+        parameters: their declarations.
+        loops: for each the number of turns, and the statements of one, where `i` is the turn's number.
+    """
+    bodies, first = [], 0
+    for turns, lines in loops:
+        blocks = blocks_for(turns)
+        loop = f"EACH(i, {turns}LL, {first}, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
+        bodies.append(loop if len(loops) == 1 else f"IN_BLOCKS({first}, {blocks}) {{\n{loop}\n}}")
         first += blocks
     return named_kernel(parameters, "\n".join(bodies), first)
 
@@ -163,7 +178,8 @@ def named_kernel(parameters: Sequence[str], body: str, blocks: int) -> KernelSou
     return KernelSource(name, f"KERNEL {name}({head}) {{\n{body}\n}}\n", blocks)
 
 
-def _loop(group: Group, prefix: str, first: int, blocks: int) -> str:
+def _turn(group: Group, prefix: str) -> list[str]:
+    """The statements for one element of a group."""
     values = (*group.outputs, *group.inputs)
     index = Index(group.shape, [broadcast_strides(v, group.shape) for v in values])
     places = {id(v): term for v, term in zip(values, index.terms, strict=True)}
@@ -177,7 +193,7 @@ def _loop(group: Group, prefix: str, first: int, blocks: int) -> str:
     for i, value in enumerate(group.outputs):
         made = stored(names[id(value)], str(value.dtype))
         lines.append(f"{prefix}out{i}[{places[id(value)]}] = {made};")
-    return f"EACH(i, {group.size}LL, {first}, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
+    return lines
 
 
 def _local(dtype: str) -> str:

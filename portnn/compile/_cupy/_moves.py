@@ -10,7 +10,7 @@ import numpy as np
 
 from portnn._typing import Array
 from portnn.compile._cupy._driver import Driver
-from portnn.compile._cupy._kernels import Index, KernelSource, blocks_for, element_strides, named_kernel
+from portnn.compile._cupy._kernels import Index, KernelSource, element_strides, kernel_of_loops
 from portnn.compile._cupy._small import UNITS
 from portnn.tracing import Value
 
@@ -86,15 +86,10 @@ class Moves:
 
 def _kernel(pairs: Sequence[tuple[Layout, Layout]]) -> KernelSource:
     """Parameters: for each pair the address that is read, and the one that is written."""
-    parameters, bodies, first = [], [], 0
+    parameters, loops = [], []
     for n, ((size, shape, strides), (_, _, steps)) in enumerate(pairs):
         index = Index(shape, [tuple([s // size for s in axes]) for axes in (steps, strides)])
         target, source = index.terms
-        count = prod(shape)
-        blocks = blocks_for(count)
         parameters += [f"const {UNITS[size]}* from{n}", f"{UNITS[size]}* to{n}"]
-        lines = [*index.lines, f"to{n}[{target}] = from{n}[{source}];"]
-        loop = f"EACH(i, {count}LL, {first}, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
-        bodies.append(f"IN_BLOCKS({first}, {blocks}) {{\n{loop}\n}}")
-        first += blocks
-    return named_kernel(parameters, "\n".join(bodies), first)
+        loops.append((prod(shape), [*index.lines, f"to{n}[{target}] = from{n}[{source}];"]))
+    return kernel_of_loops(parameters, loops)

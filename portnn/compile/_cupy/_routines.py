@@ -16,11 +16,10 @@ from portnn.compile._cupy._elementwise import C_TYPES, castable
 from portnn.compile._cupy._kernels import (
     Index,
     KernelSource,
-    blocks_for,
     broadcast_strides,
     element_strides,
+    kernel_of_loops,
     load,
-    named_kernel,
     stored,
 )
 from portnn.compile._cupy._steps import WRONG, Launch, Routine
@@ -88,20 +87,17 @@ def _places(name: str, axis: int | None, parts: list[Value], result: Value) -> t
 
 def _join_kernel(parts: list[tuple[Value, Ints, int]], result: Value) -> KernelSource:
     dtype = str(result.dtype)
-    parameters, bodies, first = [], [], 0
+    parameters, loops = [], []
     for n, (part, steps, start) in enumerate(parts):
         index = Index(part.shape, [steps, element_strides(part)])
         target, source = index.terms
-        blocks = blocks_for(part.size)
         parameters.append(f"const {C_TYPES[str(part.dtype)]}* part{n}")
         lines = [
             *index.lines,
             _copy(f"part{n}[{source}]", str(part.dtype), f"out[{start}LL + {target}]", dtype),
         ]
-        loop = f"EACH(i, {part.size}LL, {first}, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
-        bodies.append(loop if len(parts) == 1 else f"IN_BLOCKS({first}, {blocks}) {{\n{loop}\n}}")
-        first += blocks
-    return named_kernel([*parameters, f"{C_TYPES[dtype]}* out"], "\n".join(bodies), first)
+        loops.append((part.size, lines))
+    return kernel_of_loops([*parameters, f"{C_TYPES[dtype]}* out"], loops)
 
 
 def _copy(source: str, dtype: str, target: str, wanted: str) -> str:
@@ -125,15 +121,14 @@ def _take_along_axis(call: Call) -> Routine | None:
         result.shape, [element_strides(result), tuple(steps), broadcast_strides(indices, result.shape)]
     )
     target, base, place = index.terms
-    blocks = blocks_for(result.size)
     lines = [
         *index.lines,
         f"long long k = indices[{place}] % {length}LL;",
         f"out[{target}] = x[{base} + (k < 0 ? k + {length}LL : k) * {along}LL];",
     ]
-    body = f"EACH(i, {result.size}LL, 0, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
     kind, counted = C_TYPES[str(x.dtype)], C_TYPES[str(indices.dtype)]
-    source = named_kernel([f"const {kind}* x", f"const {counted}* indices", f"{kind}* out"], body, blocks)
+    parameters = [f"const {kind}* x", f"const {counted}* indices", f"{kind}* out"]
+    source = kernel_of_loops(parameters, [(result.size, lines)])
     return Routine(call, (Launch(source, (x, indices, result)),) if result.size else ())
 
 
@@ -155,7 +150,7 @@ def _in_range(call: Call) -> Routine:
     bad = " || ".join([test for test in tests if test]) if low < high else "true"
     if exempt is not None and limits.min <= exempt <= limits.max:
         bad = f"({bad}) && k != {number(exempt)}"
-    index, blocks = Index(result.shape, [element_strides(result), element_strides(x)]), blocks_for(x.size)
+    index = Index(result.shape, [element_strides(result), element_strides(x)])
     target, source = index.terms
     lines = [
         *index.lines,
@@ -164,9 +159,8 @@ def _in_range(call: Call) -> Routine:
         "if (bad) *wrong = 1;",
         f"out[{target}] = bad ? {number(low)} : k;",
     ]
-    body = f"EACH(i, {x.size}LL, 0, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}"
     kind = C_TYPES[str(x.dtype)]
-    kernel = named_kernel([f"const {kind}* x", "int* wrong", f"{kind}* out"], body, blocks)
+    kernel = kernel_of_loops([f"const {kind}* x", "int* wrong", f"{kind}* out"], [(x.size, lines)])
     return Routine(call, (Launch(kernel, (x, WRONG, result)),) if x.size else ())
 
 
@@ -203,7 +197,7 @@ def _sort_kernel(call: Call, axis: int, width: int, *, last: bool) -> KernelSour
     The order counts positions along the axis. The last pass writes the call's result instead.
     """
     x, result = call.args[0], call.result
-    size, blocks = x.shape[axis], blocks_for(x.size)
+    size = x.shape[axis]
     steps = [element_strides(v) for v in (result, x)]
     index = Index(_without(x.shape, axis), [_without(s, axis) for s in steps], "row")
     descending = bool(call.options.get("descending", False))
@@ -224,9 +218,7 @@ def _sort_kernel(call: Call, axis: int, width: int, *, last: bool) -> KernelSour
         *_ranked(x, axis, width, backwards=descending and call.name == "argsort"),
         end,
     ]
-    return named_kernel(
-        parameters, f"EACH(i, {x.size}LL, 0, {blocks}) {{\n    " + "\n    ".join(lines) + "\n}", blocks
-    )
+    return kernel_of_loops(parameters, [(x.size, lines)])
 
 
 def _ranked(x: Value, axis: int, width: int, *, backwards: bool) -> list[str]:

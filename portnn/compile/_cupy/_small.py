@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from portnn.compile._cupy._kernels import KernelSource, blocks_for, named_kernel
+from portnn.compile._cupy._kernels import KernelSource, blocks_for, kernel_of_loops, named_kernel
 
 __all__ = ["UNITS", "bfloat16_kernel", "gather_kernel", "keep_kernel"]
 
@@ -32,19 +32,17 @@ def gather_kernel(
         step: how many rows the position counts at a time.
         places: how many the order has; beyond it, where only warming up goes, the last row is taken.
     """
-    parameters, bodies, first = ["const long long* order", "const long long* position"], [], 0
+    parameters, loops = ["const long long* order", "const long long* position"], []
     for n, (size, width) in enumerate(zip(rows, unit, strict=True)):
         kind, units = UNITS[width], size // width
-        blocks = blocks_for(batch * units)
         parameters += [f"const {kind}* data{n}", f"{kind}* out{n}"]
-        bodies.append(
-            f"IN_BLOCKS({first}, {blocks}) {{\nEACH(i, {batch * units}LL, {first}, {blocks}) {{\n"
-            f"    long long row = i / {units}, column = i % {units}, place = position[0] * {step}LL + row;\n"
-            f"    place = place < {places}LL ? place : {places - 1}LL;\n"
-            f"    out{n}[i] = data{n}[order[place] * {units}LL + column];\n}}\n}}"
-        )
-        first += blocks
-    return named_kernel(parameters, "\n".join(bodies), first)
+        lines = [
+            f"long long row = i / {units}, column = i % {units}, place = position[0] * {step}LL + row;",
+            f"place = place < {places}LL ? place : {places - 1}LL;",
+            f"out{n}[i] = data{n}[order[place] * {units}LL + column];",
+        ]
+        loops.append((batch * units, lines))
+    return kernel_of_loops(parameters, loops)
 
 
 def keep_kernel(dtype: str, places: int) -> KernelSource:

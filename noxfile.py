@@ -29,7 +29,7 @@ SUITE = "https://github.com/data-apis/array-api-tests"
 SUITE_COMMIT = "55fcc60179efa2680ddd6cd926ddf17b83530e2b"  # of 2026-04-03
 STANDARD = "2025.12"  # the suite's default, and what portnn's namespace says of itself
 EMULATION = ROOT / "tests" / "cpucuda" / "inject"
-# What `-- subset` runs on the emulated GPU, for each of its modes: at most 6 minutes on two cores.
+# What `-- subset` runs on the emulated GPU, in each mode: at most 6 minutes on two cores.
 EMULATED_SUBSET = {
     "immediate": [
         *("tests/cpucuda", "tests/compile/gpu", "tests/network", "tests/table/test_table.py"),
@@ -83,12 +83,12 @@ def tests_torch(session: nox.Session) -> None:
 def tests_emulated(session: nox.Session) -> None:
     """Run the tests on an emulated GPU under the real CuPy, on Linux with g++; ``-- subset`` runs a part.
 
-    First with streams that work at once, then with streams that work as late as CUDA allows. Last, the real
-    NVRTC compiles all kernels that ran.
+    First with streams that work immediately, then with streams that work as late as CUDA allows. Finally the
+    real NVRTC compiles all kernels that ran.
     """
     check_emulation(session)
     session.install("-e", ".", *group("test"), *group("emulated"))
-    # Not in the session's own folder, which goes with its environment: kernels are compiled once.
+    # Outside the session's folder, which is deleted with its environment: kernels are compiled once.
     home = (session.cache_dir / "cpucuda").resolve()
     loaded = Path(session.create_tmp()).resolve() / "kernels"
     loaded.unlink(missing_ok=True)
@@ -115,7 +115,7 @@ def check_emulation(session: nox.Session) -> None:
         )
     if shutil.which(os.environ.get("CPUCUDA_CXX", "g++")) is None:
         session.error(
-            "tests(emulated): expected g++ 12 or later, which is not on PATH; install it (apt install g++)"
+            "tests(emulated): expected g++ 12 or later, but it is not on PATH; install it (apt install g++)"
         )
 
 

@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("ci")
 
 SELECTED = pytest.StashKey[list[Matrix]]()
 FIXTURES = {"backend", "xp", "device"}
-# What other libraries are compared with is proven on these, and on a GPU if one is named.
+# The results that other libraries are compared with are verified on these, and on a GPU if one is named.
 PROVEN = (Matrix.NUMPY, Matrix.STRICT)
 WHOLE_TRAININGS = {
     "accuracy",
@@ -113,7 +113,7 @@ def backend(_member: Matrix) -> Iterator[BackendUnderTest]:
 
 @pytest.fixture
 def proven(request: pytest.FixtureRequest) -> Iterator[BackendUnderTest]:
-    """NumPy and array-api-strict, whatever the command line says, and CuPy if it says so."""
+    """NumPy and array-api-strict on every run, and CuPy if the command line names it."""
     bench = open_member(request.param)
     with in_use(bench):
         yield bench
@@ -142,7 +142,7 @@ def forget(monkeypatch):
 
 @pytest.fixture
 def hide(monkeypatch, forget):
-    """As if a package were not installed."""
+    """Pretend that a package is not installed."""
     find = importlib.util.find_spec
 
     def hide(package):

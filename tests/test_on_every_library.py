@@ -14,7 +14,7 @@ from portnn import ops, tree
 from tests.backends import Matrix
 from tests.test_as_the_library import CASES, CREATED, F, listed, named
 
-# What a library refuses, or answers in another way than the standard.
+# What a library refuses, or does in another way than the standard.
 EXCUSED = {
     ("torch", "std"): "torch's std takes whole corrections only",
     ("torch", "unique_all"): "array-api-compat has it not for torch",
@@ -23,7 +23,7 @@ EXCUSED = {
 
 
 def brought(backend, nested):
-    """The arrays in `nested`, on the backend; dtypes of NumPy by their names."""
+    """Return `nested` with its arrays on the backend and its NumPy dtypes as names."""
 
     def bring(x):
         if isinstance(x, np.dtype | type):
@@ -85,7 +85,7 @@ def test_each_option_has_a_case(name):
     cases = (CASES | CREATED | MADE_LIKE)[name]
     names = [*inspect.signature(named(array_api_strict, name)).parameters]
     given = {o for args, options in cases for o in (*options, *names[: len(args)])}
-    assert options_of(name) - given <= {"dtype", "device"}  # for which see the tests of places
+    assert options_of(name) - given <= {"dtype", "device"}  # see the tests of devices
 
 
 @pytest.mark.parametrize("full", [True, False])

@@ -1,4 +1,4 @@
-"""Arrays of another library and things that hold no numbers, in operators, functions and programs."""
+"""Arrays of other libraries, and objects without numbers, in operators, functions and programs."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Backend:
             return self._brought(x, dtype, copy)
 
     def _brought(self, x: ArrayLike, dtype: DType | None, copy: bool | None) -> Array:
-        """As `asarray`, on this device."""
+        """Do what `asarray` does, with this device as the current one."""
         wanted = None if dtype is None else self.dtype(dtype)
         root = root_of(x)
         if root == self._root and library(root).on_device(x, self.device):
@@ -188,7 +188,7 @@ class Backend:
 
     @property
     def hardware(self) -> str:
-        """The name and the size of a GPU, and the versions of what drives it; empty for other devices.
+        """The name, memory, compute capability and CUDA versions of a GPU; an empty string for other devices.
 
         Example:
             >>> open_backend("numpy").hardware
@@ -197,11 +197,10 @@ class Backend:
         return library(self._root).hardware(self.device)
 
     def has_room(self, size: int) -> bool:
-        """Whether data may stay on the device as a whole: at most half of the free memory, so that as much is
-        left to compute in.
+        """Return whether data may be on the device as a whole: they take at most half of the free memory.
 
         Args:
-            size: their bytes.
+            size: their size in bytes.
         """
         free = library(self._root).free_bytes(self.device)
         return free is None or size <= SHARE * free

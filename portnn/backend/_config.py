@@ -73,7 +73,7 @@ def show_config(file: TextIO | None = None) -> None:
 
 
 def devices(names: list[str]) -> list[str]:
-    """A line for each of these backends whose device has a name."""
+    """Return a line for each of these backends whose device has a name."""
     found = [(name, get_backend(name).hardware) for name in names]
     return [f"{name}: {hardware}" for name, hardware in found if hardware]
 

@@ -48,13 +48,13 @@ def _load(name: str) -> ModuleType:
 
 
 def refuse_tf32(name: str) -> None:
-    """Raise if CuPy is told to round the factors of float32 products: plans, which say float32, would not."""
+    """Raise if CUPY_TF32 makes CuPy round the factors of float32 products, since plans would not."""
     if os.environ.get("CUPY_TF32", "0").strip() not in ("", "0"):
         raise BackendUnavailableError(
             name,
             "conflict",
             "CUPY_TF32 makes CuPy round the factors of float32 products, so that plans and eager execution "
-            'differ. Unset it, and ask for rounding by precision="tf32" of fit and jit.',
+            'differ. Unset it, and pass precision="tf32" to fit or jit instead.',
         )
 
 
@@ -139,13 +139,13 @@ def contiguous(x: Array) -> Array:
 
 
 def activate(device: Device) -> AbstractContextManager[object]:
-    """CuPy launches kernels on its current device, which this sets; a `MemoryError` says what to do."""
+    """Return a context that makes a device CuPy's current one; a `MemoryError` inside says what to do."""
     return _Active(device)
 
 
 @final
 class _Active:
-    """A device made the current one, on which errors of memory say what to do."""
+    """A context with a device as the current one, in which out-of-memory errors say what to do."""
 
     __slots__ = ("_device",)
 
@@ -167,7 +167,7 @@ class _Active:
 def raise_memory_error(error: BaseException | None, trace: TracebackType | None) -> None:
     """Raise a MemoryError that says what to do if an error means that the current device's memory ran out.
 
-    The functions that failed forget their arrays: whoever keeps the error would keep the memory.
+    The frames of the functions that failed are cleared: keeping the error would keep their arrays.
     """
     if error is not None and (isinstance(error, MemoryError) or is_out_of_memory(error)):
         text = "" if type(error) is MemoryError or not is_out_of_memory(error) else _memory_text(str(error))
@@ -177,13 +177,13 @@ def raise_memory_error(error: BaseException | None, trace: TracebackType | None)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error of CuPy's means that the device's memory ran out."""
+    """Return whether an error means that the device's memory ran out."""
     words = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
     return type(error).__name__ == "OutOfMemoryError" or any(word in str(error) for word in words)
 
 
 def _memory_text(said: str) -> str:
-    """What was asked for, what is free, and what to do."""
+    """Return a text with how much was requested, how much is free, and what to do."""
     cupy = importlib.import_module("cupy")
     free, total = cupy.cuda.runtime.memGetInfo()
     free += cupy.get_default_memory_pool().free_bytes()
@@ -197,7 +197,7 @@ def _memory_text(said: str) -> str:
 
 
 def free_bytes(device: Device) -> int:
-    """Return the memory that CUDA says is free, and what CuPy's pool holds in reserve."""
+    """Return the bytes that CUDA reports as free, plus the unused ones in CuPy's pool."""
     cupy = importlib.import_module("cupy")
     with device:
         free, _ = cupy.cuda.runtime.memGetInfo()
@@ -208,7 +208,7 @@ _locks: dict[int, AbstractContextManager[object]] = {}
 
 
 def lock_of(device: Device) -> AbstractContextManager[object]:
-    """The lock of a GPU. Who captures a graph holds it, since waiting for all streams would break that."""
+    """Return the lock of a GPU. A capture holds it, because waiting for all streams would break it."""
     return _locks.setdefault(device.id, RLock())
 
 
@@ -232,10 +232,10 @@ def hardware(device: Device) -> str:
 
 
 def creator(function: Callable[..., Array]) -> Callable[..., Array]:
-    """A creation function that heeds `device`.
+    """Make a creation function honor `device`.
 
-    CuPy makes arrays on its current device: array-api-compat's functions ignore `device`, CuPy's `fftfreq`
-    and `from_dlpack` refuse it.
+    CuPy creates arrays on its current device: array-api-compat's functions ignore `device`, and CuPy's
+    `fftfreq` and `from_dlpack` do not accept it.
     """
     if getattr(function, "__name__", "") == "from_dlpack":
         return _from_dlpack
@@ -250,13 +250,13 @@ def creator(function: Callable[..., Array]) -> Callable[..., Array]:
 def _moved(
     function: Callable[..., Array], device: Device, args: tuple[Any, ...], options: dict[str, Any]
 ) -> Array:
-    """Call a creation function on the device, and bring what `asarray` leaves elsewhere."""
+    """Call a creation function on the device, and move an array that `asarray` leaves on another one."""
     with device:
         x = function(*args, **options)
     if x.device == device:
         return x
     if options.get("copy") is False:
-        raise ValueError(f"copy=False cannot be kept: the array is on GPU {x.device.id}, not {device.id}")
+        raise ValueError(f"copy=False is impossible: the array is on GPU {x.device.id}, not {device.id}")
     return array_api_compat.to_device(x, device)
 
 
@@ -264,7 +264,7 @@ _GPU = (2, 13)  # kDLCUDA and kDLCUDAManaged of DLPack
 
 
 def _from_dlpack(x: Any, /, *, device: Device | None = None, copy: bool | None = None) -> Array:
-    """CuPy's own function takes no device, no copy on the GPU and nothing from the host."""
+    """Import an array; CuPy's own function accepts neither `device` nor `copy=True` nor host arrays."""
     cupy = importlib.import_module("cupy")
     kind, number = x.__dlpack_device__()
     if int(kind) in _GPU:
@@ -274,7 +274,7 @@ def _from_dlpack(x: Any, /, *, device: Device | None = None, copy: bool | None =
         return found if device is None else _moved(cupy.asarray, device, (found,), {"copy": copy})
     if device is None or copy is False:
         raise ValueError(
-            "from_dlpack: x is in host memory, from which CuPy's arrays are copied; pass device= without "
+            "from_dlpack: x is in host memory, so it has to be copied to the GPU; pass device= without "
             "copy=False, or use Backend.asarray"
         )
     return from_host(importlib.import_module("numpy").from_dlpack(x), device)

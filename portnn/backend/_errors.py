@@ -47,10 +47,10 @@ _TELLING = re.compile(r"error\s*(\w+\s*)?:\s*\S", re.IGNORECASE)
 
 
 def said(error: BaseException) -> str:
-    """The line of an error that tells most, short enough to stand inside another message.
+    """Return the most informative line of an error, short enough to be quoted in another message.
 
-    Logs of compilers begin with warnings, and CuPy's import error begins with a frame: the first line with
-    "error:" and something behind it goes before the first line.
+    Compiler logs begin with warnings, and CuPy's import error begins with a separator: the first line with
+    "error:" and a text after it is preferred to the first line.
     """
     lines = [line.strip() for line in str(error).splitlines() if any(c.isalnum() for c in line)]
     telling = [line for line in lines if _TELLING.search(line)]

@@ -14,7 +14,7 @@ from portnn._typing import Array, Device, Namespace
 from portnn.backend import _cupy, _jax, _numpy, _torch
 from portnn.backend._standard import StandardLibrary
 
-SHARE = 0.5  # of the free memory of a device that data may take
+SHARE = 0.5  # of a device's free memory, which data may take
 KNOWN = ("numpy", "cupy", "torch", "jax", "array_api_strict")
 _MODULES: dict[str, ModuleType] = {"numpy": _numpy, "cupy": _cupy, "torch": _torch, "jax": _jax}
 
@@ -44,13 +44,13 @@ class Library(Protocol):
         """A context in which kernels of this library run on the device."""
 
     def free_bytes(self, device: Device) -> int | None:
-        """How much memory of the device is free; None where data are not streamed to it in parts."""
+        """Return the bytes that are free on the device; None if data are not streamed to it."""
 
     def synchronize(self, device: Device) -> None:
         """Wait for the work queued on the device."""
 
     def hardware(self, device: Device) -> str:
-        """What the device is, for people to read; nothing for the host's processor."""
+        """Return a description of the device; an empty string for the host's processor."""
 
 
 def library(root: str) -> Library:
@@ -60,7 +60,7 @@ def library(root: str) -> Library:
 
 
 def creator(xp: Namespace, name: str) -> Callable[..., Array]:
-    """A creation function of a library, as the standard has it: the array is made on `device`.
+    """Return a creation function of a library that follows the standard: it honors `device`.
 
     Args:
         xp: the library's namespace, or one that records it.

@@ -60,7 +60,7 @@ def activate(device: Device) -> AbstractContextManager[object]:
 
 
 def free_bytes(device: Device) -> None:
-    """Not known, or that of the host."""
+    """Return None: data are not streamed to this library's devices."""
 
 
 def synchronize(device: Device) -> None:
@@ -68,5 +68,5 @@ def synchronize(device: Device) -> None:
 
 
 def hardware(device: Device) -> str:
-    """Nothing: it is the host's processor."""
+    """Return an empty string: the device is the host's processor."""
     return ""

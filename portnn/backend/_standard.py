@@ -95,7 +95,7 @@ class StandardLibrary:
         """The standard has no queues: reading a value waits."""
 
     def hardware(self, device: Device) -> str:
-        """The standard says nothing of it."""
+        """Return an empty string: the standard has no name for it."""
         return ""
 
 

@@ -105,7 +105,7 @@ def activate(device: Device) -> AbstractContextManager[object]:
 
 
 def free_bytes(device: Device) -> None:
-    """Not known, or that of the host."""
+    """Return None: data are not streamed to this library's devices."""
 
 
 def synchronize(device: Device) -> None:

@@ -46,7 +46,7 @@ def _look(call: Call, place: int, arrays: Sequence[Array]) -> None:
 
 
 def found_in_steps(steps: int) -> OutOfRangeError:
-    """The error of a training whose steps note what is out of range, and cannot raise themselves."""
+    """Return the error for training steps that found a value out of range and could not raise."""
     return OutOfRangeError(
         "an id, label, length or position that a layer computes is out of range in one of "
         f"{steps} steps; fit(compile=False) says which"

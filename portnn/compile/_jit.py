@@ -25,7 +25,7 @@ from portnn.tracing import RecordedArray, TracedArray, Value, is_recording, name
 
 __all__ = ["Jitted", "jit"]
 
-PATIENCE = 8  # plans of one function before it is said that an argument keeps changing
+PATIENCE = 8  # plans of one function before a warning that an argument keeps changing
 
 
 @final
@@ -51,7 +51,7 @@ class Jitted:
         self._precision = precision
         self._patience = patience
         self._plans: OrderedDict[Signature, Plan] = OrderedDict()
-        self._lock = Lock()  # of the plans: another thread may drop the one that is looked for
+        self._lock = Lock()  # for the plans: another thread may drop the one that is looked up
         self._made = 0
         self._last: dict[str, str] = {}
 

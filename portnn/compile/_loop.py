@@ -35,7 +35,7 @@ class Loop(Protocol):
             order: the order of the samples, NumPy integers (n,), or None for the order in which they stand.
             first: the first step, counted from 0 within the epoch.
             count: how many steps.
-            done: is told how many steps more are over: on a GPU several times, elsewhere at the end.
+            done: called with the number of newly finished steps: often on a GPU, elsewhere at the end.
 
         Returns:
             Their losses, a NumPy array. On the host it ends after the first loss that is not finite, as

@@ -14,7 +14,7 @@ Precision: TypeAlias = Literal["float32", "tf32", "bfloat16"]
 """Of what the factors of a product of float32 matrices keep; sums are always in float32."""
 
 
-_AMPERE = 80  # the first compute capability whose tensor cores take both, and whose PTX has the conversion
+_AMPERE = 80  # the first compute capability whose tensor cores, and whose PTX, have both precisions
 
 
 def check_precision(precision: Any, xp: Namespace, device: Device) -> None:

@@ -40,7 +40,7 @@ class Predictor:
 
     def __init__(self, f: Callable[[Tree, Array], Array]) -> None:
         self._f = f
-        # Without patience: how many samples come is for the caller to choose.
+        # Never warns of retracing: the caller of `predict` decides about batch sizes.
         self._jitted = Jitted(f, _SHAPES, torch_compile=False, precision="float32", patience=None)
         self._on_gpu: CupyPredictions | None = None
         self._plans: OrderedDict[Any, NumpyPlan | None] = OrderedDict()
@@ -115,16 +115,16 @@ class Predictor:
         return False
 
     def release(self) -> None:
-        """Drop graphs and bound arrays, before others come; plans are kept."""
+        """Drop graphs and bound arrays before they are replaced; plans are kept."""
         with self._lock:
             self._ids, self._held = [], []
             if self._on_gpu is not None:
                 self._on_gpu.release()
 
     def _planned_on_gpu(self) -> CupyPredictions:
-        """The plans for arrays of CuPy."""
+        """Return the plans for CuPy arrays."""
         if self._on_gpu is None:
-            from portnn.compile._cupy import CupyPredictions  # only where CuPy is
+            from portnn.compile._cupy import CupyPredictions  # only with CuPy
 
             self._on_gpu = CupyPredictions(self._f, _SHAPES)
         return self._on_gpu

@@ -1,4 +1,4 @@
-"""What a function gives, as far as shapes and dtypes go."""
+"""Shapes and dtypes of a function's results."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ T = TypeVar("T", bound=Tree)
 def probe(f: Callable[..., T], *args: Tree) -> T:
     """Call a function for the shapes and dtypes of its results, and for its errors.
 
-    On CuPy elementwise functions, for which kernels would have to be compiled, are not carried out: the
-    results hold any numbers. A function that cannot be traced is called.
+    On CuPy, elementwise functions are not executed, since their kernels would have to be compiled: the values
+    of the results are undefined. A function that cannot be traced is called.
 
     Args:
         f: a function of trees of arrays.
@@ -29,10 +29,10 @@ def probe(f: Callable[..., T], *args: Tree) -> T:
     leaves = tree.leaves(args)
     if not any(array_api_compat.is_cupy_array(leaf) for leaf in leaves):
         return f(*args)
-    from portnn.compile._cupy import LayoutOnly  # only where CuPy is
+    from portnn.compile._cupy import LayoutOnly  # only with CuPy
 
     try:
         result: T = record(f, args, LayoutOnly(leaves))[1]
-    except (TypeError, AttributeError):  # if it is a mistake, the call shows it
+    except (TypeError, AttributeError):  # the call raises if the error is the function's own
         return f(*args)
     return result

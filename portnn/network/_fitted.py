@@ -55,7 +55,7 @@ class TrainState(NamedTuple):
     fitted: Fitted | None = None
 
     def moved(self, bring: Callable[[Array], Array]) -> TrainState:
-        """Return it with all arrays brought elsewhere; parameters that are an average stay that average."""
+        """Return a copy with all arrays moved; parameters that are the average stay the same object as it."""
 
         def moved(item: Tree) -> Tree:  # an optimizer's state may have Python's numbers
             return tree.map(lambda leaf: bring(leaf) if is_array(leaf) else leaf, item)
@@ -88,7 +88,7 @@ class Copied:
         return {**vars(self), "_predictors": {}}  # plans are made anew where a network is copied to
 
     def __getstate__(self) -> dict[str, Any]:
-        now = self._now.moved(self._now.backend.to_numpy)  # arrays of a GPU would be read to the current one
+        now = self._now.moved(self._now.backend.to_numpy)  # CuPy unpickles arrays on the current GPU
         without = None if now.fitted is None else now.fitted._replace(optimizer=None)
         return {**self._kept(), "_now": now._replace(fitted=without)}
 

@@ -69,10 +69,10 @@ def _fit(x: Array, dtype: DType, name: str) -> Array:
 
 
 def _door(value: Any, backend: Backend, dtype: str, *, streamed: bool = False) -> Backend:
-    """Where values are checked and cast.
+    """Return the backend on which values are checked and cast.
 
-    It is the host for its own arrays if they are larger than what becomes of them, so that the device never
-    holds both, and if they are to be streamed and the device has no room for them.
+    It is NumPy for NumPy arrays that the cast makes smaller, so that the device never holds both, and for
+    those that are to be streamed because the device has no room for them.
     """
     host = get_backend("numpy")
     if backend is host or not host.owns(value):
@@ -82,7 +82,7 @@ def _door(value: Any, backend: Backend, dtype: str, *, streamed: bool = False) -
 
 
 def _fits(x: Any, backend: Backend) -> bool:
-    """Whether the device has room for a NumPy array."""
+    """Return whether the device has room for a NumPy array."""
     return backend.has_room(x.size * x.dtype.itemsize)
 
 
@@ -93,7 +93,7 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bo
         value: the inputs.
         backend: the network's.
         dtype: the network's.
-        streamed: whether NumPy arrays for which the device has no room stay in host memory.
+        streamed: whether NumPy arrays that do not fit on the device stay in host memory.
 
     Raises:
         TypeError: if they are not real numbers.

@@ -115,12 +115,12 @@ def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, co
 
 
 def matched_like(who: str, given: Tree, present: Tree, backend: Backend) -> Tree:
-    """Return a tree of a backend's arrays with the shapes and dtypes of those that are there.
+    """Return a tree as arrays of a backend, with the shapes and dtypes of the present arrays.
 
     Args:
         who: as for `matched`.
-        given: a tree of the structure of `present`; its arrays are of any library.
-        present: arrays of the backend; those that are given again are not looked at.
+        given: a tree of the structure of `present`, with arrays of any library.
+        present: arrays of the backend; an array of `given` that is the same object is not checked.
         backend: as for `matched`.
 
     Raises:

@@ -31,7 +31,7 @@ def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool,
         task: what the loss is for.
         dtype: what the network computes in.
         raw: whether they are the output of the last layer.
-        before: how many samples came before these.
+        before: the number of samples before these, for positions in errors.
 
     Raises:
         ValueError: if one is not; the message names the first such sample.

@@ -42,7 +42,7 @@ _ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few e
 
 
 def activated(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:
-    """Make a method compute on the network's device; where memory runs out, the error says what to do."""
+    """Make a method compute on the network's device; out-of-memory errors then say what to do."""
 
     @wraps(method)
     def there(self: M, /, *args: P.args, **options: P.kwargs) -> T:
@@ -53,7 +53,7 @@ def activated(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M,
 
 
 def _chunks(x: Array) -> Iterator[Array]:
-    """Some rows at a time."""
+    """Yield the rows in chunks."""
     n = x.shape[0]
     return (x[i : min(i + _ROWS, n), ...] for i in range(0, n, _ROWS)) if n > _ROWS else iter([x])
 
@@ -306,7 +306,7 @@ class Model(Copied):
         Raises:
             TypeError: if an array that is set has another kind of dtype.
             ValueError: if it is set before any training, to a tree of another structure, or to arrays of
-                other shapes. Arrays of other libraries are brought to the backend.
+                other shapes. Arrays of other libraries are moved to the backend.
         """
         return None if self._fitted is None else self._fitted.moments
 
@@ -393,7 +393,7 @@ class Model(Copied):
     ) -> Dataset:
         """Samples on the backend, checked in full before anything is changed.
 
-        If they may be `streamed`, NumPy arrays for which the device has no room stay in host memory.
+        If they may be `streamed`, NumPy inputs that do not fit on the device stay in host memory.
         """
         check_detached(x=x, y=y, sample_weight=weight)
         inputs = bring_inputs(x, self.backend, self.dtype, streamed=streamed)
@@ -422,7 +422,7 @@ class Model(Copied):
 
     @activated
     def _forward(self, x: Array) -> Array:
-        """Raw predictions for inputs on the backend, or in host memory, from where they are streamed."""
+        """Return raw predictions for inputs on the backend, or in host memory; the latter are streamed."""
         self._check_sample(x)
         n = x.shape[0]
         if n > _ROWS and is_kind(x, "integral"):
@@ -432,7 +432,7 @@ class Model(Copied):
         return parts[0] if len(parts) == 1 else ops.concat(parts, axis=0)
 
     def _targets(self, data: Dataset) -> tuple[Array, Array | None]:
-        """The targets and the weights of all samples, on the backend."""
+        """Return the targets and the weights of all samples, on the backend."""
         weight = None if data.weight is None else self.backend.asarray(data.weight)
         return self.backend.asarray(data.y), weight
 
@@ -453,7 +453,7 @@ class Model(Copied):
 
     @activated
     def _computed(self, kind: str, x: ArrayLike) -> Any:
-        """What `_show` tells, for inputs of any kind."""
+        """Return the predictions of `_show` for inputs of any kind."""
         predictor, now = self._predictor("raw" if kind == "decided" else kind), self._now
         inputs = bring_inputs(x, self.backend, self.dtype, streamed=True)
         self._check_sample(inputs)
@@ -467,7 +467,7 @@ class Model(Copied):
         return self._answer(self._settled(kind, found), x)
 
     def _streamed(self, kind: str, inputs: Any) -> Any:
-        """What `_show` tells, for inputs in host memory, with some rows on the device at a time."""
+        """Return the predictions of `_show` for inputs in host memory, which are streamed in chunks."""
         if is_kind(inputs, "integral"):
             self._first(Extent(inputs))
         host, parts, before = get_backend("numpy"), [], 0
@@ -484,9 +484,9 @@ class Model(Copied):
         return link
 
     def _settled(self, kind: str, predictions: Array, before: int = 0) -> Array:
-        """Return probabilities or values, or labels from raw predictions, after checking the predictions.
+        """Check predictions, and return them, or the labels for raw ones.
 
-        They are those of the samples after the first `before`.
+        They belong to the samples after the first `before`.
         """
         name = "predict_proba" if kind == "linked" and self.task is not Task.VALUES else "predict"
         check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided", before=before)
@@ -503,7 +503,7 @@ class Model(Copied):
         return found[2]
 
     def _release(self) -> None:
-        """Give back the memory that predictions keep for the next ones with the same parameters."""
+        """Release the memory that plans of predictions keep for later calls."""
         for _, _, predictor in self._predictors.values():
             predictor.release()
 

@@ -58,8 +58,8 @@ class Trainable(Model):
 
         Args:
             x: inputs (n, ...): floating point, or integers such as pixels for a network that begins with
-                `portnn.Rescale`. They are moved to the backend once, in their own dtype. NumPy arrays that
-                would take more than half of the free memory of a GPU are streamed to it by CuPy instead.
+                `portnn.Rescale`. They are moved to the backend once, integers in their own dtype. On CuPy,
+                NumPy arrays that would take more than half of the GPU's free memory are streamed instead.
             y: integer labels (n,) or rows of probabilities (n, classes); 0 or 1 for each label (n, labels);
                 or values of the shape of the output, as the loss demands.
             epochs: how often to go through the data.
@@ -89,9 +89,9 @@ class Trainable(Model):
                 each step is carried out as it stands; so it is with False, for debugging.
             threads: threads of NumPy's products while a plan trains. By default one if they are small,
                 which is faster, and otherwise as many as are allowed.
-            precision: of products of float32 matrices on CuPy while a plan trains: "float32" means that;
+            precision: of products of float32 matrices on CuPy while a plan trains: "float32" does not round;
                 "tf32" and "bfloat16" round the factors, which tensor cores multiply faster. They need a GPU
-                of compute capability 8.0 (Ampere) or higher, and are refused elsewhere.
+                of compute capability 8.0 (Ampere) or higher, and raise elsewhere.
             penalty: what is added to the loss of each batch: a function of the parameters and of how many
                 samples the batch has (the sum of their weights if they have some) that returns a number,
                 such as ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.

@@ -20,7 +20,7 @@ __all__ = ["arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace
 def creator_like(
     name: str, like: Any, dtype: DType | str | None, device: Device | None
 ) -> tuple[Callable[..., Array], dict[str, Any]]:
-    """The creation function of the library that `like` (an array or a backend) means, and its options."""
+    """Return a creation function of the library of `like` (an array or a backend), and its options."""
     if hasattr(like, "xp"):
         xp, here = like.xp, like.device
     else:
@@ -92,7 +92,7 @@ def full(
 
     Args:
         shape: its shape.
-        fill_value: a Python number, or a traced array without axes, whose derivative is kept.
+        fill_value: a number, or a traced 0-d array, whose derivative is kept.
         dtype: its dtype.
         like: an array or backend whose library and device it is made on.
         device: another device of that library.
@@ -259,7 +259,7 @@ _NUMBER = ("dtype", "__array__", "__array_interface__", "__dlpack__", "__float__
 
 
 def _check_numbers(obj: Any) -> None:
-    """Raise a TypeError for strings, None and other objects: NumPy makes arrays of them, others fail."""
+    """Raise a TypeError for strings, None and other objects, which only NumPy would accept."""
     while isinstance(obj, list | tuple) and obj:
         obj = obj[0]
     if isinstance(obj, str | bytes | dict) or not any(hasattr(obj, name) for name in _NUMBER):

@@ -93,7 +93,7 @@ def indices_at(x: Array, n: int) -> Array:
 
 
 def python_number(x: Any) -> Any:
-    """A number of NumPy as one of Python; anything else as it is."""
+    """Convert a NumPy scalar to a Python number; return anything else unchanged."""
     return x.item() if numpy_scalars[type(x)] else x
 
 

@@ -1,8 +1,8 @@
 """NumPy's and CuPy's own elementwise functions on traced arrays: ``numpy.exp(x)`` inside `grad` is `exp`.
 
-NumPy asks an operand with ``__array_ufunc__`` what its functions mean (NEP 13), for ``array * traced`` as
-well; CuPy asks for ``__cupy_override_elementwise_kernel__``. No library is imported for that: the function
-comes with its name.
+NumPy calls an operand's ``__array_ufunc__`` instead of its own functions (NEP 13), also for
+``array * traced``; CuPy calls ``__cupy_override_elementwise_kernel__``. This needs no import of either
+library: the function that is passed has a name.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def _ufunc(self: TracedArray, ufunc: Any, method: str, *inputs: Any, **options: 
 
 
 def _cupy_ufunc(self: TracedArray, kernel: Any, /, *inputs: Any, **options: Any) -> Array:
-    """The same for CuPy's elementwise functions: it asks its first argument that has this.
+    """Do the same for CuPy's elementwise functions; CuPy calls it for the first argument that has it.
 
-    Kernels that somebody wrote have names of their own, which say nothing.
+    User-defined kernels are refused: their names do not tell what they compute.
     """
     is_ufunc = type(kernel).__name__ == "ufunc" and len(inputs) <= kernel.nin
     name = str(kernel.name).removeprefix("cupy_")[:40]

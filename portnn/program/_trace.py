@@ -36,7 +36,7 @@ def record(
     Args:
         f: a function of trees. Leaves that are arrays are inputs of the program, all others are part of it.
         args: its arguments.
-        execute: carries out the calls; see `Tape`.
+        execute: executes the calls; see `Tape`.
     """
     paths = [path for path, leaf in tree.items(args) if is_array(leaf)]
     xp = _library(args)

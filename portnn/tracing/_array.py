@@ -184,7 +184,7 @@ class TracedArray(WrappedArray):
         return self.value.__array__() if dtype is None else self.value.__array__(dtype)
 
     def __cupy_get_ndarray__(self) -> Any:
-        """What CuPy's functions ask for, except those that work element by element; see `ops/_ufuncs.py`."""
+        """Refuse CuPy's functions, except elementwise ones; see `ops/_ufuncs.py`."""
         self._refuse_if_recorded("a function of CuPy")
         return self.value
 

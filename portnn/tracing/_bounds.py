@@ -166,7 +166,7 @@ def _signed(x: Array) -> Array:
 
 
 def _lowest(x: Array, low: int) -> int:
-    """Return the smallest allowed number: 0 for unsigned ones, so that what became negative is too small."""
+    """Return the smallest allowed number: 0 or more for unsigned dtypes, whose large values turn negative."""
     return max(low, 0) if namespace(x).isdtype(x.dtype, "unsigned integer") else low
 
 

@@ -16,10 +16,10 @@ _NAMES = {
 
 
 def standard_name(ufunc: Any) -> str:
-    """The name that a function of NumPy or CuPy has in the standard.
+    """Return the standard's name of a NumPy or CuPy function.
 
     Args:
-        ufunc: the function; CuPy's are called "cupy_add" and so on.
+        ufunc: the function; CuPy's names begin with "cupy_".
     """
     name: str = ufunc.__name__.removeprefix("cupy_")
     return _NAMES.get(name, name)

@@ -54,7 +54,7 @@ def namespace(*arrays: Array) -> Namespace:
 
 
 def _common(xp: Namespace, found: Namespace, arrays: tuple[Array, ...]) -> Namespace:
-    """Of a library and its recording namespace the latter; else that of the arrays beside NumPy's scalars."""
+    """Choose the recording namespace of a library over the library, and other arrays over NumPy scalars."""
     if getattr(found, "recorded", None) is xp:
         return found
     if getattr(xp, "recorded", None) is found:
@@ -108,7 +108,7 @@ def refuse_objects(x: Array) -> None:
 
 
 class _Scalars(dict[type, bool]):
-    """Whether a type is one of NumPy's numbers; no library is imported to know."""
+    """For each type whether it is a NumPy scalar; imports no library."""
 
     def __missing__(self, kind: type) -> bool:
         known = self[kind] = any(b.__name__ == "generic" and b.__module__ == "numpy" for b in kind.__mro__)
@@ -119,10 +119,10 @@ numpy_scalars = _Scalars()
 
 
 def number_for(xp: Namespace, x: Any) -> Any:
-    """A number of NumPy as an operand beside arrays of a library, which decides what dtype comes out.
+    """Convert a NumPy scalar to an operand beside arrays of a library, which decides the result's dtype.
 
-    NumPy, CuPy and JAX take it for an array without axes of its own dtype, traced or not; other libraries
-    get a number of Python.
+    NumPy, CuPy and JAX treat it as a 0-d array of its own dtype, traced or not; other libraries get a Python
+    number.
     """
     library: Namespace = getattr(xp, "recorded", xp)
     if array_api_compat.is_numpy_namespace(library):

@@ -1,4 +1,4 @@
-"""Where arrays compute. CuPy computes on the current GPU, which need not be the one where its arrays are."""
+"""The device of a computation. CuPy computes on the current GPU, which may not be the GPU of its arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 _NOWHERE: AbstractContextManager[object] = nullcontext()
 
 is_anywhere: set[type] = {bool, int, float, complex, str, type(None)}
-"""Types met so far whose objects compute anywhere. It grows: asking for a type takes microseconds."""
+"""Known types that need no current device. It grows, because checking a type takes microseconds."""
 
 
 def on_device_of(*items: Any) -> AbstractContextManager[object]:
@@ -51,7 +51,7 @@ def at_home(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _arrays(items: Any) -> Iterator[Any]:
-    """The arrays among nested items, from left to right."""
+    """Yield the arrays among nested items, from left to right."""
     for each in items:
         item = each.plain if type(each) is TracedArray else each
         kind = type(item)
@@ -60,7 +60,7 @@ def _arrays(items: Any) -> Iterator[Any]:
         elif isinstance(item, tuple | list):
             yield from _arrays(item)
         elif numpy_scalars[kind]:
-            continue  # a number beside arrays; `Primitive` looks at the types that are not in `is_anywhere`
+            continue  # not added to `is_anywhere`, because `Primitive` converts it
         elif kind not in is_anywhere and not array_api_compat.is_cupy_array(item):
             is_anywhere.add(kind)
         if hasattr(item, "shape"):

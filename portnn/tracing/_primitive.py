@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 def _beside_arrays(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Numbers of NumPy as what the library of the other arguments takes; see `number_for`."""
+    """Convert NumPy scalars to what the library of the other arguments accepts; see `number_for`."""
     others = [a.plain if type(a) is TracedArray else a for a in args if not numpy_scalars[type(a)]]
     arrays = [a for a in others if is_array(a)]
     if not arrays:
@@ -99,7 +99,7 @@ class Primitive(Generic[P, R]):
         return self.function(*args, **options)
 
     def _placed(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Call it with traced arrays, with numbers of NumPy, or with arrays that compute on their device."""
+        """Call it with traced arrays, NumPy scalars, or arrays that need their device as the current one."""
         if any(numpy_scalars[type(a)] for a in args):
             args = _beside_arrays(args)
         anywhere = True

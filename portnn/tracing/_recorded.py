@@ -121,7 +121,7 @@ class RecordedArray(WrappedArray):
         return value.__array__() if dtype is None else value.__array__(dtype)
 
     def __cupy_get_ndarray__(self) -> Any:
-        """What CuPy's functions ask for, except those that work element by element; see `_recording.py`."""
+        """Refuse CuPy's functions where values are unknown, except elementwise ones; see `_recording.py`."""
         instead = (
             "use the functions of portnn.ops, such as portnn.ops.sum(x), or those of x.__array_namespace__()"
         )

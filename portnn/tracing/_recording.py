@@ -78,7 +78,7 @@ def _ufunc(self: RecordedArray, ufunc: Any, method: str, *inputs: Any, **options
 
 
 def _cupy_ufunc(self: RecordedArray, kernel: Any, /, *inputs: Any, **options: Any) -> Any:
-    """CuPy's own elementwise functions on recorded arrays: it asks its first argument that has this."""
+    """Apply CuPy's elementwise functions to recorded arrays; CuPy calls it for the first that has it."""
     name = str(kernel.name).removeprefix("cupy_")
     if type(kernel).__name__ != "ufunc" or len(inputs) > kernel.nin or options.get("out") is not None:
         raise _refused(f"cupy.{name[:40]}{'' if type(kernel).__name__ == 'ufunc' else ' (a kernel)'}")
@@ -97,7 +97,7 @@ def _refused(name: str) -> TypeError:
 
 
 def _applied(self: RecordedArray, ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Record the call; NotImplemented if another operand knows better, or none does."""
+    """Record the call; return NotImplemented if another operand may handle it, or none can."""
     if any(type(x) is TracedArray for x in inputs):
         return NotImplemented  # a traced array lies above, and knows what to do with arrays below it
     operands = tuple([as_operand(x, self) for x in inputs])

@@ -193,13 +193,13 @@ class Tape:
     Use as a context manager around the code: ``with Tape() as tape``.
 
     Args:
-        execute: carries out the calls that are recorded, ``execute(name, function, args, options)``; by
-            default by calling the function.
+        execute: executes the calls that are recorded, ``execute(name, function, args, options)``; by
+            default it calls the function.
 
     Attributes:
         calls: the calls so far.
         units: the primitives among them that were called first-hand.
-        nested: whether a primitive is being carried out, whose calls are its own affair.
+        nested: whether a primitive is being executed, whose calls are not recorded.
         execute: as given.
     """
 

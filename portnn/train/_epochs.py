@@ -138,9 +138,9 @@ def is_shuffled(data: Dataset, plan: Plan) -> bool:
 
 
 def _shares(count: int, weight: Any, batch_size: int | None, order: Any) -> list[float]:
-    """What each of `count` samples' batches counts for in the mean of an epoch: its samples by their weights.
+    """Return the weight of each batch in the mean of an epoch: the sum of its samples' weights.
 
-    Weights are NumPy's: on an accelerator each sum would be a kernel and the wait for it.
+    The weights are NumPy arrays: on an accelerator each sum would be a kernel launch and a wait.
     """
     size = batch_size or count
     if weight is None:

@@ -60,8 +60,8 @@ class Dataset:
         x: inputs (n, ...).
         y: targets (n, ...).
         weight: sample weights (n,), or None.
-        backend: where steps are computed. The arrays are there, or in host memory if they are too large:
-            then batches are moved.
+        backend: where steps are computed. The arrays are there, or in host memory if they are too large;
+            then each batch is moved.
         extents: the whole arrays of inputs and targets, so that ids and labels are checked once and not in
             each step; empty if unknown.
     """
@@ -80,7 +80,7 @@ class Dataset:
 
     @property
     def home(self) -> Backend:
-        """Where the arrays lie."""
+        """The backend of the arrays."""
         return self.backend if self.backend.owns(self.x) else get_backend("numpy")
 
     def batches(self, size: int | None, order: Array | None, first: int = 0) -> Iterator[Batch]:
@@ -96,7 +96,7 @@ class Dataset:
             yield Batch(x, y, weight, stop - start, self.extents)
 
     def _part(self, a: Array, order: Array | None, start: int, stop: int) -> Array:
-        """The samples from `start` to `stop`, in the given order or as they stand, on the backend."""
+        """Return the samples from `start` to `stop` on the backend, in the given order or unshuffled."""
         part = a[start:stop, ...] if order is None else gather(a, order[start:stop], axis=0)
         return self.backend.asarray(part)
 

@@ -60,16 +60,16 @@ class Progress:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Say beside the bar what is being done before the first step, if it takes longer than a second.
+        """Show beside the bar what happens before the first step, if it takes longer than a second.
 
         Args:
-            what: in words.
+            what: the text to show.
         """
         if self._bar is None:
             yield
             return
         timer = Timer(_SOON, self._bar.set_description, [what])
-        timer.daemon = True  # it does not keep a program alive that is to end
+        timer.daemon = True  # it does not keep the process alive
         timer.start()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Fixtures that pretend: a CuPy with GPUs, builds of it."""
+"""Fixtures that fake a CuPy with GPUs, and its builds."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_asarray_brings_an_array_of_another_gpu(cupy, monkeypatch):
     backend.xp.asarray = lambda x, copy=None, dtype=None: x  # the real one leaves it where it is
     monkeypatch.setattr(_cupy.array_api_compat, "to_device", lambda x, device: made_on(device, x.value))
     assert ops.asarray(FakeArray([1.0]), like=backend).device.id == 1
-    with pytest.raises(ValueError, match="copy=False cannot be kept: the array is on GPU 0, not 1"):
+    with pytest.raises(ValueError, match="copy=False is impossible: the array is on GPU 0, not 1"):
         ops.asarray(FakeArray([1.0]), like=backend, copy=False)
 
 

@@ -209,7 +209,7 @@ def test_another_thread_drops_the_plan_that_is_looked_for() -> None:
     others: list[Thread] = []
 
     class Slow(OrderedDict[Any, Any]):
-        """A cache in which another thread keeps a plan of its own while one looks."""
+        """A cache in which another thread stores a plan during a lookup."""
 
         def get(self, key: Any, default: Any = None) -> Any:
             found = super().get(key, default)

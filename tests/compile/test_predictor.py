@@ -176,7 +176,7 @@ def test_arrays_of_other_libraries() -> None:
 
 
 def test_many_shapes_are_no_reason_to_warn(recwarn: pytest.WarningsRecorder) -> None:
-    """How many samples come at a time is nothing that the caller of `predict` could change."""
+    """The caller of `predict` cannot help it that batch sizes differ."""
     xp = array_api_strict
     predictor = Predictor(lambda bound, x: x @ bound["w"])
     for n in range(1, 20):

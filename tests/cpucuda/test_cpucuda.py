@@ -1,4 +1,4 @@
-"""The emulated device refuses what CUDA and CuPy refuse, and computes."""
+"""The emulated GPU computes, and refuses what CUDA and CuPy refuse."""
 
 import contextlib
 import os
@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-cpucuda = pytest.importorskip(
-    "cpucuda", reason="the emulated GPU is not here: nox -s 'tests(emulated)' has it"
-)
+cpucuda = pytest.importorskip("cpucuda", reason="needs the emulated GPU: nox -s 'tests(emulated)'")
 cp = pytest.importorskip("cupy", reason="CuPy is not installed")
 
 
@@ -103,7 +101,7 @@ def test_the_old_default_stream_beside_a_blocking_capture():
 
 
 def run(text, **settings):
-    """What a program prints whose emulated device has these settings."""
+    """Return the output of a program on an emulated GPU with these settings."""
     environment = {**os.environ, **{f"CPUCUDA_{name}": str(value) for name, value in settings.items()}}
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -226,7 +224,7 @@ ILLEGAL = "CUDARuntimeError: cudaErrorIllegalAddress: an illegal memory access w
 @pytest.mark.parametrize("lazy", [0, 1])
 def test_a_kernel_with_an_address_of_another_gpu(lazy):
     launch, wait, later, elsewhere = run(TWO + ADDRESS, DEVICES=2, LAZY=lazy)
-    assert (launch, wait, later) == ("None", ILLEGAL, ILLEGAL)  # found out late, and never forgotten
+    assert (launch, wait, later) == ("None", ILLEGAL, ILLEGAL)  # it shows late, and stays
     assert elsewhere == "[0.0, 1.0, 2.0, 3.0]"
     assert run(TWO + ADDRESS, DEVICES=2, LAZY=lazy, PEERS=1) == ["None", "None", "None", elsewhere]
 

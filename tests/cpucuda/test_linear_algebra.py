@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("cpucuda", reason="the emulated GPU is not here: nox -s 'tests(emulated)' has it")
+pytest.importorskip("cpucuda", reason="needs the emulated GPU: nox -s 'tests(emulated)'")
 cp = pytest.importorskip("cupy", reason="CuPy is not installed")
 
 KINDS = ["float32", "float64", "complex64", "complex128"]

@@ -1,4 +1,4 @@
-"""What a callback assigns to a network in training: arrays of any library, or an error that says what."""
+"""Callbacks that assign to a network in training: arrays of any library work, others raise a clear error."""
 
 from __future__ import annotations
 

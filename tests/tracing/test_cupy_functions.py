@@ -1,4 +1,4 @@
-"""CuPy's own functions on traced arrays: what portnn has under the name, else an error that says so."""
+"""CuPy's own functions on traced arrays: portnn's function of that name, or an error that names a remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.backends import Matrix
 @pytest.fixture
 def cupy(backend):
     if backend.member is not Matrix.CUPY:
-        pytest.skip("needs a GPU: give --backend gpu")
+        pytest.skip("needs a GPU: pass --backend gpu")
     import cupy
 
     return cupy

@@ -1,4 +1,4 @@
-"""Numbers of NumPy beside arrays of any library: taken everywhere; eager, traced and planned code agree."""
+"""NumPy scalars beside arrays of any library: eager, traced and planned code accept them and agree."""
 
 from __future__ import annotations
 

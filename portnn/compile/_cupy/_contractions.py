@@ -1,6 +1,6 @@
-"""Sums of products along an axis as matrix products of views, which is how CuPy makes them.
+"""Contractions as matrix products of views, as CuPy computes them.
 
-CuPy refuses cuBLAS while a graph is captured, so such calls cannot be left to it; a plan's own matrix
+CuPy refuses cuBLAS while a graph is captured, so these calls cannot be left to it; a plan's own matrix
 products can be captured.
 """
 
@@ -23,9 +23,9 @@ Ints: TypeAlias = tuple[int, ...]
 
 
 def contractions_expanded(calls: Sequence[Call]) -> list[Call]:
-    """The calls, with `vecdot` and `tensordot` as views and matrix products.
+    """Return the calls with `vecdot` and `tensordot` replaced by views and matrix products.
 
-    Those that give a single number stay: CuPy makes them without cuBLAS.
+    Contractions to a single number stay: CuPy computes them without cuBLAS.
     """
     made: list[Call] = []
     for call in calls:
@@ -43,7 +43,7 @@ def _is_expandable(call: Call) -> bool:
 
 
 def _expand_vecdot(call: Call, made: list[Call]) -> None:
-    """``a[..., None, :] @ b[..., None]``, as array-api-compat does it for CuPy."""
+    """Compute ``a[..., None, :] @ b[..., None]``, as array-api-compat does for CuPy."""
     axis = call.args[2] if len(call.args) > 2 else call.options.get("axis", -1)
     a, b = [_permuted(x, _to_end(axis, len(x.shape)), made) for x in call.args[:2]]
     shape = np.broadcast_shapes(a.shape, b.shape)
@@ -56,7 +56,7 @@ def _expand_vecdot(call: Call, made: list[Call]) -> None:
 
 
 def _expand_tensordot(call: Call, made: list[Call]) -> None:
-    """A product of two matrices whose inner axis is all those that are summed over."""
+    """Compute a product of two matrices whose inner axis holds all contracted axes."""
     a, b = call.args[:2]
     axes = call.args[2] if len(call.args) > 2 else call.options.get("axes", 2)
     if isinstance(axes, int):
@@ -73,13 +73,13 @@ def _expand_tensordot(call: Call, made: list[Call]) -> None:
 
 
 def _matrix(x: Value, summed: list[int], inner: int, made: list[Call]) -> Value:
-    """The axes that are summed over as the rows, all others as the columns."""
+    """Return a matrix with the contracted axes as rows and all others as columns."""
     kept = [n for n in range(len(x.shape)) if n not in summed]
     turned = _permuted(x, (*summed, *kept), made)
     shape = (inner, prod([x.shape[n] for n in kept]))
     try:
         result = Value(np.reshape(_like(turned), shape, copy=False))
-    except ValueError:  # it cannot be a view, and CuPy copies it
+    except ValueError:  # a view is impossible, and CuPy copies
         result = Value(np.empty(shape, str(x.dtype)))
     made.append(Call("reshape", _reshaped, (turned, shape), {}, result))
     return result
@@ -95,14 +95,14 @@ def _permuted(x: Value, order: Ints, made: list[Call]) -> Value:
 
 
 def _viewed(name: str, function: Any, args: tuple[Any, ...], made: list[Call]) -> Value:
-    """The value of a function that gives a view; what becomes of the strides, NumPy says."""
+    """Record a function that returns a view, and return its value; NumPy computes the strides."""
     result = Value(function(_like(args[0]), *args[1:]))
     made.append(Call(name, function, args, {}, result))
     return result
 
 
 def _like(x: Value) -> Any:
-    """A NumPy array with the layout of a value, to look at in other ways but not to read."""
+    """Return a NumPy array with the layout of a value, to make views of but not to read."""
     one = np.empty(1, str(x.dtype))
     steps = np.empty(x.shape, str(x.dtype)).strides if x.strides is None else x.strides
     return np.lib.stride_tricks.as_strided(one, x.shape, steps, writeable=False)

@@ -101,14 +101,14 @@ _SIGNATURES: dict[str, list[Any]] = {
 
 
 def open_library(module: str, cuda: int) -> Functions:
-    """The cuBLAS that CuPy itself calls, with the types of the arguments declared.
+    """Return the cuBLAS that CuPy itself calls, with the argument types declared.
 
-    A process may have loaded others, of PyTorch for instance. On Linux, names are looked up in CuPy's module
+    A process may have loaded several, for example PyTorch's. On Linux, symbols are looked up in CuPy's module
     and the libraries that it is linked with (dlsym, "dependency order"). Windows looks in one library only,
-    and gives a module the library of that name that is loaded already, so that its name says which it is.
+    and links a module with the library of that name that is already loaded, so the name identifies it.
 
     Args:
-        module: the file of CuPy's module of cuBLAS, which has been imported.
+        module: the file of CuPy's cuBLAS module, which has been imported.
         cuda: the major version of CUDA for which CuPy was built.
     """
     library = _loaded_dll(f"cublas64_{cuda}.dll") if sys.platform == "win32" else ctypes.CDLL(module)
@@ -124,12 +124,12 @@ def open_library(module: str, cuda: int) -> Functions:
 
 
 def _loaded_dll(name: str) -> ctypes.CDLL:
-    """A library that the process has loaded, on Windows."""
-    find = vars(ctypes)["WinDLL"]("kernel32").GetModuleHandleW  # which ctypes has on Windows only
+    """Return a library that the process has loaded, on Windows."""
+    find = vars(ctypes)["WinDLL"]("kernel32").GetModuleHandleW  # only Windows has WinDLL
     find.argtypes, find.restype = [ctypes.c_wchar_p], ctypes.c_void_p
     handle = find(name)
     if not handle:
-        raise CublasError(f"{name} is not loaded, although CuPy's module of cuBLAS is; reinstall CuPy")
+        raise CublasError(f"{name} is not loaded, although CuPy's cuBLAS module is; reinstall CuPy")
     return ctypes.CDLL(name, handle=handle)
 
 

@@ -40,7 +40,7 @@ class CupyDriver:
             self._before, self._after = self.event(), self.event()
             self._memory = GraphMemory()
         self._lock = lock_of(self._device)
-        self._callers: list[Any] = []  # the streams of whoever is working, outermost first
+        self._callers: list[Any] = []  # the callers' streams, outermost first
         self._functions: dict[str, Any] = {}
         self._blas: Cublas | None = None
         self._kept: list[Any] = []
@@ -64,9 +64,9 @@ class CupyDriver:
 
     @contextmanager
     def handing_out(self) -> Iterator[None]:
-        """Work on the caller's stream, between the work of the own one before and after.
+        """Work on the caller's stream, ordered between earlier and later work of the own stream.
 
-        CuPy gives freed memory to the next who asks on the stream on which it was allocated. Memory that the
+        CuPy reuses freed memory for the next allocation on the stream of the first one. Memory that the
         caller frees must not go to the own stream, which does not wait for what the caller still reads.
         """
         caller = self._callers[-1]
@@ -89,7 +89,7 @@ class CupyDriver:
 
     @contextmanager
     def private_pool(self) -> Iterator[object]:
-        """Allocate from the memory that graphs share, which comes from the caller's allocator."""
+        """Allocate from the memory that graphs share, taken from the caller's allocator; yield its chunks."""
         cuda = self._cupy.cuda
         with self._memory.session(cuda.get_allocator()) as used, cuda.using_allocator(self._malloc):
             yield used
@@ -114,7 +114,7 @@ class CupyDriver:
         return {s.name: module.get_function(s.name) for s in sources}
 
     def _with_room(self, make: Callable[[], T]) -> T:
-        """Make what CUDA needs memory for outside CuPy's pool, which gives back what it holds in reserve."""
+        """Call `make`, which allocates outside CuPy's pool; if memory runs out, empty the pool and retry."""
         try:
             return make()
         except Exception as error:
@@ -141,14 +141,14 @@ class CupyDriver:
 
     def _cublas(self) -> Cublas:
         if self._blas is None:
-            module = self._cupy.cuda.cublas  # asking for it loads the library, importing it by name does not
+            module = self._cupy.cuda.cublas  # the attribute loads the library; importing it by name does not
             cuda = self._cupy.cuda.driver.get_build_version() // 1000
-            # Never from a graph's memory, a large piece of which would then be held for good.
+            # Never from a graph's memory: the workspace would keep a large chunk of it forever.
             with self._cupy.cuda.using_allocator(self._memory.source or self._cupy.cuda.get_allocator()):
                 workspace = self._cupy.empty(WORKSPACE, dtype="uint8")
             library = open_library(module.__file__, cuda)
             self._blas = self._with_room(lambda: Cublas(library, self._stream.ptr, workspace.data.ptr))
-            self._kept.append(workspace)  # for good, so that nothing else is ever there
+            self._kept.append(workspace)  # forever, so that nothing else is ever allocated there
         return self._blas
 
     def copy(self, target: Array, source: Array) -> None:
@@ -192,7 +192,7 @@ class CupyDriver:
         return x.get()
 
     def free_bytes(self) -> int:
-        """What CUDA says is free, and what CuPy's pool holds in reserve."""
+        """The bytes that CUDA reports as free, plus the unused ones in CuPy's pool."""
         return free_bytes(self._device)
 
     def begin_capture(self) -> None:
@@ -224,7 +224,7 @@ class CupyDriver:
         except self._cupy.cuda.runtime.CUDARuntimeError as error:
             raise MemoryError(
                 f"the host cannot pin {room / 1e6:,.1f} MB of its memory, through which data are streamed; "
-                f"use a smaller batch_size, or free memory of the host"
+                f"use a smaller batch_size, or free host memory"
             ) from error
         return np.frombuffer(memory, dtype, size).reshape(shape)
 
@@ -251,6 +251,6 @@ class CupyDriver:
 
 @cache
 def driver_for(device: int) -> CupyDriver:
-    """The driver of a GPU, by its number: one for all plans, whose work its stream puts in a row."""
-    refuse_tf32(f"cupy:{device}")  # arrays may have been made without a backend
+    """Return the driver of a GPU by its number: one for all plans, so that its stream orders their work."""
+    refuse_tf32(f"cupy:{device}")  # arrays may have been created without a backend
     return CupyDriver(importlib.import_module("cupy").cuda.Device(device))

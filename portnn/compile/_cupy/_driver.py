@@ -20,10 +20,10 @@ class Driver(Protocol):
         """What is asked for inside goes to the own stream, after the caller's work so far."""
 
     def handing_out(self) -> AbstractContextManager[object]:
-        """What is made inside, within `working`, is made on the caller's stream, from the caller's memory."""
+        """Work inside, within `working`, runs on the caller's stream, with the caller's memory."""
 
     def private_pool(self) -> AbstractContextManager[object]:
-        """Memory that is asked for inside is for a graph, which has to hold what the context yields."""
+        """Allocations inside are for a graph, which has to hold what the context yields."""
 
     # Work on the stream.
     def compile(self, sources: Sequence[KernelSource]) -> dict[str, Any]:

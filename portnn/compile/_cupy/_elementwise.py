@@ -167,7 +167,7 @@ def _where(call: Call) -> Member | None:
 
 
 def _clip(call: Call) -> Member | None:
-    """Bounds that are numbers or arrays. array-api-compat's own way lets the host count masked elements."""
+    """Clip by numbers or arrays. In array-api-compat's own version the host counts masked elements."""
     bounds = dict(zip(("min", "max"), call.args[1:], strict=False)) | call.options
     x, dtype = call.args[0], _name(call.result)
     limits = [b for b in bounds.values() if b is not None]

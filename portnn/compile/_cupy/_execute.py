@@ -27,10 +27,10 @@ class Execution:
     Args:
         plan: what to carry out.
         driver: the device.
-        also: kernels that will be needed beside it, to be compiled in one go with its own.
+        also: other kernels that the caller needs, to be compiled together with the plan's.
 
     Attributes:
-        wrong: one int32, 1 after a range check has failed; None if the plan has none.
+        wrong: an array of one int32, 1 after a range check has failed; None if the plan has no range checks.
     """
 
     def __init__(self, plan: GpuPlan, driver: Driver, also: Sequence[KernelSource] = ()) -> None:
@@ -54,7 +54,7 @@ class Execution:
         }
 
     def failed(self) -> bool:
-        """Wait for the device, and return whether a range check has failed since the last look."""
+        """Wait for the device, and return whether a range check has failed since the last call."""
         if self.wrong is None or not self._driver.to_host(self.wrong)[0]:
             return False
         self._driver.put(self.wrong, np.zeros(1, "int32"))
@@ -66,7 +66,7 @@ class Execution:
         Args:
             inputs: arrays for the program's inputs, laid out as they were when it was written. Those that the
                 plan writes in place are changed.
-            strictly: raise what is out of range at once, instead of noting it.
+            strictly: raise at once if a value is out of range, instead of recording it.
 
         Returns:
             The program's result.
@@ -125,9 +125,9 @@ class Execution:
             self._driver.launch(self._kernels[launch.source.name], launch.source.blocks, operands)
 
     def new(self, value: Value) -> Array:
-        """Memory for a value, with the axes in the order in which it lay when the program was written.
+        """Allocate memory for a value, with its axes in the order in memory that the trace recorded.
 
-        What a descending sort gives lies backwards.
+        Strides may be negative: the result of a descending sort is a reversed view.
         """
         steps = element_strides(value)
         order = sorted(range(len(steps)), key=lambda d: (-abs(steps[d]), d))
@@ -193,7 +193,7 @@ class Execution:
 
 
 def _sources(plan: GpuPlan) -> list[KernelSource]:
-    """The kernels of all steps."""
+    """Return the kernels of all steps."""
     found = []
     for step in plan.steps:
         if isinstance(step, Kernel):

@@ -20,7 +20,7 @@ _MOST_MEMBERS = 96  # of a group: three operands each stay below the 4 KiB that 
 _MOST_OPERANDS = 256  # of groups side by side, for the same reason
 _MOST_REPEATS = 32  # times that an expensive function may be computed again to save a launch
 
-_MORE, _SLACK = 1.1, 2**22  # times the memory of the order as written, and bytes, that fusion may take
+_MORE, _SLACK = 1.1, 2**22  # memory that fusion may use: a factor of the recorded order's, and bytes
 
 
 @final
@@ -41,8 +41,8 @@ def fuse(program: Program) -> list[Stage]:
     """The calls of a program in an order in which they can run, elementwise ones in groups.
 
     Groups in one list do not depend on each other. A group waits for all that its calls read, so joining
-    calls that are far apart keeps more results in memory than the order in which the program was written. If
-    that is much more, calls join within parts of the program only, between which little is in memory.
+    calls that are far apart keeps more results in memory than the recorded order does. If that is much more,
+    the program is split where few results are in memory, and calls join within a part only.
     """
     lives = Lives(program)
     written: list[Stage] = list(program.calls)
@@ -51,7 +51,7 @@ def fuse(program: Program) -> list[Stage]:
 
 
 def _fused(program: Program, lives: Lives, start: int, stop: int, most: float) -> list[Stage]:
-    """The stages for some of the calls, in `most` bytes of memory if their own order needs no more."""
+    """Return stages for some of the calls, in `most` bytes of memory if the recorded order fits in them."""
     calls = program.calls[start:stop]
     needed = {id(v) for v in values_in(tree.leaves(program.result))}
     needed |= {id(v) for call in program.calls[stop:] for v in call.inputs()}

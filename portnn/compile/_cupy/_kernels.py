@@ -94,7 +94,7 @@ class KernelError(RuntimeError):
 
 
 def joined(sources: Sequence[KernelSource]) -> str:
-    """The text of one module with several kernels."""
+    """Return the source of one module with several kernels."""
     return PRELUDE + "".join([s.text for s in sources])
 
 
@@ -102,10 +102,10 @@ _ERROR = re.compile(r"(\((?P<line>\d+)\)\s*:\s*|:(?P<other>\d+):\d+:\s*)?[\w ]*\
 
 
 def kernel_error(log: str, sources: Sequence[KernelSource]) -> KernelError:
-    """The error for what a compiler says of ``joined(sources)``.
+    """Return the error for a compiler's log about ``joined(sources)``.
 
     Args:
-        log: all that it said; NVRTC's own form is ``path(line): error: text``.
+        log: the whole log; NVRTC's format is ``path(line): error: text``.
         sources: the kernels of the module.
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()] or ["nothing"]
@@ -116,12 +116,12 @@ def kernel_error(log: str, sources: Sequence[KernelSource]) -> KernelError:
     name = name or next((s.name for s in sources if s.name in log), "") or sources[0].name
     return KernelError(
         f"CUDA's compiler refused the kernel {name} (one of {len(sources)}): {said[:120]}. "
-        "Check that the driver and CuPy's CUDA fit together: python -m portnn info, nvidia-smi"
+        "Check that the driver supports CuPy's CUDA version: python -m portnn info, nvidia-smi"
     )
 
 
 def _kernel_at(number: int, sources: Sequence[KernelSource]) -> str:
-    """The kernel on a line of the joined text, counted from 1; "" for the prelude."""
+    """Return the name of the kernel on a line of the joined source, counted from 1; "" for the prelude."""
     last = PRELUDE.count("\n")
     for source in sources:
         first, last = last, last + source.text.count("\n")
@@ -150,11 +150,11 @@ def write_kernel(groups: Sequence[Group]) -> KernelSource:
 
 
 def kernel_of_loops(parameters: Sequence[str], loops: Sequence[tuple[int, Sequence[str]]]) -> KernelSource:
-    """The kernel that carries out loops side by side, each in blocks of its own.
+    """Return a kernel that runs loops side by side, each in its own blocks.
 
     Args:
         parameters: their declarations.
-        loops: for each the number of turns, and the statements of one, where `i` is the turn's number.
+        loops: for each loop the number of iterations and the statements of one, with `i` as its number.
     """
     bodies, first = [], 0
     for turns, lines in loops:
@@ -166,12 +166,12 @@ def kernel_of_loops(parameters: Sequence[str], loops: Sequence[tuple[int, Sequen
 
 
 def named_kernel(parameters: Sequence[str], body: str, blocks: int) -> KernelSource:
-    """A kernel whose name is made from its text.
+    """Return a kernel that is named by the hash of its source.
 
     Args:
         parameters: their declarations.
         body: statements.
-        blocks: how many it wants.
+        blocks: the number of blocks to launch.
     """
     head = ", ".join(parameters)
     name = "portnn_" + hashlib.sha256(f"{head}{body}".encode()).hexdigest()[:16]
@@ -179,7 +179,7 @@ def named_kernel(parameters: Sequence[str], body: str, blocks: int) -> KernelSou
 
 
 def _turn(group: Group, prefix: str) -> list[str]:
-    """The statements for one element of a group."""
+    """Return the statements for one element of a group."""
     values = (*group.outputs, *group.inputs)
     index = Index(group.shape, [broadcast_strides(v, group.shape) for v in values])
     places = {id(v): term for v, term in zip(values, index.terms, strict=True)}
@@ -202,13 +202,13 @@ def _local(dtype: str) -> str:
 
 
 def load(dtype: str, name: str, source: str) -> str:
-    """The declaration of a local variable with what is read from memory; a half becomes a float."""
+    """Return the declaration of a local variable that is read from memory; a half becomes a float."""
     loaded = f"from_half({source})" if dtype == "float16" else source
     return f"{_local(dtype)} {name} = {loaded};"
 
 
 def stored(text: str, dtype: str) -> str:
-    """What goes to memory for the value of an expression."""
+    """Return the expression that is stored to memory for a value; a float becomes a half."""
     return f"to_half({text})" if dtype == "float16" else text
 
 
@@ -246,15 +246,15 @@ def _literal(x: float, dtype: str) -> str:
 
 @final
 class Index:
-    """Where the element of each of several arrays is, from the number of a loop's turn.
+    """The element index in each of several arrays for an iteration of a loop over their shape.
 
-    Axes are put in the order in which the first array lies in memory, and neighbours that every array steps
-    through as one are merged: where all lie alike, a single index serves them all.
+    Axes are sorted by the memory order of the first array, and neighbors that are contiguous in every array
+    are merged: arrays with the same layout share a single index.
 
     Args:
         shape: of the loop.
-        strides: for each array the elements from one to the next along each axis of the loop.
-        turn: the variable that counts the loop's turns.
+        strides: the strides of each array along the loop's axes, in elements.
+        turn: the variable that counts the iterations.
 
     Attributes:
         lines: declarations that the terms need.
@@ -290,7 +290,7 @@ class Index:
 
 
 def broadcast_strides(value: Value, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Elements from one to the next along each axis of a loop; zero where the value is broadcast."""
+    """Return a value's strides along a loop's axes, in elements; zero where it is broadcast."""
     own = element_strides(value)
     lead = len(shape) - len(own)
     return (0,) * lead + tuple([0 if n == 1 else s for n, s in zip(value.shape, own, strict=True)])

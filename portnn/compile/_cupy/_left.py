@@ -47,7 +47,7 @@ def _is_basic(index: Any) -> bool:
 
 
 def _is_by_integers(index: Any) -> bool:
-    """Whether the arrays of an index hold integers: CuPy then starts kernels and nothing else."""
+    """Return whether all arrays of an index hold integers: then CuPy only launches kernels."""
     parts = index if type(index) is tuple else (index,)
     return all("int" in str(i.dtype) if type(i) is Value else _is_basic(i) for i in parts)
 
@@ -77,7 +77,7 @@ def captured_as_it_is(call: Call) -> str | None:
         return None if _is_by_integers(call.args[1]) else "CuPy counts the elements that a mask selects"
     if call.name == "repeat":
         repeats = call.args[1] if len(call.args) > 1 else call.options.get("repeats")
-        return None if type(repeats) is int else "CuPy waits for numbers of repetitions that are an array"
+        return None if type(repeats) is int else "CuPy waits for an array of repetition counts"
     name = call.name.removeprefix("linalg.")
     if name in ("tensordot", "vecdot") and call.result.size <= 1:
         return None  # CuPy sums the products itself

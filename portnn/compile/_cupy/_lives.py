@@ -1,4 +1,4 @@
-"""How much memory an order of work takes: what is made, and how long something still reads it."""
+"""Liveness: how much memory a program takes in a given order of its calls."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Stage: TypeAlias = Call | list[Group]
 
 @final
 class Lives:
-    """When the values of a program are made and last read, in the order in which it was written.
+    """When the values of a program are computed and last read, in the recorded order.
 
     Args:
         program: the program.
 
     Attributes:
-        live: before each call, and at the end, the bytes of what was made and is still to be read.
+        live: before each call, and at the end, the bytes of results that are still to be read.
     """
 
     def __init__(self, program: Program) -> None:
@@ -57,11 +57,11 @@ class Lives:
         return self._roots.get(id(value), id(value))
 
     def peak(self, stages: Sequence[Stage], start: int, stop: int) -> int:
-        """Return the most bytes that are in use while stages run.
+        """Return the peak of the bytes in use while stages run.
 
         Args:
             stages: in the order in which they run.
-            start: the first call of the program that they carry out.
+            start: the first call of the program that they execute.
             stop: the call after the last.
         """
         last: dict[int, int] = {}

@@ -23,7 +23,7 @@ from portnn.compile._precision import Precision
 __all__ = ["CupyLoop"]
 
 _STEPS = 20  # a launch: enough that launching costs nothing beside running, few enough to be captured at once
-_AHEAD = 2  # launches that the device has not got through yet: enough that it never waits for the host
+_AHEAD = 2  # unfinished launches: enough that the device never waits for the host
 
 
 @final
@@ -103,7 +103,7 @@ class CupyLoop:
             order: a permutation of the samples in host memory (int64), or None for the order as it is.
             first: the number of the first step in the epoch, from 0.
             count: how many.
-            done: is told how many steps more are over, about every 20 of them.
+            done: called with the number of newly finished steps, about every 20 steps.
 
         Returns:
             NumPy array of the losses, of shape (count,). All steps are run, whatever the losses are.
@@ -124,7 +124,7 @@ class CupyLoop:
                 self._run_some(source, self._batch, full, pace)
                 self._run_some(source, rest, int(rest > 0), pace)
             losses = driver.to_host(self._plans[self._batch].losses)[first : first + count]
-            failed = [plan.failed() for plan in self._plans.values()]  # all of them look, and forget
+            failed = [plan.failed() for plan in self._plans.values()]  # every plan checks and resets its flag
             if any(failed):
                 raise found_in_steps(count)
         pace.finish()
@@ -229,11 +229,11 @@ class CupyLoop:
 
 @final
 class _Pace:
-    """Tells of steps as the device gets through them, and keeps the host from running far ahead.
+    """Reports steps as the device finishes them, and keeps the host from running far ahead.
 
     Args:
         driver: the device.
-        done: is told how many steps more are over; None if nobody wants to know.
+        done: called with the number of newly finished steps; None for no reports.
     """
 
     def __init__(self, driver: Driver, done: Callable[[int], object] | None) -> None:
@@ -243,7 +243,7 @@ class _Pace:
         self._since = 0  # steps launched since the last mark
 
     def launched(self, steps: int) -> None:
-        """Take note of steps that were put on the stream; wait for earlier ones if there are many."""
+        """Record that steps were put on the stream; wait for earlier ones if there are many."""
         self._since += steps
         if self._done is None or self._since < _STEPS:
             return
@@ -257,7 +257,7 @@ class _Pace:
             self._done(steps)
 
     def finish(self) -> None:
-        """Tell of all other steps: the host has waited for them."""
+        """Report all other steps: the host has waited for them."""
         left = self._since + sum([steps for _, steps in self._marks])
         if self._done is not None and left:
             self._done(left)

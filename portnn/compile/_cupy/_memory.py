@@ -1,4 +1,4 @@
-"""The memory of captured work. A graph writes where it was captured: that must live as long."""
+"""The memory of CUDA graphs: a graph writes to the addresses of its capture, so it keeps that memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from weakref import WeakSet
 __all__ = ["Block", "Chunk", "GraphMemory"]
 
 _UNIT = 512  # bytes: the alignment of everything, as in CuPy's pool
-_SMALL = 2**20  # bytes: what is no larger shares slabs, so that it does not cut large ranges to pieces
+_SMALL = 2**20  # bytes: smaller blocks share slabs, so that they do not fragment large ranges
 _SLAB = 2**21
 
 
 class Owner(Protocol):
-    """What holds memory of the device for as long as it exists, such as CuPy's `MemoryPointer`."""
+    """An object that holds device memory as long as it exists, such as CuPy's `MemoryPointer`."""
 
     @property
     def ptr(self) -> int:
@@ -26,9 +26,9 @@ class Owner(Protocol):
 
 @final
 class Chunk:
-    """A piece of memory with the ranges of it that nothing uses.
+    """A piece of memory with its free ranges.
 
-    It goes back to where it came from when neither a graph nor a block holds it any more.
+    It returns to its allocator when neither a graph nor a block holds it any more.
     """
 
     __slots__ = ("__weakref__", "address", "freed", "owner", "ranges", "small")
@@ -38,17 +38,17 @@ class Chunk:
         self.address = owner.ptr
         self.small = small
         self.ranges = [(0, size)]  # (start, stop), sorted, never touching
-        self.freed: deque[tuple[int, int]] = deque()  # filled by whatever thread drops a block
+        self.freed: deque[tuple[int, int]] = deque()  # filled by any thread that drops a block
 
     def take(self, start: int, size: int) -> Block:
-        """Use the beginning of a free range."""
+        """Allocate the beginning of a free range."""
         n = next(i for i, found in enumerate(self.ranges) if found[0] == start)
         stop = self.ranges[n][1]
         self.ranges[n : n + 1] = [(start + size, stop)] if start + size < stop else []
         return Block(self, start, start + size)
 
     def settle(self) -> None:
-        """Join what was freed to the free ranges."""
+        """Merge freed blocks into the free ranges."""
         while self.freed:
             insort(self.ranges, self.freed.popleft())
         joined: list[tuple[int, int]] = []
@@ -62,7 +62,7 @@ class Chunk:
 
 @final
 class Block:
-    """A range in use; whoever drops it frees it, and as long as it exists so does its chunk."""
+    """A range in use: dropping it frees it, and it keeps its chunk alive."""
 
     __slots__ = ("_chunk", "_range")
 
@@ -71,19 +71,19 @@ class Block:
 
     @property
     def address(self) -> int:
-        """Where it begins."""
+        """The address of its first byte."""
         return self._chunk.address + self._range[0]
 
     def __del__(self) -> None:
-        self._chunk.freed.append(self._range)  # in one step, since another thread may be allocating
+        self._chunk.freed.append(self._range)  # atomic, since another thread may be allocating
 
 
 @final
 class GraphMemory:
-    """What graphs of one stream compute in. They never run at the same time, so they share it.
+    """The memory of the graphs of one stream. They never run at the same time, so they share it.
 
-    Chunks are held by the graphs that were captured with them, and by nothing else: the memory of a graph
-    is in use while the graph exists, and free for everybody afterwards.
+    Only the graphs that were captured with a chunk hold it: it is in use while they exist, and goes back to
+    the allocator afterwards.
     """
 
     def __init__(self) -> None:
@@ -93,13 +93,13 @@ class GraphMemory:
 
     @contextmanager
     def session(self, source: Callable[[int], Owner]) -> Iterator[list[Any]]:
-        """Allocate inside for one capture, by one thread.
+        """Allow allocations for one capture, by one thread.
 
         Args:
-            source: hands out memory, as CuPy's allocators do.
+            source: allocates memory, as CuPy's allocators do.
 
         Yields:
-            The chunks that were used so far; whatever holds the graph has to hold this list.
+            The list of chunks used so far; the owner of the graph has to hold it.
         """
         used: list[Chunk] = []
         before = self._used, self._source
@@ -111,11 +111,11 @@ class GraphMemory:
 
     @property
     def source(self) -> Callable[[int], Owner] | None:
-        """What hands out memory in the present session; None outside of one."""
+        """The allocator of the current session; None outside of one."""
         return self._source
 
     def malloc(self, size: int) -> Block:
-        """Return memory of at least `size` bytes, at the smallest free range that has room for it."""
+        """Allocate at least `size` bytes, in the smallest free range that is large enough."""
         assert self._used is not None, "graph memory is asked for in a session"
         assert self._source is not None, "a session has a source"
         size = max(_UNIT, -(-size // _UNIT) * _UNIT)

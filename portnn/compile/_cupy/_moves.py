@@ -1,4 +1,4 @@
-"""Copies of many arrays in one launch: what goes into a plan's own memory, and what its caller is given."""
+"""Copies of many arrays in one launch: inputs to a plan's own memory, and results to its caller's."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["Layout", "Moves", "layout_of", "packed_layout"]
 
 Layout: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...]]
 """Bytes of an element, the shape, and the strides in bytes."""
-_MOST = 100  # copies in a launch: two addresses each stay below the 4 KiB that a kernel's parameters may take
+_MOST = 100  # copies per launch: their two addresses each have to fit in the 4 KiB of a kernel's parameters
 
 
 def layout_of(x: Array | Value) -> Layout:
-    """How an array lies, or a value will."""
+    """Return the layout of an array or a value."""
     size = np.dtype(str(x.dtype)).itemsize
     strides = tuple([s * size for s in element_strides(x)]) if isinstance(x, Value) else tuple(x.strides)
     return size, tuple(x.shape), strides
 
 
 def packed_layout(layout: Layout) -> Layout:
-    """The same axes in the same order in memory, without gaps."""
+    """Return the layout without gaps that has the same axes in the same order in memory."""
     size, shape, strides = layout
     steps, step = [0] * len(shape), size
     for d in sorted(range(len(shape)), key=lambda d: (abs(strides[d]), -d)):
@@ -50,7 +50,7 @@ class Moves:
         self._sources: dict[tuple[tuple[Layout, ...], tuple[Layout, ...]], list[KernelSource]] = {}
 
     def kernels(self, sources: Sequence[Layout], targets: Sequence[Layout]) -> list[KernelSource]:
-        """The kernels for copies between such arrays, one for a hundred of them; none for a single one."""
+        """Return the kernels that copy between such arrays: one for up to 100, none for a single array."""
         key = tuple(sources), tuple(targets)
         if key not in self._sources:
             pairs = [pair for pair in zip(*key, strict=True) if prod(pair[0][1])]
@@ -71,7 +71,7 @@ class Moves:
             self._driver.launch(functions[kernel.name], kernel.blocks, operands)
 
     def clones(self, arrays: Sequence[Array]) -> list[Array]:
-        """A copy of each array, without gaps and with its axes in the same order in memory."""
+        """Return a copy of each array, without gaps and with its axes in the same order in memory."""
         made = [self._like(x) for x in arrays]
         self.copy(arrays, made)
         return made
@@ -85,7 +85,7 @@ class Moves:
 
 
 def _kernel(pairs: Sequence[tuple[Layout, Layout]]) -> KernelSource:
-    """Parameters: for each pair the address that is read, and the one that is written."""
+    """Return a kernel whose parameters are, for each pair, the address to read and the address to write."""
     parameters, loops = [], []
     for n, ((size, shape, strides), (_, _, steps)) in enumerate(pairs):
         index = Index(shape, [tuple([s // size for s in axes]) for axes in (steps, strides)])

@@ -1,4 +1,4 @@
-"""Predictions on a GPU: plans for several shapes of inputs, all of which read the same parameters."""
+"""Predictions on a GPU: plans for several input shapes, which all read the same parameters."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["CupyPredictions"]
 class CupyPredictions:
     """``f(bound, x)``, with a plan for each shape of `x`.
 
-    No plan has a copy of the bound arrays: graphs read them where they are, so what is written there is seen.
-    Other arrays of the same kind void the graphs, which keep the old ones, but not the plans.
+    Plans do not copy the bound arrays: graphs read them in place, so in-place changes take effect. If other
+    bound arrays are passed, the graphs are dropped, since they read the old ones; the plans are kept.
 
     Args:
         f: a pure function of a tree of arrays and an array, which returns an array.
-        shapes: how many plans are kept.
+        shapes: the largest number of plans to keep.
     """
 
     def __init__(self, f: Callable[[Tree, Array], Array], shapes: int) -> None:
@@ -34,11 +34,11 @@ class CupyPredictions:
         self._ids: list[int] = []
 
     def __call__(self, bound: Tree, x: Array) -> Array:
-        """The function's value, planned for the shape of `x`.
+        """Return the function's value, with a plan for the shape of `x`.
 
         Args:
-            bound: the tree; of the structure, shapes, dtypes and strides of the calls before, or `clear` was
-                called.
+            bound: the tree, with the structure, shapes, dtypes and strides of earlier calls; call `clear`
+                before others.
             x: the array.
         """
         leaves = tree.leaves(bound)
@@ -59,7 +59,7 @@ class CupyPredictions:
         return found
 
     def _planned(self, bound: Tree, x: Array) -> CupyPlan | None:
-        """Record the function; None for what only plain arrays can do, or for bound arrays with gaps."""
+        """Trace the function; return None if it cannot be traced or if bound arrays have gaps."""
         leaves = tree.leaves(bound)
         if not all(is_packed(leaf) for leaf in leaves):
             return None
@@ -78,6 +78,6 @@ class CupyPredictions:
                 plan.release()
 
     def clear(self) -> None:
-        """Drop the plans too, before other kinds of bound arrays come."""
+        """Drop the plans too, before bound arrays of other shapes, dtypes or strides."""
         self._ids = []
         self._plans.clear()

@@ -1,7 +1,7 @@
 """Calls with kernels of their own: joining and stacking arrays, sorting, taking along an axis, range checks.
 
-CuPy carries these out in ways that a CUDA graph cannot hold: it sends addresses or positions from the host,
-or waits for the device. The results are the same, to the bit and to the order of equal elements.
+CuPy implements these in ways that a CUDA graph cannot hold: it sends addresses or positions from the host,
+or waits for the device. The results are identical, including their bits and the order of equal elements.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from portnn.tracing import Call, Value
 __all__ = ["routine_for"]
 
 Ints: TypeAlias = tuple[int, ...]
-_MOST_PARTS = 255  # of a kernel: with the result, its parameters stay below 4 KiB
-_RUN = 32  # elements that are sorted by counting, before longer runs are merged
+_MOST_PARTS = 255  # per kernel: with the result, its parameters stay below 4 KiB
+_RUN = 32  # elements that are sorted by counting, before runs are merged
 
 
 def routine_for(call: Call) -> Routine | None:
-    """The kernels that carry out a call, or None if there are none for it."""
+    """Return the kernels for a call, or None if it has none."""
     if type(call.result) is not Value or any(str(v.dtype) not in C_TYPES for v in _values(call)):
         return None
     if call.name in ("concat", "stack"):
@@ -52,13 +52,13 @@ def _values(call: Call) -> list[Value]:
 
 
 def _axis(call: Call, position: int, default: int | None) -> int | None:
-    """The axis that a call is given; counted from the first one."""
+    """Return the axis argument of a call, as a non-negative number or None."""
     axis = call.args[position] if len(call.args) > position else call.options.get("axis", default)
     return axis if axis is None or axis >= 0 else axis + len(call.result.shape)
 
 
 def _join(call: Call) -> Routine | None:
-    """Each part is written to its place in the result, by threads of its own."""
+    """Join arrays: each part is copied to its place in the result, by its own blocks of threads."""
     parts, result = call.args[0], call.result
     if not all(type(x) is Value and castable(x, str(result.dtype)) for x in parts):
         return None
@@ -73,9 +73,9 @@ def _join(call: Call) -> Routine | None:
 
 
 def _places(name: str, axis: int | None, parts: list[Value], result: Value) -> tuple[list[Ints], list[int]]:
-    """For each part the steps of its axes in the result, and where its first element goes."""
+    """Return for each part its strides in the result, and the position of its first element there."""
     own = element_strides(result)
-    if axis is None:  # each part row by row, one after the other
+    if axis is None:  # each part is flattened in C order
         starts = [0, *accumulate([part.size for part in parts])][:-1]
         rows = [tuple([prod(p.shape[d + 1 :]) for d in range(len(p.shape))]) for p in parts]
         return [tuple([s * own[0] for s in steps]) for steps in rows], [n * own[0] for n in starts]
@@ -101,14 +101,14 @@ def _join_kernel(parts: list[tuple[Value, Ints, int]], result: Value) -> KernelS
 
 
 def _copy(source: str, dtype: str, target: str, wanted: str) -> str:
-    """A statement that copies an element; bits stay as they are where the dtype does."""
+    """Return a statement that copies an element; without a change of dtype it keeps the bits."""
     if dtype == wanted:
         return f"{target} = {source};"
     return f"{load(dtype, 'x', source)} {target} = {stored(f'({C_TYPES[wanted]})x', wanted)};"
 
 
 def _take_along_axis(call: Call) -> Routine | None:
-    """Positions out of range are counted round and round, as CuPy does it."""
+    """Take elements by indices along an axis; indices out of range wrap around, as in CuPy."""
     x, indices = call.args[:2]
     result = call.result
     if type(x) is not Value or type(indices) is not Value or len(call.args) > 3:
@@ -133,9 +133,9 @@ def _take_along_axis(call: Call) -> Routine | None:
 
 
 def _in_range(call: Call) -> Routine:
-    """Numbers out of range are noted, and replaced by one in range, so that nothing reads beyond an array.
+    """Check a range: record whether a number is outside, and replace it by one inside for its readers.
 
-    A kernel cannot raise: whoever runs the plan looks at the note afterwards.
+    A kernel cannot raise, so whoever runs the plan reads the flag `WRONG` afterwards.
     """
     x, result, options = call.args[0], call.result, call.options
     limits = np.iinfo(str(x.dtype))
@@ -143,7 +143,7 @@ def _in_range(call: Call) -> Routine:
     exempt = options["exempt"]
     wide = "unsigned long long" if limits.min == 0 else "long long"
 
-    def number(value: int) -> str:  # the smallest one is no literal of C
+    def number(value: int) -> str:  # C has no literal for the smallest number
         return f"(-{-value - 1}LL - 1)" if value < 0 else f"{value}{'ULL' if limits.min == 0 else 'LL'}"
 
     tests = [f"k < {number(low)}" if low > limits.min else "", f"k > {number(high - 1)}"]
@@ -165,10 +165,10 @@ def _in_range(call: Call) -> Routine:
 
 
 def _sort(call: Call) -> Routine | None:
-    """Short runs are sorted by counting what comes before each element, then merged two by two.
+    """Sort short runs by counting what comes before each element, then merge pairs of runs.
 
-    An element's place in two merged runs is its place in its own and the number of those before it in the
-    other, which a binary search finds; so every pass is one launch, and equal elements keep their order.
+    The place of an element in two merged runs is its place in its own run plus the number of elements before
+    it in the other, which a binary search finds. So every pass is one launch, and the sort is stable.
     """
     x, result = call.args[0], call.result
     if type(x) is not Value or not x.shape or len(call.args) != 1:
@@ -178,7 +178,7 @@ def _sort(call: Call) -> Routine | None:
     size = x.shape[axis]
     if not result.size or size >= 2**31:
         return None if result.size else Routine(call, ())
-    widths = [0, _RUN]  # of the runs that a pass finds sorted; the first one finds none
+    widths = [0, _RUN]  # of the sorted runs before each pass; there are none before the first
     while widths[-1] < size:
         widths.append(widths[-1] * 2)
     passes = widths[:-1]
@@ -192,9 +192,10 @@ def _sort(call: Call) -> Routine | None:
 
 
 def _sort_kernel(call: Call, axis: int, width: int, *, last: bool) -> KernelSource:
-    """A pass: parameters are what is sorted, the order so far (not in the first pass), and the new order.
+    """Return the kernel of a pass, which reads the array and the order so far, and writes the new order.
 
-    The order counts positions along the axis. The last pass writes the call's result instead.
+    The order holds positions along the axis; the first pass reads no order. The last pass writes the
+    call's result instead.
     """
     x, result = call.args[0], call.result
     size = x.shape[axis]
@@ -222,13 +223,13 @@ def _sort_kernel(call: Call, axis: int, width: int, *, last: bool) -> KernelSour
 
 
 def _ranked(x: Value, axis: int, width: int, *, backwards: bool) -> list[str]:
-    """Statements that find the position `chosen` of an element, and its `place` in the new order."""
+    """Return statements that compute the position `chosen` of an element and its `place` in the new order."""
     size, dtype = x.shape[axis], str(x.dtype)
 
     def loaded(name: str, position: str) -> str:
         return load(dtype, name, f"x[from + {position} * {element_strides(x)[axis]}LL]")
 
-    def before(a: str, b: str) -> str:  # NaN comes last, or first where the order is backwards
+    def before(a: str, b: str) -> str:  # NaN comes last, or first in descending order
         a, b = (b, a) if backwards else (a, b)
         return f"({a} < {b} || ({b} != {b} && {a} == {a}))" if "float" in dtype else f"({a} < {b})"
 

@@ -23,7 +23,7 @@ from portnn.tracing import is_array, values_in
 
 __all__ = ["CupyPlan", "is_packed", "packed", "plan_function"]
 
-_RUNS = 3  # with the same bound arrays, before there is a graph, which takes as long to make
+_RUNS = 3  # with the same bound arrays before a graph is captured, which takes as long as a few runs
 
 
 @final
@@ -35,8 +35,8 @@ class CupyPlan:
         precision: of matrix products of float32.
         device: the number of the GPU.
         driver: what drives it; None for CuPy.
-        bound: how many inputs, the first ones, are mostly the same arrays in the next call. They are not
-            copied: a graph reads them where they lie, and is made anew for others.
+        bound: how many of the first inputs are usually the same arrays in every call. They are not copied: a
+            graph reads them in place, and is captured again for other arrays.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CupyPlan:
                 )
         program, self._checks = inputs_checked(program)
         self._plan = make_plan(program, precision=precision)
-        with driver.working():  # constants made on this thread's stream are there before any other's call
+        with driver.working():  # so that constants are ready before a call from another stream
             self._moves = Moves(driver)
             self._count = bound
             self._execution = Execution(self._plan, driver, self._copies())
@@ -100,12 +100,12 @@ class CupyPlan:
                 self._captured.launch()
                 result = self._captured.result
             if self._execution.failed():
-                self._execution.run(inputs, strictly=True)  # which raises, and names the wrong value
+                self._execution.run(inputs, strictly=True)  # raises, and names the wrong value
             with driver.handing_out():
                 return self._copied(result)
 
     def _placed(self, arrays: Sequence[Array]) -> list[Array]:
-        """The bound arrays, and the others copied to where the plan keeps them."""
+        """Return the bound arrays, and the plan's own copies of the others."""
         bound, given = list(arrays[: self._count]), arrays[self._count :]
         if any(a is not b for a, b in zip_longest(bound, self._bound)):
             self.release()
@@ -116,18 +116,18 @@ class CupyPlan:
         return [*bound, *self._inputs]
 
     def release(self) -> None:
-        """Drop the graph and all arrays; the next calls make new ones."""
+        """Drop the graph and all arrays; the next calls create new ones."""
         self._bound, self._inputs, self._captured, self._runs = [], None, None, 0
 
     def _copies(self) -> list[KernelSource]:
-        """The kernels that copy inputs and results that lie as they did when the program was written."""
+        """Return the kernels that copy inputs and results with the layouts that the trace recorded."""
         given = [layout_of(value) for value in self._values[self._count :]]
         made = [layout_of(value) for value in values_in(tree.leaves(self._plan.program.result))]
         inwards = self._moves.kernels(given, [packed_layout(layout) for layout in given])
         return [*inwards, *self._moves.kernels(made, [packed_layout(layout) for layout in made])]
 
     def _copied(self, result: Tree) -> Tree:
-        """What the caller gets is the caller's; what is no array stays as it is."""
+        """Copy the arrays of a result for the caller; other leaves are unchanged."""
         leaves, structure = tree.flatten(result)
         copies = iter(self._moves.clones([leaf for leaf in leaves if is_array(leaf)]))
         return tree.unflatten(structure, [next(copies) if is_array(leaf) else leaf for leaf in leaves])

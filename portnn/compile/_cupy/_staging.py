@@ -14,16 +14,16 @@ from portnn.compile._cupy._driver import Driver
 
 __all__ = ["Staging", "fits", "steps_in_slot"]
 
-_SLOT = 1 / 8  # of the free memory: there are two, and steps need the rest
+_SLOT = 1 / 8  # of the free memory: there are two slots, and steps need the rest
 
 
 def fits(driver: Driver, data: Sequence[Any]) -> bool:
-    """Whether data may stay on the device as a whole."""
+    """Return whether data may be on the device as a whole."""
     return sum(map(_bytes_of, data)) <= SHARE * driver.free_bytes()
 
 
 def steps_in_slot(driver: Driver, data: Sequence[Any], batch: int, most: int) -> int:
-    """How many steps' samples a slot holds: as many as there is room for, at least those of one."""
+    """Return for how many steps a slot holds the samples: as many as fit, at least one."""
     step = sum(map(_bytes_of, data)) * batch / data[0].shape[0]
     return max(1, min(most, int(_SLOT * driver.free_bytes() / max(step, 1.0))))
 

@@ -55,13 +55,13 @@ class StepPlan:
         total: the number of losses of an epoch.
         precision: of matrix products.
         losses: where the losses go; None for a new array.
-        also: kernels that the loop needs beside the plan, compiled in one go with its own.
+        also: other kernels that the loop needs, compiled together with the plan's.
 
     Attributes:
         obstacles: why a graph cannot hold the step.
         checks: those of the inputs: the buffers and the samples.
-        failed: waits for the device and returns whether a check within a step has failed since the last look.
-        notes: the array that these checks write to, if there are any.
+        failed: waits for the device and returns whether a check within a step has failed since the last call.
+        notes: the arrays that these checks write to, if there are any.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class StepPlan:
     def _traced(
         self, step: Callable[..., tuple[Tree, Array]], carry: Tree, source: Source
     ) -> tuple[Program, list[Check]]:
-        """The program of a step with the first samples, and the checks of its inputs."""
+        """Trace a step with the first samples; return its program and the checks of its inputs."""
         for batch, samples in zip(self._batch, source.data, strict=True):
             self._driver.copy(batch, samples[: batch.shape[0]])
         given = (carry, *self._batch)

@@ -82,11 +82,11 @@ class LeftToCuPy:
 @final
 @dataclass(frozen=True, eq=False)
 class Launch:
-    """A launch of a kernel that belongs to one call.
+    """A kernel launch of a routine.
 
     Attributes:
         source: the kernel.
-        operands: values of the program, numbers of the routine's scratch arrays, and `WRONG`.
+        operands: values of the program, indices of the routine's scratch arrays, and `WRONG`.
     """
 
     source: KernelSource
@@ -96,12 +96,12 @@ class Launch:
 @final
 @dataclass(frozen=True, eq=False)
 class Routine:
-    """A call with kernels of its own.
+    """A call with its own kernels.
 
     Attributes:
         call: the call.
-        launches: one after the other; none if the result has no elements.
-        scratch: how many elements each array for what comes between them has, of int32.
+        launches: in order; none if the result has no elements.
+        scratch: the sizes of the int32 arrays that hold intermediate results.
     """
 
     call: Call
@@ -127,5 +127,5 @@ def made_by(step: Step) -> list[Value]:
 
 
 def looks(step: Step) -> TypeGuard[Routine]:
-    """Return whether a step checks a range, and notes what is out of it."""
+    """Return whether a step is a range check."""
     return isinstance(step, Routine) and any(WRONG in launch.operands for launch in step.launches)

@@ -1,7 +1,7 @@
-"""Tracing without computing what only kernels would compute.
+"""Tracing without computing the results of elementwise functions.
 
-A program needs the shapes, dtypes and layouts of its arrays and none of their values. CuPy compiles a kernel
-for each elementwise function and each dtype when it is first called; a step of training has dozens.
+A program needs the shapes, dtypes and layouts of its arrays but not their values. CuPy compiles a kernel
+for each elementwise function and dtype at its first call; a training step has dozens.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["LayoutOnly"]
 
 @final
 class LayoutOnly:
-    """Executes calls on CuPy's arrays for a tape: where a plan has a kernel, the result holds any numbers.
+    """Executes calls on CuPy arrays for a tape; results that a plan's kernel would compute are uninitialized.
 
     Args:
-        given: the arrays whose numbers are real: their ids and labels are checked.
+        given: the arrays whose values are real: their ids and labels are checked.
     """
 
     def __init__(self, given: Sequence[Array]) -> None:
@@ -44,9 +44,9 @@ class LayoutOnly:
 def _unwritten(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
 ) -> Array | None:
-    """Memory for the result of a call that becomes a part of a kernel; None for all others.
+    """Allocate the result of a call that becomes part of a kernel; return None for all others.
 
-    A cast keeps the order of axes in memory, which other functions do not: it is carried out.
+    Casts are executed, because they keep the order of axes in memory, which other functions do not.
     """
     arrays = [x for x in args if _is_array(x)]
     if name == "astype" or name not in NAMES or not arrays or any(_is_array(x) for x in options.values()):
@@ -68,9 +68,9 @@ def _is_array(x: Any) -> bool:
 
 @cache
 def _dtype(name: str, kinds: tuple[Any, ...]) -> str:
-    """The dtype of a result, which NumPy knows as well: by the dtypes of arrays and the types of numbers.
+    """Return the dtype that NumPy gives a result, for dtypes of arrays and types of numbers.
 
-    An empty word where NumPy refuses such arguments.
+    Return an empty string if NumPy refuses such arguments.
     """
     xp = array_api_compat.array_namespace(np.empty(0))
     stands = [np.ones(0, kind) if isinstance(kind, str) else _number(*kind) for kind in kinds]

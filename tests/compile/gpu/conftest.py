@@ -1,4 +1,4 @@
-"""The GPU for tests that are not of the matrix: CuPy, if it is asked for."""
+"""The `gpu` fixture, for tests outside the backend matrix: CuPy, if `--backend gpu` is given."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from tests.conftest import SELECTED
 def gpu(request: pytest.FixtureRequest) -> Iterator[BackendUnderTest]:
     """CuPy, in use while a module's tests run."""
     if Matrix.CUPY not in request.config.stash[SELECTED]:
-        pytest.skip("needs a GPU: give --backend gpu")
+        pytest.skip("needs a GPU: pass --backend gpu")
     with in_use(open_member(Matrix.CUPY)) as bench:
         yield bench

@@ -1,4 +1,4 @@
-"""Scripts that need an emulated GPU of a certain kind: late streams, little memory, two devices."""
+"""Run scripts on an emulated GPU with certain settings: late streams, little memory, two devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 needs_emulation = pytest.mark.skipif(
-    "CPUCUDA_HOME" not in os.environ, reason="the CUDA made of CPU functions is not under CuPy here"
+    "CPUCUDA_HOME" not in os.environ, reason="needs the emulated GPU: nox -s 'tests(emulated)'"
 )
 
 
@@ -20,14 +20,14 @@ def run_emulated(script: str, *args: str, seconds: float = 120, **variables: obj
     Args:
         script: Python.
         *args: its arguments.
-        seconds: after which it has failed.
-        **variables: of the environment, in lower case and without "CPUCUDA_": ``lazy=1, devices=2``. A name
-            in capitals is taken as it is.
+        seconds: the time limit.
+        **variables: environment variables, in lower case and without "CPUCUDA_": ``lazy=1, devices=2``.
+            Names in capitals are used unchanged.
 
     Returns:
-        What it printed. Warnings are errors in it.
+        Its output. Warnings in it are errors.
     """
-    if "PLANT" in os.environ:  # a fault planted here is planted there
+    if "PLANT" in os.environ:  # a fault that is planted here is planted there, too
         script = f"import tests.compile.gpu.plants\n{script}"
     names = {n if n.isupper() else f"CPUCUDA_{n.upper()}": str(v) for n, v in variables.items()}
     found = subprocess.run(

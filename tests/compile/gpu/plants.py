@@ -1,6 +1,6 @@
-"""Faults to plant in the GPU half, for `test_planted.py`: pytest loads this module where PLANT names one.
+"""Faults to plant in the GPU code, for `test_planted.py`: pytest loads this module, and PLANT selects one.
 
-Each is a mistake that a change of the code could make. The tests named beside it have to notice.
+Each is a mistake that a change of the code could make. The test named with it has to fail.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _free_early() -> None:
 
 
 def _wait_inside() -> None:
-    """A kernel is started with a wait behind it, which no capture can hold."""
+    """Every kernel launch is followed by a wait, which breaks captures."""
     from portnn.compile._cupy._device import CupyDriver
 
     right = CupyDriver.launch
@@ -72,7 +72,7 @@ def _wait_inside() -> None:
 
 
 def _write_beyond() -> None:
-    """The loop of a kernel goes one element too far."""
+    """The loop of a kernel runs one element too far."""
     from portnn.compile._cupy import _kernels
 
     right = _kernels.PRELUDE
@@ -81,7 +81,7 @@ def _write_beyond() -> None:
 
 
 def _read_across() -> None:
-    """A kernel reads its inputs row by row, however they lie."""
+    """A kernel reads its inputs as if they were in C order."""
     from portnn.compile._cupy import _kernels
 
     def wrong(value: Any) -> tuple[int, ...]:
@@ -91,7 +91,7 @@ def _read_across() -> None:
 
 
 def _forget_a_name() -> None:
-    """A function that only starts kernels is missing among those that may be captured."""
+    """A function that only launches kernels is missing in the list of what may be captured."""
     from portnn.compile._cupy import _left
 
     _left._SAFE = _left._SAFE - {"count_nonzero"}
@@ -107,10 +107,10 @@ PLANTS = {
     "memory is freed too early": Plant(
         _free_early, f"{MEMORY}::test_a_fit_with_validation_data_where_memory_is_short"
     ),
-    "a wait stands inside a capture": Plant(_wait_inside, f"{ON_GPU}::test_jit_and_fit_use_plans"),
-    "a kernel writes beyond its array": Plant(_write_beyond, f"{ON_GPU}::test_steps_of_training"),
+    "a wait is inside a capture": Plant(_wait_inside, f"{ON_GPU}::test_jit_and_fit_use_plans"),
+    "a kernel writes past the end of its array": Plant(_write_beyond, f"{ON_GPU}::test_steps_of_training"),
     "a kernel has a wrong stride": Plant(_read_across, f"{ON_GPU}::test_kernels_read_views_of_every_layout"),
-    "a name is missing among what may be captured": Plant(
+    "a name is missing in the list of what may be captured": Plant(
         _forget_a_name, f"{ON_GPU}::test_jit_and_fit_use_plans"
     ),
 }

@@ -1,6 +1,6 @@
-"""Everything that the library computes is held by a CUDA graph, or stands in one table with the reason.
+"""Everything that the library computes can be captured in a CUDA graph, or is listed with the reason.
 
-Plans are only made here, not run, so that it takes seconds without a GPU.
+Plans are only made here, not run, so this takes seconds without a GPU.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tests.optim.cases import first_params, noise
 from tests.table.engine import SMOOTH, gradients, is_floating
 from tests.table.test_table import ROWS
 
-_LIBRARY = "cuSOLVER and cuFFT wait for the device, or need work areas that a capture cannot give"
-_ORDER = "it depends on values how many elements the result has, which refuses any plan"
+_LIBRARY = "cuSOLVER and cuFFT wait for the device, or need work areas that a capture cannot provide"
+_ORDER = "the shape of the result depends on values, so it cannot be traced"
 EXCEPTIONS = {
     **dict.fromkeys(
         ["linalg." + name for name in (
@@ -41,9 +41,9 @@ EXCEPTIONS = {
         _LIBRARY,
     ),
     **dict.fromkeys(("nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values"), _ORDER),
-    "from_dlpack": "it brings an array from another library, which is done once and outside of any step",
+    "from_dlpack": "it imports an array from another library, once and outside of steps",
 }  # fmt: skip
-"""By the standard's name of a function, why no graph holds it."""
+"""For the standard's name of a function, why a graph cannot hold it."""
 _met: set[str] = set()
 
 
@@ -52,7 +52,7 @@ def float32(nested: Any) -> Any:
 
 
 def obstacles(f: Any, *args: Any) -> set[str]:
-    """The functions in the way of a graph."""
+    """Return the functions that a graph cannot hold."""
     program = inputs_checked(simplify(record(f, args)[0]))[0]
     return {obstacle.partition(":")[0] for obstacle in make_plan(program).obstacles}
 
@@ -68,7 +68,7 @@ def assert_captured(f: Any, *args: Any) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_public_functions(row):
-    """`ops`, `nn` and `losses`, and their gradients: another test makes sure that each has a row."""
+    """`ops`, `nn` and `losses`, and their gradients: another test checks that each has a row."""
     args = float32(row.make())
     assert_captured(row.function, *args)
     if row.kind == SMOOTH:
@@ -81,7 +81,7 @@ def ones(y: Any) -> Any:
 
 
 def steps_of(layer: Any, x: Any) -> None:
-    """A step of training, and a prediction, of a layer alone."""
+    """Capture a training step and a prediction of a single layer."""
     params, state = float32(layer.init(random.stream(3))), float32(layer.init_state())
 
     def objective(params, state, x, key):
@@ -101,7 +101,7 @@ def test_layers_under_every_option(name, option):
 
 
 def test_integers_and_dtypes_change_nothing():
-    """Large tables have another gradient than small ones; images come as bytes; float64 is asked for."""
+    """Large embedding tables, images as bytes, and float64 take other paths."""
     steps_of(nn.Embedding(5000, 3), np.arange(12).reshape(3, 4) * 400)
     steps_of(nn.Sequential([nn.Rescale(), nn.Flatten(), nn.Linear(168, 3)]), LAYERS["Rescale"][1])
     steps_of(nn.Cast(nn.Linear(4, 3), "float16"), LAYERS["Linear"][1])
@@ -235,7 +235,7 @@ def test_every_random_function_is_here():
 
 
 def test_decoding():
-    """Without `stop_early`, with which Python looks at values."""
+    """Without `stop_early`, for which Python reads values."""
 
     def both(table, start):
         def step(tokens, state):

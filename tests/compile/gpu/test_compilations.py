@@ -1,4 +1,4 @@
-"""Few kernels are compiled before the first step: most are never called on their own."""
+"""Few kernels are compiled before the first step: most functions are only part of fused kernels."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,9 @@ def test_errors_of_a_loss_are_those_of_a_call(gpu):
         with pytest.raises(ValueError, match="softmax_cross_entropy") as probed:
             probe(losses.softmax_cross_entropy, predictions, wrong)
         assert str(probed.value) == str(called.value)
-    assert float(probe(lambda p: float(ops.sum(p)), predictions)) == 3.0  # what cannot be traced is called
+    assert (
+        float(probe(lambda p: float(ops.sum(p)), predictions)) == 3.0
+    )  # a function that cannot be traced is called
 
 
 FIRST_FIT = """

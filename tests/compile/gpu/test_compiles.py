@@ -29,7 +29,7 @@ from tests.compile.gpu.test_expressions import (
 )
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
-# The emulated GPU's way to the real NVRTC, in a process where CuPy has not loaded another.
+# Call the real NVRTC in a process where CuPy has not loaded the emulated one.
 NVRTC = """
 import sys
 from cpucuda.nvrtc import compile_text

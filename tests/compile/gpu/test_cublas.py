@@ -104,7 +104,7 @@ def test_errors_have_names():
 
 
 def built(folder, name, text, *options):
-    """A shared library of one C text."""
+    """Compile a C source to a shared library."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.c").write_text(text)
     command = ["gcc", "-shared", "-fPIC", "-o", folder / name, folder / f"{name}.c", *options]
@@ -118,7 +118,7 @@ def library_that_answers(folder, soname, number, names=_cublas._SIGNATURES):
 
 
 def module_linked_with(library):
-    """What stands for CuPy's module."""
+    """Compile a library that stands for CuPy's module."""
     text = "int cublasCreate_v2(void); int module(void) { return cublasCreate_v2(); }"
     return built(library.parent / "module", "cublas.so", text, library, f"-Wl,-rpath,{library.parent}")
 
@@ -130,7 +130,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="links a
 @needs_compiler
 @pytest.mark.parametrize("folder", ["plain", "with spaces in it", "(deleted)", "ümläut"])
 def test_the_library_is_the_one_that_cupy_calls(folder, tmp_path):
-    """Others are loaded before, with the symbols visible to all, of another version and of the same name."""
+    """Others are loaded before it with global symbols: one of another version, one of the same name."""
     other = library_that_answers(tmp_path / "torch", "libcublas.so.99", 1)
     ctypes.CDLL(str(other), mode=ctypes.RTLD_GLOBAL)
     library = library_that_answers(tmp_path / folder, f"libcublas_{len(folder)}.so", 2)
@@ -157,7 +157,7 @@ def test_on_windows_the_library_is_found_by_its_name(monkeypatch):
     monkeypatch.setattr(_cublas.sys, "platform", "win32")
     loaded = {"cublas64_12.dll": 12, "cublas64_13.dll": 13}
 
-    kernel32 = SimpleNamespace(GetModuleHandleW=partial(loaded.get))  # which takes attributes
+    kernel32 = SimpleNamespace(GetModuleHandleW=partial(loaded.get))  # accepts attributes
     monkeypatch.setattr(_cublas.ctypes, "WinDLL", {"kernel32": kernel32}.__getitem__, raising=False)
     monkeypatch.setattr(_cublas.ctypes, "CDLL", open_handle)
     functions = open_library(r"C:\Program Files\cupy\cublas.pyd", 13)

@@ -1,6 +1,6 @@
 """Networks of many kinds on a GPU: one graph, the bits of eager CuPy, the numbers of NumPy.
 
-They run with ``--backend gpu``.
+They need ``--backend gpu``.
 """
 
 import warnings

@@ -1,4 +1,4 @@
-"""What is launched beside the graphs, counted by the CUDA made of CPU functions: with ``--backend gpu``."""
+"""Launches besides those of graphs, counted by the emulated GPU; needs ``--backend gpu``."""
 
 import os
 import warnings
@@ -13,7 +13,7 @@ from portnn.compile import PlanWarning
 from tests.compile.gpu.test_on_gpu import moved, to_bytes
 
 pytestmark = pytest.mark.skipif(
-    "CPUCUDA_HOME" not in os.environ, reason="only the CUDA made of CPU functions counts launches"
+    "CPUCUDA_HOME" not in os.environ, reason="only the emulated GPU counts launches"
 )
 LAYER = pn.Sequential([pn.Linear(12, 8), pn.relu, pn.Linear(8, 4)])
 RNG = np.random.default_rng(0)
@@ -21,7 +21,7 @@ X, Y = RNG.normal(size=(640, 12)).astype("float32"), RNG.integers(0, 4, 640)
 
 
 def counted(f):
-    """The launches of kernels and of graphs that a function makes, and what it returns."""
+    """Return the number of kernel and graph launches of a function, and its result."""
     from cpucuda import counter
 
     names = ("kernel launches", "graph launches")

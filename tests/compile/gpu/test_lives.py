@@ -1,4 +1,4 @@
-"""Fusion does not cost memory: the order of the stages, and what it takes."""
+"""Fusion does not cost memory: the order of the stages, and their peak."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from portnn.train import Batch, Snapshot, make_step
 
 
 def step_in_parts(parts, width=64, n=240):
-    """A step of training by Adam on a batch that is worked through in parts, as a program."""
+    """Trace an Adam step on a batch that is computed in parts."""
     layer = nn.Sequential(
         [pn.Linear(8, width), pn.relu, pn.Linear(width, width), pn.relu, pn.Linear(width, 3)]
     )
@@ -33,7 +33,7 @@ def step_in_parts(parts, width=64, n=240):
 
 @pytest.mark.parametrize(("width", "n"), [(64, 240), (8, 2400), (64, 24)])
 def test_parts_of_a_batch_run_one_after_the_other(width, n, monkeypatch):
-    """Whatever is large, activations or gradients: no more than the order as written, and a tenth."""
+    """For large activations or large gradients: at most a tenth more memory than the recorded order."""
     monkeypatch.setattr(_fusion, "_SLACK", 0)
     peaks = []
     for parts in (1, 2, 3, 8, 24):
@@ -61,7 +61,7 @@ CALLS = [lambda a, b: a + b, lambda a, b: a @ b, lambda a, b: a.T, lambda a, b: 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_peak_is_what_running_the_stages_takes(seed):
-    """Random programs, by counting what is alive after each step of the plan."""
+    """For random programs, counting the live bytes after each step of the plan."""
     rng = np.random.default_rng(seed)
 
     def f(x):

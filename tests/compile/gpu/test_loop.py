@@ -201,7 +201,7 @@ def test_an_error_while_steps_warm_up_leaves_the_training_where_it_was(monkeypat
 
 @pytest.mark.parametrize("graphs", [True, False])
 def test_ids_that_a_step_computes_are_looked_at(graphs):
-    """The check is part of the graph; the steps of the warm-up look at samples that nobody asked for."""
+    """The check is part of the graph; what the warm-up steps find does not count."""
 
     def step(carry, x):
         ids = ops.astype(x, "int32") + 1
@@ -274,7 +274,7 @@ def streamed(n, batch, driver, free=100):
     return step, carry, data, CupyLoop(step, carry, data, batch, driver=driver)
 
 
-SLOTS = 8 * 18 * 4  # bytes free for each step that a slot has room for
+SLOTS = 8 * 18 * 4  # free bytes per step that fits in a slot
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Device memory: what graphs hold and for how long, what comes back, and what is said when it runs out."""
+"""Device memory: what graphs hold and for how long, what is released, and the errors when it runs out."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 class Source:
-    """Memory that is counted: `held` bytes are in use."""
+    """An allocator that counts: `held` bytes are in use."""
 
     def __init__(self, room=2**40):
         self.held, self.room, self.next, self.asked = 0, room, 4096, []
@@ -41,7 +41,7 @@ def test_memory_lives_as_long_as_the_graph_that_was_captured_with_it():
         first = block.address
         del block
         block = memory.malloc(3 * MIB)
-        assert block.address == first  # what was freed is used again within a graph
+        assert block.address == first  # freed memory is reused within a graph
         del block
     assert source.held == 3 * MIB
     with memory.session(source) as other:
@@ -133,7 +133,7 @@ def run(script, **variables):
 
 @needs_emulation
 def test_a_fit_with_validation_data_where_memory_is_short():
-    """Freed memory of the first graph was unmapped when the second ran out of memory, and then written."""
+    """The first graph's memory was unmapped when the second one ran out of memory, and then written to."""
     run(
         """
 x, y = data(4096)
@@ -173,7 +173,7 @@ print(before, held, between, graph, mb())
 
 @needs_emulation
 def test_plans_and_eager_steps_do_not_starve_each_other():
-    """Both want most of the device, one after the other: what one frees the other has."""
+    """Both need most of the device, one after the other: each can use what the other freed."""
     run(
         """
 x, y = data(6000)
@@ -223,7 +223,7 @@ model.predict(x[:3000])
 
 @needs_emulation
 def test_what_has_no_room_beside_the_pool_gets_it_from_there():
-    """Kernels and handles are no arrays: CUDA allocates for them, and knows nothing of CuPy's reserve."""
+    """CUDA allocates for kernels and handles, and cannot use the free memory in CuPy's pool."""
     out = run("""
 from portnn.compile._cupy._device import driver_for
 driver, turns = driver_for(0), []
@@ -261,7 +261,7 @@ assert found == fit(24, False, 46) != "too little"
 
 @needs_emulation
 def test_plans_for_many_sizes_of_batches_share_the_parameters():
-    """Each had a copy, and from the eighth on there was a warning about `jit`, which nobody had called."""
+    """Each had a copy, and from the eighth on a warning named `jit`, which the user had not called."""
     run("""
 import cpucuda
 x, _ = data(100)
@@ -361,7 +361,7 @@ assert options.get("compile") is False or "streamed in chunks" in plan, plan
 
 @needs_emulation
 def test_data_larger_than_the_device():
-    """An error of CuPy's before, although the documentation promises it."""
+    """This raised CuPy's error, although the documentation promised streaming."""
     out = run(
         """
 x = np.tile(rng.normal(size=(300, 1000)).astype("float32"), (100, 1))  # 114 MiB
@@ -377,7 +377,7 @@ print(model.predict_proba(x.astype("float64")).shape, model.score(x, y) == model
 
 @needs_emulation
 def test_float64_data_of_a_float32_network_become_float32_on_the_host():
-    """The device held them twice, and their absolute values: four times what the network computes with."""
+    """The device held the data twice, and their absolute values: four times the float32 data."""
     out = run(
         """
 x = rng.normal(size=(20000, 200))  # 15.3 MiB in float32

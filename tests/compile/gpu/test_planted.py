@@ -1,4 +1,4 @@
-"""The tests of the GPU half find what they are for: each planted fault makes one of them fail."""
+"""The tests of the GPU code find faults: each planted fault makes one of them fail."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def test_a_planted_fault_is_found(name):
     command = (sys.executable, "-m", "pytest", *options, plant.caught_by)
     environment = {**os.environ, **plant.settings, "PLANT": name}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    # 1: a test failed; below 0: the process died of a signal, which is how memory out of bounds shows.
+    # 1: a test failed; below 0: a signal killed the process, as for an access out of bounds.
     assert done.returncode == 1 or done.returncode < 0, done.stdout[-2000:]

@@ -1,4 +1,4 @@
-"""What a GPU or CUDA's compiler refuses: said in words that help, before anything changes."""
+"""What a GPU or CUDA's compiler refuses: helpful errors, before anything changes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_line_that_tells(text, told):
 
 def test_a_kernel_that_does_not_compile(request):
     if Matrix.CUPY not in request.config.stash[SELECTED]:
-        pytest.skip("needs a GPU: give --backend gpu")
+        pytest.skip("needs a GPU: pass --backend gpu")
     from portnn.compile._cupy._device import CupyDriver
 
     broken = KernelSource("portnn_broken", "KERNEL portnn_broken(float* x) {\n    x[0] = nope(1);\n}\n", 1)

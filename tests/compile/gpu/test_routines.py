@@ -1,4 +1,4 @@
-"""Calls with kernels of their own: joins, sorts, takes and range checks, against NumPy, bit for bit."""
+"""Calls with their own kernels: joins, sorts, takes and range checks, against NumPy, bit for bit."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SIZES = (1, 2, 31, 32, 33, 64, 65, 1000)
 
 
 def check(f, *arrays):
-    """The plan, called with other values, gives what the function gives, and a graph can hold it."""
+    """Check that a plan gives the function's result for other values, and that a graph can hold it."""
     plan, driver = plan_of(f, *arrays)
     for turn in (arrays, [x[::-1].copy() if x.ndim else x for x in arrays], arrays):
         assert same(plan(*turn), f(*turn)), plan.explain()
@@ -68,7 +68,7 @@ def test_parts_are_cast():
 
 
 def ties(dtype, shape):
-    """Numbers of which many are equal, both zeros and NaN among them."""
+    """Return numbers with many ties, both zeros, and NaN."""
     rng = np.random.default_rng(1)
     x = rng.integers(0, 5, shape).astype(dtype)
     if dtype in FLOATS:
@@ -119,7 +119,7 @@ def test_elements_are_taken_along_an_axis(axis, kind):
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_sums_of_products_along_an_axis(axis):
-    """Of integers in floats, so that the order of adding does not show."""
+    """With integers as floats, so that the order of the sum has no effect."""
     rng = np.random.default_rng(0)
     a, b = (rng.integers(-4, 5, (3, 3, 2)).astype("float32") for _ in range(2))
 
@@ -193,7 +193,7 @@ def test_numbers_out_of_range_are_noted(dtype, bounds):
 
 
 def test_nothing_is_read_where_a_number_does_not_fit():
-    """The number is replaced within the graph, and the error names it and its place."""
+    """The number is replaced within the graph, and the error names it and its position."""
 
     def f(table, x):
         return nn.Embedding(4, 3).apply({"weight": table}, ops.astype(x, "int32") + 1)

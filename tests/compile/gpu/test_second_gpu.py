@@ -1,4 +1,4 @@
-"""A second GPU: everything is computed there, with the bits of the first one, which stays the current one."""
+"""A second GPU: everything is computed there, with the bits of the first GPU, which stays the current one."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ USES = Path(__file__).with_name("uses.py").read_text()
 @needs_emulation
 @pytest.mark.parametrize("peers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_everything_is_computed_on_the_second_gpu(peers):
-    """With peer access CuPy does not refuse arrays of another GPU: what is there then has gone astray."""
+    """With peer access CuPy does not refuse arrays of another GPU, so stray results have to be looked for."""
     told = run_emulated(USES, devices=2, peers=peers)
     found = json.loads(told.splitlines()[-1])
     for name, trace in (found["failed"] | found["failed on the first"]).items():

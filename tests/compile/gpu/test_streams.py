@@ -1,6 +1,6 @@
-"""Streams and threads: what a caller gets and gives is the caller's, whatever stream others work on.
+"""Streams and threads: arguments and results are ordered on the caller's stream, whatever others do.
 
-The scripts run where streams do their work as late as CUDA allows, so that a missing wait shows as wrong
+The scripts run with streams that do their work as late as CUDA allows, so that a missing wait gives wrong
 numbers.
 """
 
@@ -96,7 +96,7 @@ for f in (
 
 
 def check(text):
-    """Run a check on a plan with a graph, one without, one with constants, and on a network."""
+    """Run a check on a plan with a graph, on one without, on one with constants, and on a network."""
     body = "def check(f):" + text.replace("\n", "\n    ")
     run_emulated(f"{START}\n{body}\n{FUNCTIONS}", lazy=1)
 

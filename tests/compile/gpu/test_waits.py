@@ -1,4 +1,4 @@
-"""How often the host waits for the GPU in a training, and what progress is told meanwhile."""
+"""How often the host waits for the GPU during training, and when progress is reported."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ def waits(layers, samples, loss=pn.losses.softmax_cross_entropy, y=np.arange(100
     net, found = pn.Network(layers, loss=loss, backend="gpu", seed=0), []
     net.fit(
         x, y[:samples], epochs=4, batch_size=8, progress=False,
-        callbacks=[lambda epoch: found.append(cpucuda.counter("stream synchronisations"))], **options,
+        callbacks=[lambda epoch: found.append(cpucuda.counter("stream synchronizations"))], **options,
     )
-    assert cpucuda.counter("device synchronisations") == 0
+    assert cpucuda.counter("device synchronizations") == 0
     return [b - a for a, b in zip(found[1:], found[2:])]
 one = [pn.Linear(5, 4)]
 deep = [pn.Linear(5, 9), pn.BatchNorm(9), pn.relu, pn.Linear(9, 9), pn.relu, pn.Linear(9, 4)]
@@ -30,7 +30,7 @@ print(*waits([pn.Linear(5, 1)], 90, loss=pn.losses.squared_error, y=np.ones((100
 
 @needs_emulation
 def test_an_epoch_waits_three_times_and_its_validation_three_more():
-    """For the losses, the number of right predictions, and whether the parameters are finite.
+    """For the losses, the number of correct predictions, and whether the parameters are finite.
 
     Then for whether the predictions are finite, for their loss, and for their accuracy.
     """

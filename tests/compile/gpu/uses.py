@@ -1,7 +1,7 @@
-"""Everything that computes, on one backend: run as a script on a machine with two GPUs.
+"""Use everything that computes on one backend; a script for a machine with two GPUs.
 
-Prints, as JSON, what failed, how much memory the first GPU had given out after all of it was done on the
-second one, and which results differ from those of the first.
+Prints as JSON what failed on the second GPU, how many bytes were allocated on the first GPU meanwhile, and
+which results differ between the two.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ADAM = optim.adam(1e-2)
 
 
 class Uses:
-    """Methods that each use a backend in one way and return what came out."""
+    """Methods that each use a backend in one way and return the results."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -249,7 +249,7 @@ USES = [name for name in vars(Uses) if name not in ("__init__", "net", "trained"
 
 
 def digest(found):
-    """The bits of what came out; arrays of a device must be on the current one."""
+    """Return a hash of the results' bits; results on a GPU must be on the one in use."""
     parts = []
     for leaf in tree.leaves(list(found) if isinstance(found, tuple) else found):
         if isinstance(leaf, cupy.ndarray):
@@ -259,7 +259,7 @@ def digest(found):
 
 
 def run(gpu, names):
-    """What came out of each use on a GPU, and what failed."""
+    """Return the result of each use on a GPU, and what failed."""
     os.environ["USED"] = str(gpu)
     found, failed = {}, {}
     for name in names:

@@ -17,7 +17,7 @@ using Line = std::vector<Z>;
 
 struct Plan {
     int type = 0, count = 0;
-    std::vector<long> shape, in, out;  // the axes' lengths, and those of the memory that surrounds them
+    std::vector<long> shape, in, out;  // the axes' lengths, and those of the embedding arrays
     long in_stride = 1, in_distance = 0, out_stride = 1, out_distance = 0;
     void* stream = nullptr;
     void* work_area = nullptr;
@@ -32,7 +32,7 @@ Line roots(long n, bool forward) {
     return w;
 }
 
-// Cooley and Tukey: as many transforms of a part's length as the smallest factor says, then the factor's own.
+// Cooley-Tukey: split the length by its smallest factor, transform the parts, then combine them.
 void transform(long n, const Z* x, long stride, Z* y, const Line& w, long step) {
     if (n == 1) { *y = *x; return; }
     long p = 2;
@@ -56,7 +56,7 @@ long product(const std::vector<long>& shape, size_t from = 0) {
     return n;
 }
 
-// One axis of an array that lies in C order.
+// Transform one axis of an array in C order.
 void along(Line& x, const std::vector<long>& shape, size_t axis, bool forward) {
     const long n = shape[axis], inner = product(shape, axis + 1), outer = (long)x.size() / std::max(1L, n * inner);
     const Line w = roots(n, forward);
@@ -68,7 +68,7 @@ void along(Line& x, const std::vector<long>& shape, size_t axis, bool forward) {
     }
 }
 
-// Where each element of an array in C order lies in the memory of the plan.
+// The position of each element of an array in C order in the plan's memory layout.
 std::vector<long> places(const std::vector<long>& shape, const std::vector<long>& around, long stride) {
     std::vector<long> at(product(shape));
     for (long i = 0; i < (long)at.size(); i++) {
@@ -87,7 +87,7 @@ bool from_real(int type) { return type == R2C || type == D2Z; }
 bool to_real(int type) { return type == C2R || type == Z2D; }
 std::vector<long> halved(std::vector<long> shape) { shape.back() = shape.back() / 2 + 1; return shape; }
 
-// An array, each of whose lines is half of a spectrum, as the real array that it belongs to.
+// Transform half spectra along the last axis to a real array.
 Line from_half(const Line& x, const std::vector<long>& shape) {
     const long n = shape.back(), half = n / 2 + 1;
     Line full(product(shape));
@@ -118,7 +118,7 @@ template <class T> void run(const Plan& p, const T* from, T* to, bool forward) {
     const bool real_in = from_real(p.type), real_out = to_real(p.type);
     const std::vector<long> in = places(real_out ? halved(p.shape) : p.shape, p.in, p.in_stride);
     const std::vector<long> out = places(real_in ? halved(p.shape) : p.shape, p.out, p.out_stride);
-    std::vector<Line> all(p.count, Line(in.size()));  // read before anything is written: both may be the same memory
+    std::vector<Line> all(p.count, Line(in.size()));  // all is read before writing: both may be the same memory
     for (long b = 0; b < p.count; b++) for (size_t i = 0; i < in.size(); i++) {
         const long at = b * p.in_distance + in[i];
         all[b][i] = real_in ? Z(from[at]) : Z(from[2 * at], from[2 * at + 1]);
@@ -143,7 +143,8 @@ template <class T> int execute(int handle, int type, const void* from, void* to,
     return cpucuda::put(plan.stream, [=] { run<T>(plan, (const T*)from, (T*)to, forward); }, what) ? FAILED : OK;
 }
 
-int make(int handle, const std::vector<long>& shape, const int* in, long in_stride, long in_distance, const int* out, long out_stride, long out_distance, int type, int count, size_t* work) {
+int make(int handle, const std::vector<long>& shape, const int* in, long in_stride, long in_distance, const int* out,
+        long out_stride, long out_distance, int type, int count, size_t* work) {
     std::lock_guard<std::mutex> guard(lock_);
     auto found = plans_.find(handle);
     if (found == plans_.end()) return INVALID_PLAN;
@@ -156,11 +157,11 @@ int make(int handle, const std::vector<long>& shape, const int* in, long in_stri
     p.in = to_real(type) ? halved(shape) : shape;
     p.out = from_real(type) ? halved(shape) : shape;
     p.in_distance = product(p.in), p.out_distance = product(p.out);
-    if (in) {  // without them, cuFFT ignores strides and distances
+    if (in) {  // if null, cuFFT ignores strides and distances
         p.in.assign(in, in + shape.size()), p.out.assign(out, out + shape.size());
         p.in_stride = in_stride, p.in_distance = in_distance, p.out_stride = out_stride, p.out_distance = out_distance;
     }
-    *work = 512;  // nothing is kept there, but a caller has to bring it
+    *work = 512;  // unused, but callers have to pass it
     return OK;
 }
 }  // namespace
@@ -188,12 +189,18 @@ API int cufftSetStream(int handle, void* stream) { return change(handle, [=](Pla
 API int cufftMakePlan1d(int handle, int n, int type, int count, size_t* work) {
     return make(handle, {n}, nullptr, 1, 0, nullptr, 1, 0, type, count, work);
 }
-API int cufftMakePlanMany(int handle, int rank, const int* n, const int* in, int in_stride, int in_distance, const int* out, int out_stride, int out_distance, int type, int count, size_t* work) {
+API int cufftMakePlanMany(int handle, int rank, const int* n, const int* in, int in_stride, int in_distance,
+        const int* out, int out_stride, int out_distance, int type, int count, size_t* work) {
     if (rank < 1 || rank > 3) return INVALID_SIZE;
-    return make(handle, std::vector<long>(n, n + rank), in, in_stride, in_distance, out, out_stride, out_distance, type, count, work);
+    return make(handle, std::vector<long>(n, n + rank), in, in_stride, in_distance, out, out_stride, out_distance,
+            type, count, work);
 }
-API int cufftExecC2C(int h, void* x, void* y, int direction) { return execute<float>(h, C2C, x, y, direction < 0, "cufftExecC2C"); }
-API int cufftExecZ2Z(int h, void* x, void* y, int direction) { return execute<double>(h, Z2Z, x, y, direction < 0, "cufftExecZ2Z"); }
+API int cufftExecC2C(int h, void* x, void* y, int direction) {
+    return execute<float>(h, C2C, x, y, direction < 0, "cufftExecC2C");
+}
+API int cufftExecZ2Z(int h, void* x, void* y, int direction) {
+    return execute<double>(h, Z2Z, x, y, direction < 0, "cufftExecZ2Z");
+}
 API int cufftExecR2C(int h, void* x, void* y) { return execute<float>(h, R2C, x, y, true, "cufftExecR2C"); }
 API int cufftExecD2Z(int h, void* x, void* y) { return execute<double>(h, D2Z, x, y, true, "cufftExecD2Z"); }
 API int cufftExecC2R(int h, void* x, void* y) { return execute<float>(h, C2R, x, y, false, "cufftExecC2R"); }

@@ -142,7 +142,7 @@ API cudaError_t cudaSetDevice(int device) {
     return cudaSuccess;
 }
 
-// As of an H100, without the pools of memory of the runtime (cudaMallocAsync).
+// Those of an H100, but without the runtime's memory pools (cudaMallocAsync).
 static int attribute(cudaDeviceAttr name) {
     static const int capability = (int)setting("CPUCUDA_CAPABILITY", 90);
     switch (name) {
@@ -209,7 +209,7 @@ API cudaError_t cudaDeviceGetByPCIBusId(int* device, const char* text) {
 API cudaError_t cudaDeviceSynchronize() {
     if (int error = refuse_device_wait(device_, "cudaDeviceSynchronize")) return fail(error);
     flush_device(device_);
-    count("device synchronisations");
+    count("device synchronizations");
     return fail(illness(device_));
 }
 API cudaError_t cudaDeviceGetLimit(size_t* value, cudaLimit) { *value = 1024; return cudaSuccess; }
@@ -233,7 +233,7 @@ API cudaError_t cudaDeviceDisablePeerAccess(int peer) {
     return peers_.erase({device_, peer}) ? cudaSuccess : fail(cudaErrorPeerAccessNotEnabled);
 }
 
-// What the tests may ask -----------------------------------------------------------------------------
+// What tests may query -----------------------------------------------------------------------------
 
 API long cpucuda_counter(const char* event) {
     Lock lock(mutex_);

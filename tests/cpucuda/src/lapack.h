@@ -1,4 +1,4 @@
-// LAPACK, which NumPy brings along in its OpenBLAS: found by name among the libraries that the process has loaded.
+// LAPACK from the OpenBLAS that NumPy includes: found by name among the libraries that the process has loaded.
 #pragma once
 #include <dlfcn.h>
 #include <link.h>
@@ -17,10 +17,11 @@ template <class T> struct Kind { using Real = T; static constexpr bool is_comple
 template <class T> struct Kind<std::complex<T>> { using Real = T; static constexpr bool is_complex = true; };
 template <class T> using Real = typename Kind<T>::Real;
 template <class T> constexpr bool is_complex = Kind<T>::is_complex;
-template <class T> constexpr char letter = is_complex<T> ? (sizeof(Real<T>) == 4 ? 'c' : 'z') : (sizeof(T) == 4 ? 's' : 'd');
+template <class T> constexpr char letter =
+    is_complex<T> ? (sizeof(Real<T>) == 4 ? 'c' : 'z') : (sizeof(T) == 4 ? 's' : 'd');
 
-// LAPACK's integers have 32 or 64 bits. A number is given as 64 bits, whose lower half comes first in memory: right
-// for both. Only arrays of them differ.
+// LAPACK's integers have 32 or 64 bits. A pointer to a 64-bit number is right for both, because its lower half comes
+// first in memory. Only arrays of integers differ.
 using Int = int64_t;
 constexpr int NOT_THERE = -1000;
 struct Found { void* function = nullptr; bool wide = false; };
@@ -42,7 +43,7 @@ inline Found find(const std::string& name) {
     return search.found;
 }
 
-// One routine of LAPACK for one type of element. Each text of one letter has its length at the end, as Fortran passes it.
+// A routine of LAPACK for one element type. As in Fortran, the lengths of one-letter strings follow the arguments.
 template <class T> struct Routine {
     Found found;
     explicit Routine(const char* name) : found(find(letter<T> + std::string(name))) {}
@@ -52,8 +53,10 @@ template <class T> struct Routine {
         call((Int*)&info, arguments...);
         return (int)info;
     }
-    template <class... A> void call(Int* info, A... a) const { ((void (*)(A..., Int*, size_t, size_t))found.function)(a..., info, 1, 1); }
-    // The same with LAPACK's work space: as much as it asks for. `more` stands behind it (complex routines).
+    template <class... A> void call(Int* info, A... a) const {
+        ((void (*)(A..., Int*, size_t, size_t))found.function)(a..., info, 1, 1);
+    }
+    // The same with LAPACK's workspace, of the size that it requests. `more` follows it (complex routines).
     template <class... A> int with_work(std::vector<Real<T>> more, A... arguments) const {
         if (!found.function) return NOT_THERE;
         Int info = 0, size = -1;
@@ -74,13 +77,17 @@ template <class T> int getrf(Int m, Int n, T* a, Int lda, int* pivots) {
     static const Routine<T> routine("getrf");
     std::vector<Int> rows(std::min(m, n) + 1);
     int info = routine(&m, &n, a, &lda, rows.data());
-    if (pivots) for (Int i = 0; i < std::min(m, n); i++) pivots[i] = routine.found.wide ? (int)rows[i] : ((int*)rows.data())[i];
+    if (pivots) for (Int i = 0; i < std::min(m, n); i++) {
+        pivots[i] = routine.found.wide ? (int)rows[i] : ((int*)rows.data())[i];
+    }
     return info;
 }
 template <class T> int getrs(char how, Int n, Int columns, const T* a, Int lda, const int* pivots, T* b, Int ldb) {
     static const Routine<T> routine("getrs");
     std::vector<Int> rows(n + 1);
-    for (Int i = 0; i < n; i++) routine.found.wide ? (void)(rows[i] = pivots[i]) : (void)(((int*)rows.data())[i] = pivots[i]);
+    for (Int i = 0; i < n; i++) {
+        routine.found.wide ? (void)(rows[i] = pivots[i]) : (void)(((int*)rows.data())[i] = pivots[i]);
+    }
     return routine(&how, &n, &columns, a, &lda, rows.data(), b, &ldb);
 }
 template <class T> int potrf(char half, Int n, T* a, Int lda) {
@@ -99,7 +106,8 @@ template <class T> int orgqr(Int m, Int n, Int k, T* a, Int lda, const T* tau) {
     static const Routine<T> routine(is_complex<T> ? "ungqr" : "orgqr");
     return routine.with_work({}, &m, &n, &k, a, &lda, tau);
 }
-template <class T> int ormqr(char side, char how, Int m, Int n, Int k, const T* a, Int lda, const T* tau, T* c, Int ldc) {
+template <class T> int ormqr(char side, char how, Int m, Int n, Int k, const T* a, Int lda, const T* tau, T* c,
+        Int ldc) {
     static const Routine<T> routine(is_complex<T> ? "unmqr" : "ormqr");
     return routine.with_work({}, &side, &how, &m, &n, &k, a, &lda, tau, c, &ldc);
 }
@@ -107,11 +115,13 @@ template <class T> int syev(char job, char half, Int n, T* a, Int lda, Real<T>* 
     static const Routine<T> routine(is_complex<T> ? "heev" : "syev");
     return routine.with_work(std::vector<Real<T>>(3 * n + 1), &job, &half, &n, a, &lda, values);
 }
-template <class T> int gesvd(char job_u, char job_v, Int m, Int n, T* a, Int lda, Real<T>* s, T* u, Int ldu, T* v, Int ldv) {
+template <class T> int gesvd(char job_u, char job_v, Int m, Int n, T* a, Int lda, Real<T>* s, T* u, Int ldu, T* v,
+        Int ldv) {
     static const Routine<T> routine("gesvd");
     T nothing;
     u = u ? u : &nothing, v = v ? v : &nothing;
-    return routine.with_work(std::vector<Real<T>>(5 * std::min(m, n) + 1), &job_u, &job_v, &m, &n, a, &lda, s, u, &ldu, v, &ldv);
+    return routine.with_work(std::vector<Real<T>>(5 * std::min(m, n) + 1), &job_u, &job_v, &m, &n, a, &lda, s, u, &ldu,
+            v, &ldv);
 }
 
 }  // namespace lapack

@@ -1,5 +1,5 @@
-// The CUDA runtime on a CPU: memory of GPUs is memory of the host, with a page behind each block that cannot be
-// touched. Each block knows its GPU, and each GPU how much it has left.
+// The CUDA runtime on a CPU: GPU memory is host memory, with a protected page after each block. Each block knows
+// its GPU, and each GPU knows how much memory is used.
 #include "runtime.h"
 
 #include <algorithm>
@@ -52,7 +52,7 @@ static cudaError_t allocate(void** out, size_t size, cudaMemoryType kind) {
     mprotect((char*)p + pages, PAGE, PROT_NONE);
     if (on_device) {
         used_[device] += size;
-        // Who reads what nobody wrote finds NaN in every float. Filling all of a large block would take long.
+        // Reads of unwritten memory give NaN for every float. Filling all of a large block would take long.
         if (setting("CPUCUDA_POISON", 1)) memset(p, 0xFF, std::min(pages, POISONED));
     }
     blocks_[(char*)p] = {size, kind, device};
@@ -61,7 +61,7 @@ static cudaError_t allocate(void** out, size_t size, cudaMemoryType kind) {
     return cudaSuccess;
 }
 
-// As cudaFree does, after all work on the memory's device; work that is still put on it later finds no memory.
+// Like cudaFree: wait for all work on the device, then unmap the memory, so that later work cannot use it.
 static cudaError_t release(void* p) {
     if (!p) return cudaSuccess;
     Lock lock(mutex_);
@@ -82,7 +82,7 @@ static bool is_beyond(const std::pair<char* const, Block>* block, const void* p,
     return block && (char*)p + size > block->first + block->second.size;
 }
 
-// A copy with pageable memory of the host in a graph: a launch would read it again when it may be gone.
+// A copy with pageable host memory in a graph: each launch reads it again, when it may have been freed.
 static int capture_copy(void* to, const void* from, size_t size, cudaStream_t stream, const char* what) {
     auto* source = block_of(from);
     if (!source || !block_of(to)) {
@@ -106,8 +106,8 @@ static cudaError_t copy(
     }
     if (stream->capture) return (cudaError_t)capture_copy(to, from, size, handle, what);
     if (int a = owner_of(from), b = owner_of(to); a >= 0 && b >= 0 && a != b && is_legacy(*stream)) {
-        // On an old default stream it waits for all that either GPU was given before, and what they are given
-        // later waits for it.
+        // On a legacy default stream it waits for all earlier work of both GPUs, and their later work waits for
+        // it.
         flush_device(a);
         flush_device(b);
         waits = true;
@@ -173,7 +173,7 @@ API cudaError_t cudaMemcpy(void* to, const void* from, size_t n, cudaMemcpyKind)
 API cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind, cudaStream_t stream) {
     return copy(to, from, n, stream, false, "cudaMemcpyAsync");
 }
-// A copy needs no peer access: without it, CUDA goes through the host's memory.
+// A copy needs no peer access: without it, CUDA copies through host memory.
 static cudaError_t copy_between(
     void* to, int target, const void* from, int source, size_t n, cudaStream_t stream, bool waits, const char* what) {
     for (auto [address, device] : {std::pair{(const void*)to, target}, std::pair{from, source}}) {

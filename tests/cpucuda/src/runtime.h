@@ -24,30 +24,30 @@ struct Graph {
 struct Capture {
     std::shared_ptr<Graph> graph = std::make_shared<Graph>();
     Stream* origin = nullptr;
-    std::set<Stream*> joined;  // and not merged into the origin yet
+    std::set<Stream*> joined;  // not yet merged into the origin
     cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
     bool broken = false;
 };
 
 struct Stream {
     int device = 0;
-    bool blocking = true;  // waits for the device's old default stream, and the other way round
+    bool blocking = true;  // it and the device's legacy default stream wait for each other
     int priority = 0;
     unsigned flags = 0;
     std::deque<Work> waiting;             // with CPUCUDA_LAZY
-    uint64_t issued = 0, finished = 0;    // numbers of works
+    uint64_t issued = 0, finished = 0;    // counts of work items
     std::shared_ptr<Capture> capture;
 };
 
 struct Event {
     int device = 0;
     std::shared_ptr<Stream> stream;    // that it was last recorded on, if at all
-    uint64_t number = 0;               // of that stream's works, when it was recorded
+    uint64_t number = 0;               // of the stream's work items when it was recorded
     std::shared_ptr<Capture> capture;  // that it was last recorded in, if in one
     std::chrono::steady_clock::time_point when;
 };
 
-// One lock for everything: the functions of a kernel keep their threads in static memory, too.
+// One lock for everything, since kernels keep their threads in static memory.
 extern std::recursive_mutex mutex_;
 using Lock = std::lock_guard<std::recursive_mutex>;
 
@@ -64,7 +64,7 @@ int owner_of(const void* address);  // the GPU whose memory it is; -1: host memo
 
 // streams.cpp
 std::shared_ptr<Stream> find_stream(cudaStream_t handle);
-bool is_legacy(const Stream& stream);  // whether it is its device's old default stream
+bool is_legacy(const Stream& stream);  // whether it is its device's legacy default stream
 void flush(Stream& stream, uint64_t upto);
 void flush_device(int device);      // -1: all
 int refuse_during_capture(const char* what);  // 0, or the error of an unsafe call while a stream is captured

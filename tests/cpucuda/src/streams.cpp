@@ -1,7 +1,7 @@
-// The CUDA runtime on a CPU: streams are lists of functions, graphs as well.
+// The CUDA runtime on a CPU: streams and graphs are lists of functions.
 //
-// A stream carries its work out at once, or (CPUCUDA_LAZY=1) as late as CUDA allows: when the host or another
-// stream waits for it. Late is what shows a missing wait.
+// A stream runs its work immediately, or (CPUCUDA_LAZY=1) as late as CUDA allows: when the host or another stream
+// waits for it. Running late shows missing waits.
 #include "runtime.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace cpucuda {
 
 static std::map<Stream*, std::shared_ptr<Stream>> streams_;
 static std::map<Event*, std::shared_ptr<Event>> events_;
-static std::set<std::shared_ptr<Capture>> captures_;  // that go on
+static std::set<std::shared_ptr<Capture>> captures_;  // in progress
 
 static std::shared_ptr<Stream> make_stream(int device, unsigned flags, int priority) {
     auto stream = std::make_shared<Stream>();
@@ -22,7 +22,7 @@ static std::shared_ptr<Stream> make_stream(int device, unsigned flags, int prior
     return stream;
 }
 
-// The old default stream of a device.
+// The legacy default stream of a device.
 static std::shared_ptr<Stream> legacy(int device) {
     static std::map<int, std::shared_ptr<Stream>> made;
     auto& stream = made[device];
@@ -59,7 +59,7 @@ static std::vector<std::shared_ptr<Stream>> streams_of(int device) {
     return out;
 }
 
-// Carry out a stream's works up to a number.
+// Run a stream's work items up to a number.
 void flush(Stream& stream, uint64_t upto) {
     while (stream.finished < upto && !stream.waiting.empty()) {
         Work work = std::move(stream.waiting.front());
@@ -80,7 +80,7 @@ void flush_device(int device) {
     }
 }
 
-// What has to be done before a stream's next work: old default stream and blocking streams wait for each other.
+// Run what has to precede a stream's next work: the legacy default stream and blocking streams wait for each other.
 static std::vector<Work> implied_waits(Stream& stream) {
     std::vector<Work> out;
     auto wait_for = [&](std::shared_ptr<Stream> other) {
@@ -114,7 +114,7 @@ static cudaError_t break_capture(Capture& capture, cudaError_t error, const char
     return fail(error);
 }
 
-// Work on the old default stream while a blocking stream of its device is captured.
+// Work on the legacy default stream while a blocking stream of its device is captured.
 static cudaError_t refuse_implicit(const Stream& stream, const char* what) {
     if (!is_legacy(stream)) return cudaSuccess;
     for (auto& capture : captures_)
@@ -223,7 +223,7 @@ API cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
     if (is_legacy(*stream))
         for (auto& wait : implied_waits(*stream)) wait();
     flush(*stream, stream->issued);
-    count("stream synchronisations");
+    count("stream synchronizations");
     return fail(illness(stream->device));
 }
 API cudaError_t cudaStreamQuery(cudaStream_t handle) {
@@ -233,7 +233,7 @@ API cudaError_t cudaStreamQuery(cudaStream_t handle) {
     if (stream->capture)
         return break_capture(*stream->capture, cudaErrorStreamCaptureUnsupported, "cudaStreamQuery");
     if (stream->finished == stream->issued) return fail(illness(stream->device));
-    flush(*stream, stream->finished + 1);  // who asks again and again comes to an end
+    flush(*stream, stream->finished + 1);  // so that polling ends
     return cudaErrorNotReady;
 }
 API cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
@@ -302,7 +302,7 @@ API cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event_handl
     return cudaSuccess;
 }
 
-// Asking about an event that was recorded in a capture is an error, and breaks the capture if it goes on.
+// Querying an event that was recorded in a capture is an error, and breaks a capture in progress.
 static cudaError_t refuse_captured(const Event& event, const char* what) {
     if (!event.capture) return cudaSuccess;
     if (!captures_.count(event.capture)) return fail(cudaErrorCapturedEvent);
@@ -323,7 +323,7 @@ API cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
     if (!event) return fail(cudaErrorInvalidResourceHandle);
     if (auto error = refuse_captured(*event, "cudaEventSynchronize")) return error;
     if (event->stream) flush(*event->stream, event->number);
-    count("event synchronisations");
+    count("event synchronizations");
     return fail(illness(event->device));
 }
 API cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
@@ -353,7 +353,7 @@ API cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMod
     captures_.insert(capture);
     return cudaSuccess;
 }
-// Handles of graphs point to shared pointers: a launch may still wait when its graph is destroyed.
+// Handles of graphs point to shared pointers: a launch may still be queued when its graph is destroyed.
 API cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* out) {
     Lock lock(mutex_);
     auto stream = find_stream(handle);

@@ -1,7 +1,7 @@
 """Build the libraries under CuPy: our own from ``src/``, and CuPy's module of the runtime against them.
 
-The wheel's module of the runtime has NVIDIA's runtime linked into it. So it is compiled again, from CuPy's
-source distribution of the installed version, which pip fetches. Nothing of CuPy's is kept in this folder.
+The `runtime` module in the wheel is linked with NVIDIA's runtime. So it is compiled again, from the source
+distribution of the installed version, which pip fetches. This folder contains none of CuPy's files.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Library:
     Attributes:
         name: its soname.
         sources: our files in ``src/``.
-        modules: CuPy's modules that call it. What they call and `sources` lack becomes a stub.
-        prefix: what the names of its functions begin with.
+        modules: CuPy's modules that call it. Functions that they call and `sources` lack become stubs.
+        prefix: the prefix of its functions' names.
         missing: the status with which a stub says that it is not supported.
         versioned: whether its symbols carry its name as their version, as NVIDIA's do.
-        options: more for the linker.
+        options: further linker options.
     """
 
     name: str
@@ -80,7 +80,7 @@ LIBRARIES = (
     ),
     Library("libcusparse.so.12", (), ("cupy_backends/cuda/libs/cusparse",), "cusparse", missing=10),
     Library("libcurand.so.10", (), ("cupy_backends/cuda/libs/curand",), "curand", missing=999),
-    Library("libcublasLt.so.13"),  # CuPy looks for these beside the others, and calls nothing in them
+    Library("libcublasLt.so.13"),  # CuPy loads these with the others, and calls nothing in them
     Library("libnvJitLink.so.13"),
 )
 
@@ -93,12 +93,12 @@ class BuildError(RuntimeError):
 
 
 def home() -> Path:
-    """Return the folder for all that is built: CPUCUDA_HOME, or one in the user's cache."""
+    """Return the folder of everything that is built: CPUCUDA_HOME, or one in the user's cache."""
     return Path(os.environ.get("CPUCUDA_HOME") or Path.home() / ".cache" / "cpucuda").resolve()
 
 
 def build() -> Path:
-    """Return the folder of the libraries and of CuPy's module, after building what is not there yet."""
+    """Build the libraries and CuPy's module unless they exist, and return their folder."""
     files = [Path(__file__), *SOURCE.glob("*.*")]
     out = home() / _digest(sys.version, cupy_version(), compiler(), *_texts(files))
     if (out / "done").exists():
@@ -130,11 +130,11 @@ def _build_all(out: Path) -> None:
 
 
 def _build_library(out: Path, library: Library, wanted: set[str]) -> None:
-    """Compile our sources, write stubs for the functions that are `wanted` besides, and link both."""
+    """Compile our sources, write stubs for the other `wanted` functions, and link both."""
     objects = []
     for source in library.sources:
         objects.append(out / f"{source}.o")
-        # Equal arguments give equal bits: the compiler may not contract products and sums as it likes.
+        # Equal arguments have to give equal bits, so the compiler may not fuse products and sums.
         flags = ("-std=gnu++17", "-O3", "-march=native", "-ffp-contract=off", "-fPIC", "-w")
         run([CXX, *flags, f"-I{cuda_headers()}", "-c", SOURCE / source, "-o", objects[-1]])
     here: set[str] = set().union(*(symbols(file, "--defined-only") for file in objects))
@@ -153,14 +153,14 @@ def _build_library(out: Path, library: Library, wanted: set[str]) -> None:
 
 
 def check_requirements() -> None:
-    """Raise BuildError unless all is here that `build` needs."""
+    """Raise BuildError unless everything that `build` needs is installed."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise BuildError(f"expected Linux on x86-64, got {sys.platform} on {platform.machine()}")
     for program in (CXX, "nm"):
         if shutil.which(program) is None:
-            raise BuildError(f"expected {program}, which is not on PATH; install it (apt install g++)")
+            raise BuildError(f"expected {program}, but it is not on PATH; install it (apt install g++)")
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
-        raise BuildError("expected Python's headers, which are not there; apt install python3-dev")
+        raise BuildError("expected Python's headers, but they are not installed; apt install python3-dev")
     packages = {"Cython": "cython==3.2.4", "setuptools": "setuptools", "pip": "pip"}
     absent = [package for name, package in packages.items() if importlib.util.find_spec(name) is None]
     if not (cuda_headers() / "cuda_runtime.h").exists():
@@ -169,7 +169,7 @@ def check_requirements() -> None:
         absent.append("nvidia-cuda-crt==13.0.*")
     if absent:
         install = " ".join(f"'{package}'" for package in absent)
-        raise BuildError(f"expected packages that are not installed; pip install {install}")
+        raise BuildError(f"required packages are not installed; pip install {install}")
 
 
 def cupy_version() -> str:
@@ -190,7 +190,7 @@ def site_packages() -> Path:
 
 
 def cuda_headers() -> Path:
-    """Return the folder of CUDA's headers that pip installs beside CuPy."""
+    """Return the folder of the CUDA headers that pip installs."""
     return site_packages() / "nvidia" / "cu13" / "include"
 
 
@@ -200,7 +200,7 @@ def find_module(name: str) -> Path:
 
 
 def compiler() -> str:
-    """Return the compiler's file, whose name tells its version as a rule."""
+    """Return the compiler's file, whose name usually contains its version."""
     return str(Path(shutil.which(CXX) or CXX).resolve())
 
 
@@ -232,7 +232,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Let one process at a time build in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file, or the end of the process, gives it back
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file is closed or the process ends
         yield
 
 
@@ -279,9 +279,9 @@ def _compile_runtime(target: Path) -> None:
 
 
 def _fetch_source(place: Path, environment: dict[str, str]) -> Path:
-    """Fetch CuPy's source distribution and return the folder of its unpacked text."""
+    """Fetch CuPy's source distribution, unpack it and return its folder."""
     number = cupy_version()
-    # pip runs the setup, to learn what it knows already. Made for its documentation, CuPy asks for no CUDA.
+    # pip runs CuPy's setup for the metadata. With this setting, which is for documentation, it needs no CUDA.
     environment = {**environment, "CUPY_INSTALL_USE_STUB": "1"}
     pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "cupy")
     run([*pip, "--dest", place, f"cupy=={number}"], env=environment)
@@ -311,9 +311,9 @@ class Kernels:
     """Where kernels are kept, and how they are compiled.
 
     Attributes:
-        folder: of the compiled kernels.
+        folder: the folder of compiled kernels.
         flags: a file of options for g++.
-        digest: of all that decides what a text becomes.
+        digest: a hash of everything but the source that decides the result.
     """
 
     folder: Path
@@ -322,13 +322,13 @@ class Kernels:
 
 
 def build_kernels() -> Kernels:
-    """Compile the headers of all kernels in advance, and write down how kernels are compiled."""
+    """Precompile the headers of all kernels, and write the options for kernels to a file."""
     folder = home() / "kernels"
     own = site_packages() / "cupy" / "_core" / "include"
     bundled = [own / "cupy" / "_cccl" / name for name in ("cub", "thrust", "libcudacxx")]
     flags = [f"-{os.environ.get('CPUCUDA_OPT', 'O1')}", *KERNEL_FLAGS]
     flags += [f"-I{path}" for path in (SOURCE / "device", *bundled, own)]
-    # What becomes of a text is decided by the headers and by what NVRTC's emulation makes of it.
+    # The result for a source depends on the headers and on the emulated NVRTC.
     files = [SOURCE / "device.h", SOURCE / "nvrtc.cpp", *(SOURCE / "device").iterdir()]
     digest = _digest(compiler(), cupy_version(), *flags, *_texts(files))
     prelude, options = folder / f"{digest}.h", folder / f"{digest}.flags"
@@ -347,7 +347,7 @@ def build_kernels() -> Kernels:
 
 
 def _escaped(word: str) -> str:
-    """Return a word as a file of options for g++ holds it."""
+    """Escape a word for a file of options for g++."""
     return "".join(f"\\{letter}" if letter in " \t\\'\"" else letter for letter in word)
 
 

@@ -1,9 +1,10 @@
 """Compile kernels that ran on the emulated GPU with the real NVRTC, for the GPUs that portnn supports.
 
 ``python -m cpucuda.nvrtc FILE...`` takes compiled kernels as CPUCUDA_LOADED lists them; ``@LIST`` reads such
-a list. The text of a kernel, with its options, lies beside it. What was accepted once is not compiled again.
+a list. The source of a kernel, with its options, is in the same folder. Kernels that were accepted before are
+not compiled again.
 
-A process that compiles here never imports CuPy: the two libraries have one name.
+A process that compiles here never imports CuPy, because the real and the emulated NVRTC have the same name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cpucuda.build import BuildError, home, site_packages
 __all__ = ["check", "compile_text"]
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
-OF_CUPY = "#include <cupy/"  # its kernels are compiled for one architecture, portnn's for all
+OF_CUPY = "#include <cupy/"  # CuPy's kernels are compiled for one architecture, portnn's for all
 NEEDS_AMPERE = "to_bfloat16(x"  # portnn refuses this precision on earlier GPUs
 
 
@@ -33,12 +34,12 @@ def library() -> ctypes.CDLL:
     if not (folder / "libnvrtc.so.13").exists():
         raise BuildError("expected the real NVRTC; pip install 'nvidia-cuda-nvrtc==13.0.*'")
     for name in sorted(folder.glob("libnvrtc-builtins.so.*")):
-        ctypes.CDLL(str(name))  # which the other looks for by a bare name
+        ctypes.CDLL(str(name))  # NVRTC looks for it by its bare name
     return ctypes.CDLL(str(folder / "libnvrtc.so.13"))
 
 
 def compile_text(text: str, architecture: str) -> tuple[int, str]:
-    """Compile a kernel's text, which begins with its options, and return NVRTC's status and messages."""
+    """Compile a kernel's source, which begins with its options, and return NVRTC's status and log."""
     nvrtc, encoded = library(), text.encode()
     lines = encoded.splitlines()
     options = [line.removeprefix(b"//option ") for line in lines if line.startswith(b"//option ")]
@@ -78,7 +79,7 @@ def _tasks(kernels: Iterable[Path], known: set[str]) -> Iterator[tuple[Path, str
 
 
 def check(kernels: Iterable[Path]) -> list[str]:
-    """Compile what was not accepted before, and return what NVRTC says of each kernel that it refuses."""
+    """Compile the kernels that were not accepted before, and return NVRTC's log of each refused one."""
     accepted = home() / f"accepted-by-nvrtc-{version('nvidia-cuda-nvrtc')}"
     known = set(accepted.read_text().splitlines()) if accepted.exists() else set()
     tasks, refused, start = list(_tasks(kernels, known)), [], time.monotonic()

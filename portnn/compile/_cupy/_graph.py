@@ -61,10 +61,12 @@ def capture(driver: Driver, work: Callable[[], T], kept: Any = None) -> Captured
             driver.begin_capture()
             try:
                 result = work()
+                graph = _end(driver)
+            except CaptureError:
+                raise
             except BaseException as error:
                 _abandon(driver, error)
                 raise
-            graph = _end(driver)
     driver.upload(graph)
     return Captured(driver, graph, result, (memory, kept))
 

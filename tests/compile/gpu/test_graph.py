@@ -163,6 +163,21 @@ def test_mistakes_in_the_work_are_not_hidden_and_end_the_capture():
     assert gc.isenabled()
 
 
+def test_an_interrupt_between_the_work_and_its_end_ends_the_capture():
+    driver, end, asked = StandIn(), StandIn.end_capture, []
+
+    def interrupted():
+        asked.append(None)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        return end(driver)
+
+    driver.end_capture = interrupted
+    with driver.working(), pytest.raises(KeyboardInterrupt):
+        capture(driver, lambda: None)
+    assert driver.graph is None
+
+
 def test_no_garbage_is_collected_during_a_capture():
     driver, seen = StandIn(), []
     with driver.working():

@@ -50,7 +50,7 @@ class Staging:
         self._driver = driver
         self._data = data
         self.rows = rows
-        shapes = [((rows, *x.shape[1:]), str(x.dtype)) for x in data]
+        shapes = [((rows, *x.shape[1:]), x.dtype.name) for x in data]  # in the byte order of this machine
         self._pinned = [[driver.pinned(*s) for s in shapes] for _ in range(2)]
         self.slots: list[list[Array]] = [[driver.empty(*s) for s in shapes] for _ in range(2)]
         self._sent = [driver.event(), driver.event()]

@@ -338,9 +338,11 @@ def test_slots_hold_what_there_is_room_for(free, steps):
     assert steps_in_slot(driver, exact_data(40), 4, _STEPS) == steps
 
 
-def test_two_slots_in_turn():
+@pytest.mark.parametrize("dtype", ["float64", ">i4"])
+def test_two_slots_in_turn(dtype):
     driver = StandIn()
-    staging = Staging(driver, [np.arange(10.0)], 4)
+    staging = Staging(driver, [np.arange(10, dtype=dtype)], 4)
+    assert all(slot[0].dtype.isnative for slot in staging.slots)  # CuPy has no other byte order
     seen = [(slot, rows, staging.slots[slot][0][:rows].copy()) for slot, rows in staging.chunks(None, 1, 10)]
     assert [(slot, rows) for slot, rows, _ in seen] == [(0, 4), (1, 4), (0, 1)]
     np.testing.assert_array_equal(np.concat([x for _, _, x in seen]), np.arange(1.0, 10.0))

@@ -184,9 +184,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _memory_text(said: str) -> str:
     """Return a text with how much was requested, how much is free, and what to do."""
-    cupy = importlib.import_module("cupy")
-    free, total = cupy.cuda.runtime.memGetInfo()
-    free += cupy.get_default_memory_pool().free_bytes()
+    free, total = _room()
     asked = re.search(r"allocating ([\d,]+) bytes", said)
     more = f"{int(asked[1].replace(',', '')) / 1e6:,.1f} MB" if asked else "memory"
     return (
@@ -197,11 +195,24 @@ def _memory_text(said: str) -> str:
 
 
 def free_bytes(device: Device) -> int:
-    """Return the bytes that CUDA reports as free, plus the unused ones in CuPy's pool."""
-    cupy = importlib.import_module("cupy")
+    """Return the bytes that may still be allocated on a device."""
     with device:
-        free, _ = cupy.cuda.runtime.memGetInfo()
-        return int(free) + int(cupy.get_default_memory_pool().free_bytes())
+        return _room()[0]
+
+
+def _room() -> tuple[int, int]:
+    """Return how many bytes of the current device are free, and of how many.
+
+    Free are those that CUDA reports and the unused ones in CuPy's pool, within the limit of the pool.
+    """
+    cupy = importlib.import_module("cupy")
+    free, total = cupy.cuda.runtime.memGetInfo()
+    pool = cupy.get_default_memory_pool()
+    free += pool.free_bytes()
+    limit = pool.get_limit()
+    if limit:
+        free, total = min(free, max(limit - pool.used_bytes(), 0)), min(total, limit)
+    return int(free), int(total)
 
 
 _locks: dict[int, AbstractContextManager[object]] = {}

@@ -441,3 +441,22 @@ pool.free_all_blocks()
 assert pool.total_bytes() < 2 * WORKSPACE, pool.total_bytes()
 """)
     assert not out
+
+
+@needs_emulation
+def test_the_limit_of_the_pool_holds():
+    out = run("""
+pool.set_limit(size=64 * 2**20)
+x = rng.normal(size=(40_000, 500)).astype("float32")  # 76 MiB
+model = pn.Network([pn.Linear(500, 8), pn.relu, pn.Linear(8, 3)], backend="gpu")
+history = model.fit(x, rng.integers(0, 3, len(x)), epochs=1, batch_size=500, progress=False)
+print("in host memory" in str(history.plan))
+try:
+    model.backend.asarray(x)
+except MemoryError as error:
+    print(error)
+""")
+    streamed, told = out.splitlines()
+    assert streamed == "True"
+    assert "asked for 80.0 MB" in told
+    assert "of 67.1 MB are free" in told

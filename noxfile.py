@@ -101,7 +101,7 @@ def tests_emulated(session: nox.Session) -> None:
         session.env.update(emulation, CPUCUDA_LAZY=str(lazy))
         session.run("python", "-c", "import cupy")  # builds, before pytest's workers start
         folders = EMULATED_SUBSET[mode] if subset else []
-        options = ("--numprocesses", "auto", "--backend", "gpu", "--own")
+        options = ("--numprocesses", "auto", "--dist", "worksteal", "--backend", "gpu", "--own")
         session.run("python", "-m", "pytest", *options, *folders, *chosen, env=quiet_threads())
     if loaded.exists():
         session.run("python", "-m", "cpucuda.nvrtc", f"@{loaded}")

@@ -9,6 +9,8 @@ import pytest
 from tests.backends import BackendUnderTest, Matrix, in_use, open_member
 from tests.conftest import SELECTED
 
+collect_ignore = ["uses.py"]  # a script for CuPy
+
 
 @pytest.fixture(scope="module")
 def gpu(request: pytest.FixtureRequest) -> Iterator[BackendUnderTest]:

@@ -296,7 +296,7 @@ def test_what_is_missing_for_the_build_is_named(monkeypatch):
     from cpucuda import build
 
     monkeypatch.setattr(build, "CXX", "no-such-compiler")
-    with pytest.raises(RuntimeError, match="expected no-such-compiler, which is not on PATH; install it"):
+    with pytest.raises(RuntimeError, match="expected no-such-compiler, but it is not on PATH; install it"):
         build.check_requirements()
     monkeypatch.undo()
     monkeypatch.setattr(build, "cuda_headers", lambda: Path("nowhere"))

@@ -55,7 +55,7 @@ class CupyDriver:
             try:
                 with self._stream:
                     yield
-            except Exception as error:
+            except Exception as error:  # whatever its type; raised again, or as a MemoryError
                 raise_memory_error(error, error.__traceback__)
                 raise
             finally:
@@ -117,7 +117,7 @@ class CupyDriver:
         """Call `make`, which allocates outside CuPy's pool; if memory runs out, empty the pool and retry."""
         try:
             return make()
-        except Exception as error:
+        except Exception as error:  # of CuPy, CUDA or cuBLAS: three types, told apart by the text
             if not is_out_of_memory(error):
                 raise
         self._cupy.get_default_memory_pool().free_all_blocks()

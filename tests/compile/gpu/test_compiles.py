@@ -48,7 +48,7 @@ def has_nvrtc():
     params=[
         pytest.param("nvcc", marks=[
             pytest.mark.slow,
-            pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed"),
+            pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc, CUDA's compiler"),
         ]),
         pytest.param("nvrtc", marks=pytest.mark.skipif(
             not has_nvrtc(), reason="NVRTC is not installed: nox -s 'tests(emulated)' has it")),

@@ -123,7 +123,7 @@ def module_linked_with(library):
     return built(library.parent / "module", "cublas.so", text, library, f"-Wl,-rpath,{library.parent}")
 
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="links as on Linux")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="gcc links as on Linux")
 
 
 @linux

@@ -63,7 +63,7 @@ def test_a_planned_step_is_copied_in_and_out_by_two_kernels(gpu):
 
 
 def test_a_training_by_lbfgs_is_a_graph(gpu):
-    sklearn = pytest.importorskip("sklearn")
+    sklearn = pytest.importorskip("sklearn", reason="the estimators need scikit-learn")
     from portnn.estimators import MLPClassifier
 
     with warnings.catch_warnings():

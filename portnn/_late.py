@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any
 
+from portnn._suggest import missing
+
 __all__ = ["look_up"]
 
 
@@ -20,7 +22,7 @@ def look_up(package: str, name: str, public: Collection[str], homes: Sequence[st
         homes: its modules with an `__all__`, from light to heavy, so that searches stop early.
 
     Raises:
-        AttributeError: if the package has not got the name.
+        AttributeError: if the package has not got the name; it says what may have been meant.
     """
     for home in homes if name in public else ():
         module = import_module(f"{package}.{home}")
@@ -28,4 +30,4 @@ def look_up(package: str, name: str, public: Collection[str], homes: Sequence[st
             value = getattr(module, name)
             setattr(sys.modules[package], name, value)
             return value
-    raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    raise missing(package, name, public)

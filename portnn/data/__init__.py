@@ -6,6 +6,9 @@ What is read are NumPy arrays, pixels as uint8: a network turns them into floats
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.data import augment
 from portnn.data._arrays import read_arrays, read_image
 from portnn.data._csv import read_mnist_csv
@@ -23,3 +26,8 @@ __all__ = [
     "center_digit", "draw_strokes", "load_mnist", "overlay", "pad", "read_arrays", "read_idx", "read_image",
     "read_mnist_csv", "read_table",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)

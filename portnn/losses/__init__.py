@@ -10,6 +10,9 @@ scale does not matter; it is 0 if that sum is 0. Shapes, dtypes and labels are c
 `Network` checks them where data come in.
 """
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.losses._classes import focal, kl_divergence, multiclass_hinge, softmax_cross_entropy
 from portnn.losses._labels import hinge, sigmoid_cross_entropy, sigmoid_focal
 from portnn.losses._likelihoods import gaussian_nll, poisson_nll
@@ -22,3 +25,8 @@ __all__ = [
     "huber", "kl_divergence", "link_of", "log_cosh", "multiclass_hinge", "poisson_nll",
     "sigmoid_cross_entropy", "sigmoid_focal", "softmax_cross_entropy", "squared_error", "task_of",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)

@@ -10,6 +10,7 @@ from inspect import signature
 from typing import Any, Generic, ParamSpec, final
 
 from portnn import ops
+from portnn._suggest import same_as
 from portnn._typing import Array
 from portnn.ops._half import is_half, widened
 from portnn.tracing import at_home
@@ -17,29 +18,6 @@ from portnn.tracing import at_home
 __all__ = ["Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of"]
 
 P = ParamSpec("P")
-# Losses by their names and those of Keras, PyTorch and scikit-learn, without underscores and a final "loss".
-_NAMES = {
-    other: name
-    for name, others in {
-        "absolute_error": "absoluteerror mae meanabsoluteerror l1",
-        "cosine_distance": "cosinedistance cosinesimilarity cosine",
-        "focal": "focal categoricalfocalcrossentropy",
-        "gaussian_nll": "gaussiannll",
-        "hinge": "hinge",
-        "huber": "huber smoothl1",
-        "kl_divergence": "kldivergence kldiv",
-        "log_cosh": "logcosh",
-        "multiclass_hinge": "multiclasshinge categoricalhinge multimargin",
-        "poisson_nll": "poissonnll poisson",
-        "sigmoid_cross_entropy": "sigmoidcrossentropy binarycrossentropy binarycrossentropywithlogits bce "
-        "bcewithlogits",
-        "sigmoid_focal": "sigmoidfocal binaryfocalcrossentropy",
-        "softmax_cross_entropy": "softmaxcrossentropy categoricalcrossentropy sparsecategoricalcrossentropy "
-        "crossentropy log",
-        "squared_error": "squarederror mse meansquarederror",
-    }.items()
-    for other in others.split()
-}
 
 
 class Task(Enum):
@@ -163,7 +141,7 @@ def loss_of(loss: Any) -> tuple[Loss[...], dict[str, Any]]:
 def _unknown(loss: Any) -> str:
     """Say what is wrong with a name, or a function or object whose task is not known."""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
-    same = _NAMES.get(name.lower().replace("_", "").replace(" ", "").removesuffix("loss"))
+    same = same_as("losses", name)
     if isinstance(loss, str):
         write = f"write portnn.losses.{same}" if same else "give one such as portnn.losses.squared_error"
         return f"expected a function of portnn.losses, got {loss!r:.60}; {write}"

@@ -8,6 +8,9 @@ Where values are not known yet, as inside ``jax.jit``, shapes and dtypes are che
 and ``n_classes`` has to be given. `edit_distance` and `error_rates` are about Python's sequences.
 """
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.metrics._classification import accuracy, confusion_matrix
 from portnn.metrics._precision_recall import f1, precision, recall
 from portnn.metrics._probabilities import log_loss, top_k_accuracy
@@ -32,3 +35,8 @@ __all__ = [
     "root_mean_squared_error",
     "top_k_accuracy",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)

@@ -8,11 +8,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, final
 
+from portnn._suggest import same_as
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
 from portnn.nn._checks import check_members
-from portnn.nn._foreign import NAMES, refuse_foreign
+from portnn.nn._foreign import refuse_foreign
 from portnn.nn._layer import Key, Layer, check_depth, keys_of, pair, share
 from portnn.nn._linear import Linear
 
@@ -38,7 +39,7 @@ def as_layer(part: Any) -> Layer:
     if callable(part) and not isinstance(part, type):
         return Activation(part)
     hint = f"; write {part.__name__}(...)" if isinstance(part, type) else ""
-    if isinstance(part, str) and (same := NAMES.get(part.lower().replace("_", ""))):
+    if isinstance(part, str) and (same := same_as("nn", part)):
         hint = f"; write portnn.{same}"
     raise TypeError(
         f"expected a layer or an activation function such as portnn.relu, got "

@@ -5,34 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from portnn import ops
+from portnn._suggest import same_as
 from portnn._typing import Array
 from portnn.backend import get_backend
 from portnn.tracing import is_array
 
-__all__ = ["NAMES", "brought", "refuse_foreign"]
+__all__ = ["brought", "refuse_foreign"]
 
 _BASES = {
     ("torch", "Module"), ("keras", "Layer"), ("tf_keras", "Layer"), ("tensorflow", "Module"),
     ("flax", "Module"), ("equinox", "Module"),
-}  # fmt: skip
-# What portnn calls like them, but for capitals and underscores.
-_ALIKE = (
-    "GRU", "LSTM", "RNN", "AvgPool1d", "AvgPool2d", "BatchNorm", "Conv1d", "Conv2d", "ConvTranspose1d",
-    "ConvTranspose2d", "Dropout", "Dropout1d", "Dropout2d", "Embedding", "Flatten", "GlobalAvgPool1d",
-    "GlobalAvgPool2d", "GlobalMaxPool1d", "GlobalMaxPool2d", "GroupNorm", "InstanceNorm", "LayerNorm",
-    "Linear", "MaxPool1d", "MaxPool2d", "MultiHeadAttention", "PReLU", "RMSNorm", "Reshape", "Sequential",
-    "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
-    "Upsample", "ZeroPad1d", "ZeroPad2d", "celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_swish",
-    "hard_tanh", "identity", "leaky_relu", "log_sigmoid", "log_softmax", "mish", "relu", "selu", "sigmoid",
-    "silu", "softmax", "softmin", "softplus", "softsign", "tanh",
-)  # fmt: skip
-NAMES = {name.lower().replace("_", ""): name for name in _ALIKE} | {
-    "batchnorm1d": "BatchNorm", "batchnorm2d": "BatchNorm", "dense": "Linear", "simplernn": "RNN",
-    "instancenorm1d": "InstanceNorm", "instancenorm2d": "InstanceNorm", "conv1dtranspose": "ConvTranspose1d",
-    "conv2dtranspose": "ConvTranspose2d", "spatialdropout1d": "Dropout1d", "spatialdropout2d": "Dropout2d",
-    "rescaling": "Rescale", "unflatten": "Reshape", "upsampling1d": "Upsample", "upsampling2d": "Upsample",
-    "zeropadding1d": "ZeroPad1d", "zeropadding2d": "ZeroPad2d", "adaptiveavgpool1d": "GlobalAvgPool1d",
-    "adaptiveavgpool2d": "GlobalAvgPool2d", "add": "Residual",
 }  # fmt: skip
 _SHORT = ("bfloat16", "float8")  # what float32 holds exactly, and NumPy lacks
 
@@ -47,8 +29,7 @@ def refuse_foreign(part: Any) -> None:
     for base in cls.__mro__:
         root = str(base.__module__).partition(".")[0]
         if (root, base.__name__) in _BASES:
-            name = cls.__name__.lower().replace("average", "avg").replace("pooling", "pool")
-            same = NAMES.get(name.replace("normalization", "norm"))
+            same = same_as("nn", cls.__name__)
             hint = f"write portnn.{same}" if same else "write it with the layers of portnn"
             raise TypeError(f"expected a layer of portnn, got {root}'s {cls.__name__[:60]}; {hint}")
 

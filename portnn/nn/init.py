@@ -13,6 +13,9 @@ dense layers, ``(out, in, *kernel)`` from three axes on, where each is multiplie
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.nn._initializers import (
     Constant,
     Initializer,
@@ -29,6 +32,11 @@ __all__ = [
     "constant", "fans", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal",
     "lecun_uniform", "normal", "ones", "orthogonal", "truncated_normal", "uniform", "zeros",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)
 
 
 def he_uniform() -> VarianceScaling:

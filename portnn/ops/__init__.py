@@ -5,6 +5,9 @@ They take plain arrays of any library, and traced ones, mixed. Some shadow built
 `max`), so import the module and write ``ops.sum``.
 """
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.ops import _operators as _operators  # attaches the operators of traced arrays
 from portnn.ops import _ufuncs as _ufuncs  # attaches what NumPy's functions mean on them
 from portnn.ops import fft, linalg
@@ -278,3 +281,8 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)

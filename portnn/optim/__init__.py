@@ -18,6 +18,9 @@ Nothing is changed in place, no value is read but by `clip_by_global_norm`, and 
 device.
 """
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.optim import schedules
 from portnn.optim._accumulate import accumulate
 from portnn.optim._adam import scale_by_adam, scale_by_adamax, scale_by_lion
@@ -40,3 +43,8 @@ __all__ = [
     "scale_by_learning_rate", "scale_by_lion", "scale_by_nadam", "scale_by_radam", "scale_by_rms",
     "scale_learning_rate", "schedules", "sgd", "trace",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from typing import Any, ParamSpec, final
 
 from portnn import ops, tree
+from portnn._identity import Made
+from portnn._suggest import with_known_options
 from portnn._typing import Array, Tree
 from portnn.ops._half import is_half, widened
 from portnn.optim._checks import check_gradients, check_params
@@ -17,13 +19,14 @@ __all__ = ["Optimizer", "apply_updates", "chain", "recipe"]
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Optimizer(Made):
     """A pair of pure functions: one makes the state, one turns gradients into updates.
 
     The recipes (`sgd`, `adam`, ...) and the small transforms that they are chained from are all of this
     type. To write one of your own, give the two functions; `init` and `update` check what comes in and
-    call them. Nothing is changed in place, so a state may be kept, compared, or gone back to.
+    call them. Nothing is changed in place, so a state may be kept, compared, or gone back to. Optimizers of
+    recipes compare by recipe and arguments, ``sgd(0.1) == sgd(0.1)``; your own by identity.
 
     Args:
         start: ``start(params) -> state``, a tree of arrays like the parameters or 0-d.
@@ -44,8 +47,13 @@ class Optimizer:
 
     start: Callable[[Tree], Tree]
     advance: Callable[[Tree, Tree, Tree], tuple[Tree, Tree]]
-    name: str = field(default="", compare=False)
-    made: partial[Optimizer] | None = field(default=None, compare=False, repr=False)
+    name: str = ""
+    made: partial[Optimizer] | None = None
+
+    def __repr__(self) -> str:
+        if self.made is not None:
+            return Made.__repr__(self)
+        return f"<optimizer {self.name or getattr(self.advance, '__qualname__', self.advance)!s:.80}>"
 
     @at_home
     def init(self, params: Tree) -> Tree:
@@ -90,10 +98,11 @@ _LONGEST = 200  # characters of a name
 
 def recipe(make: Callable[P, Optimizer]) -> Callable[P, Optimizer]:
     """Make a recipe name its optimizers after the call."""
+    checked = with_known_options(make)
 
     @wraps(make)
     def made(*args: P.args, **options: P.kwargs) -> Optimizer:
-        found = make(*args, **options)
+        found = checked(*args, **options)
         shown = [*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in options.items())]
         name = f"{make.__name__}({', '.join(shown)})"[:_LONGEST]
         return replace(found, name=name, made=partial(made, *args, **options))
@@ -105,7 +114,9 @@ def _shown(value: Any) -> str:
     """Return a short text for an argument of a recipe."""
     if isinstance(value, Optimizer):
         return value.name or "Optimizer"
-    if callable(value):  # a schedule: a function made by another function
+    if isinstance(value, Made) and value.made is not None:  # a schedule, without its numbers
+        return value.made.func.__name__
+    if callable(value):
         return str(getattr(value, "__qualname__", type(value).__name__)).partition(".")[0]
     return repr(value)[:40]
 

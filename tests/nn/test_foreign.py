@@ -8,7 +8,6 @@ import pytest
 import portnn as pn
 from portnn import nn
 from portnn.nn import from_keras, from_torch, to_keras, to_torch
-from portnn.nn._foreign import NAMES
 from portnn.random import stream
 
 
@@ -66,10 +65,6 @@ def test_modules_of_pytorch_are_refused():
         with pytest.raises(TypeError, match="got torch's"):
             pn.Network(part)
     assert pn.Network([torch.relu], backend="torch").layer.layers[0].function is torch.relu  # a function
-
-
-def test_every_name_that_is_named_is_there():
-    assert all(hasattr(pn, name) and name in nn.__all__ for name in NAMES.values())
 
 
 @pytest.mark.parametrize("convert", [from_torch, to_torch, from_keras, to_keras])

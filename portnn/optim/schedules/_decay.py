@@ -7,11 +7,13 @@ from itertools import pairwise
 
 from portnn._typing import Array
 from portnn.optim._checks import Schedule, not_negative, positive, whole
+from portnn.optim.schedules._made import scheduled
 from portnn.optim.schedules._numbers import Number, at_most, floor, pick, power, real_step
 
 __all__ = ["constant", "exponential", "multi_step", "polynomial", "step"]
 
 
+@scheduled
 def constant(learning_rate: float) -> Schedule:
     """The same learning rate at every step.
 
@@ -29,6 +31,7 @@ def constant(learning_rate: float) -> Schedule:
     return lambda step: real_step(step) * 0.0 + rate
 
 
+@scheduled
 def step(learning_rate: float, every: int, *, factor: float = 0.1) -> Schedule:  # named as in torch's StepLR
     """Multiplied by `factor` every so many steps: ``learning_rate * factor**floor(step / every)``.
 
@@ -50,6 +53,7 @@ def step(learning_rate: float, every: int, *, factor: float = 0.1) -> Schedule: 
     return lambda step: power(factor, floor(real_step(step) / every)) * rate
 
 
+@scheduled
 def multi_step(learning_rate: float, milestones: Sequence[int], *, factor: float = 0.1) -> Schedule:
     """Multiplied by `factor` at each milestone.
 
@@ -81,6 +85,7 @@ def multi_step(learning_rate: float, milestones: Sequence[int], *, factor: float
     return schedule
 
 
+@scheduled
 def exponential(learning_rate: float, factor: float) -> Schedule:
     """Multiplied by `factor` at every step: ``learning_rate * factor**step``.
 
@@ -100,6 +105,7 @@ def exponential(learning_rate: float, factor: float) -> Schedule:
     return lambda step: power(factor, real_step(step)) * rate
 
 
+@scheduled
 def polynomial(learning_rate: float, steps: int, *, exponent: float = 1.0, end: float = 0.0) -> Schedule:
     """A power of the part that remains: ``end + (learning_rate - end) * (1 - step / steps)**exponent``.
 

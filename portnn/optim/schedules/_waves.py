@@ -7,6 +7,7 @@ from typing import Literal
 
 from portnn._typing import Array
 from portnn.optim._checks import Schedule, check_rate, fraction, not_negative, positive, whole
+from portnn.optim.schedules._made import scheduled
 from portnn.optim.schedules._numbers import Number, at_least, at_most, cos, floor, log, pick, power, real_step
 
 __all__ = ["cosine", "cosine_restarts", "one_cycle", "warmup"]
@@ -17,6 +18,7 @@ def _between(first: float, last: float, part: Number) -> Number:
     return (cos(part * math.pi) + 1.0) * ((first - last) / 2) + last
 
 
+@scheduled
 def cosine(learning_rate: float, steps: int, *, end: float = 0.0) -> Schedule:
     """From `learning_rate` to `end` along half a wave, where it stays.
 
@@ -42,6 +44,7 @@ def cosine(learning_rate: float, steps: int, *, end: float = 0.0) -> Schedule:
     return lambda step: _between(rate, end, at_most(real_step(step), float(steps)) / steps)
 
 
+@scheduled
 def cosine_restarts(learning_rate: float, period: int, *, growth: int = 1, end: float = 0.0) -> Schedule:
     """Half a wave after another, each starting afresh at `learning_rate`.
 
@@ -87,6 +90,7 @@ def _wave(t: Number, period: int, growth: int) -> tuple[Number, Number]:
     return (scale - 1.0) * (period / (growth - 1)), scale * period
 
 
+@scheduled
 def warmup(schedule: float | Schedule, steps: int, *, start_factor: float = 1 / 3) -> Schedule:
     """A linear rise in front of any schedule, which begins when the rise is over.
 
@@ -119,6 +123,7 @@ def warmup(schedule: float | Schedule, steps: int, *, start_factor: float = 1 / 
     return warmed
 
 
+@scheduled
 def one_cycle(
     max_rate: float,
     steps: int,

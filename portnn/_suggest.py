@@ -1,0 +1,241 @@
+"""What was meant by a name that is not there: of a module, of an argument, of another library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from functools import cache, wraps
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import ParamSpec, TypeVar
+
+__all__ = ["missing", "same_as", "with_known_options"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Where a name is looked for besides the module that was asked.
+_HOMES = (
+    "nn", "losses", "optim", "optim.schedules", "train.callbacks", "metrics", "data", "train", "nn.init",
+    "ops", "random", "decode", "estimators", "export",
+)  # fmt: skip
+# By the place in portnn what Keras, PyTorch, scikit-learn and optax call it, as `_plain` writes names.
+_ELSEWHERE = {
+    "losses.absolute_error": "mae meanabsoluteerror l1 l1loss",
+    "losses.cosine_distance": "cosinesimilarity cosine cosineembedding",
+    "losses.focal": "categoricalfocalcrossentropy",
+    "losses.huber": "smoothl1 huberloss smoothl1loss",
+    "losses.kl_divergence": "kldiv kld kldivloss",
+    "losses.gaussian_nll": "gaussiannllloss",
+    "losses.poisson_nll": "poisson poissonnllloss",
+    "losses.hinge": "hingeloss",
+    "losses.multiclass_hinge": "categoricalhinge multimargin multimarginloss",
+    "losses.sigmoid_cross_entropy": "binarycrossentropy bce bceloss bcewithlogits bcewithlogitsloss "
+    "binarycrossentropywithlogits",
+    "losses.sigmoid_focal": "binaryfocalcrossentropy",
+    "losses.softmax_cross_entropy": "crossentropy crossentropyloss categoricalcrossentropy log nll nllloss "
+    "sparsecategoricalcrossentropy",
+    "losses.squared_error": "mse mseloss meansquarederror l2loss",
+    "nn.Linear": "dense fullyconnected fc",
+    "nn.Layer": "module",
+    "nn.BatchNorm": "batchnorm1d batchnorm2d batchnorm3d",
+    "nn.InstanceNorm": "instancenorm1d instancenorm2d",
+    "nn.RNN": "simplernn",
+    "nn.ConvTranspose1d": "conv1dtranspose",
+    "nn.ConvTranspose2d": "conv2dtranspose",
+    "nn.Dropout1d": "spatialdropout1d",
+    "nn.Dropout2d": "spatialdropout2d",
+    "nn.GlobalAvgPool1d": "adaptiveavgpool1d",
+    "nn.GlobalAvgPool2d": "adaptiveavgpool2d",
+    "nn.Rescale": "rescaling",
+    "nn.Reshape": "unflatten",
+    "nn.Residual": "add",
+    "nn.Sequential": "modulelist",
+    "nn.SinusoidalPositions": "positionalencoding",
+    "nn.Upsample": "upsampling1d upsampling2d",
+    "nn.ZeroPad1d": "zeropadding1d",
+    "nn.ZeroPad2d": "zeropadding2d",
+    "nn.silu": "swish",
+    "metrics.accuracy": "accuracyscore",
+    "metrics.f1": "f1score",
+    "metrics.precision": "precisionscore",
+    "metrics.recall": "recallscore",
+    "metrics.r2": "r2score",
+    "network.Network": "model",
+    "optim.clip_by_global_norm": "clipgradnorm clipbynorm clipnorm",
+    "optim.clip_by_value": "clipgradvalue clip",
+    "optim.ema": "exponentialmovingaverage averagedmodel swa",
+    "optim.sgd": "momentum gradientdescent",
+    "optim.schedules": "lrscheduler learningratescheduler schedule schedulers",
+    "optim.schedules.cosine": "cosineannealinglr cosineannealing cosinedecay cosinedecayschedule",
+    "optim.schedules.cosine_restarts": "cosineannealingwarmrestarts cosinedecayrestarts",
+    "optim.schedules.exponential": "exponentiallr exponentialdecay",
+    "optim.schedules.multi_step": "multisteplr piecewiseconstantdecay",
+    "optim.schedules.one_cycle": "onecyclelr",
+    "optim.schedules.polynomial": "polynomiallr polynomialdecay",
+    "optim.schedules.step": "steplr",
+    "optim.schedules.warmup": "linearlr",
+    "train.batches": "dataloader",
+    "train.callbacks.Checkpoint": "backupandrestore",
+    "train.callbacks.EarlyStopping": "earlystop",
+}
+_OWN = {other: home for home, others in _ELSEWHERE.items() for other in others.split()}
+# By a common word for an argument what portnn may call it; the first that the function has is named.
+_ARGUMENTS = {
+    word: names.split()
+    for words, names in {
+        "lr eta eta0 rate step_size learning_rate_init": "learning_rate max_rate optimizer",
+        "learning_rate max_lr": "max_rate learning_rate schedule optimizer",
+        "epoch n_epochs num_epochs nb_epoch n_epoch max_epochs max_iter": "epochs",
+        "batch bs batchsize n_batch minibatch": "batch_size",
+        "decay wd l2 l2_reg alpha weight_decay": "weight_decay decay penalty",
+        "beta1 beta2 beta_1 beta_2 b1 b2 beta": "betas",
+        "epsilon eps": "eps",
+        "rho gamma smoothing": "alpha rho factor decay",
+        "beta": "momentum",
+        "verbose": "progress",
+        "optim opt optimiser solver": "optimizer",
+        "criterion loss_fn loss_function objective": "loss",
+        "val_data validation val eval_set valid_data": "validation_data",
+        "callback": "callbacks",
+        "weights sample_weights weight": "sample_weight class_weights",
+        "class_weights": "class_weight",
+        "random_state rng seed": "seed",
+        "device": "backend",
+        "max_grad_norm clipnorm norm": "max_norm",
+        "clip clipvalue max_value value": "limit",
+        "t_max total_steps num_steps n_steps decay_steps warmup_steps max_steps": "steps",
+        "t_0 step_size": "period every",
+        "t_mult": "growth",
+        "eta_min end_value min_lr": "end",
+        "layer model": "layers",
+    }.items()
+    for word in words.split()
+}
+_WRITTEN = {"optimizer": "optimizer=portnn.optim.adam(0.001), with a rate of your own"}
+# Spellings of one word, and endings that say what the module says.
+_SPELLINGS = (("_", ""), (" ", ""), ("pooling", "pool"), ("average", "avg"), ("normalization", "norm"))
+
+
+def _plain(name: str) -> str:
+    """Return a name without what libraries spell differently."""
+    plain = name.lower()
+    for old, new in _SPELLINGS:
+        plain = plain.replace(old, new)
+    return plain
+
+
+def same_as(home: str, name: str) -> str | None:
+    """Return what a package of portnn calls something that has this name elsewhere.
+
+    Args:
+        home: "nn" or "losses", for instance.
+        name: the other name, in any spelling.
+
+    Returns:
+        The name in the package; None if it has no such thing.
+
+    Example:
+        >>> same_as("losses", "MSELoss"), same_as("nn", "MaxPooling2D"), same_as("nn", "hard tanh")
+        ('squared_error', 'MaxPool2d', 'hard_tanh')
+    """
+    public = _public(home)
+    own = {_plain(known): known for known in public}
+    for plain in (_plain(name), _plain(name).removesuffix("loss")):
+        package, _, other = _OWN.get(plain, "").rpartition(".")
+        found = own.get(plain) or (other if package == home and other in public else None)
+        if found:
+            return found
+    return None
+
+
+def missing(package: str, name: str, public: Collection[str]) -> AttributeError:
+    """Return the error for a name that a package has not got, with the one that was meant if that is clear.
+
+    Args:
+        package: the package, such as "portnn.optim".
+        name: what was asked for.
+        public: the names that it has.
+    """
+    meant = "" if name.startswith("_") else _meant(package, name, public)
+    hint = f"; did you mean {meant}?" if meant else ""
+    # With a name, and no object to look at, Python adds no guess of its own.
+    return AttributeError(f"module {package!r} has no attribute {name!r}{hint}", name=name, obj=None)
+
+
+def _meant(package: str, name: str, public: Collection[str]) -> str | None:
+    plain = _plain(name)
+    own = {_plain(known): f"{package}.{known}" for known in public}
+    if plain in own:
+        return own[plain]
+    if plain in _OWN:
+        return _place(package, public, *_OWN[plain].rpartition(".")[::2])
+    everywhere = dict(reversed([*_everywhere(package, public)]))
+    if plain in everywhere:
+        return everywhere[plain]
+    near = _nearest(plain, own, 0.75) or (_nearest(plain, everywhere, 0.85) if package == "portnn" else [])
+    return {**everywhere, **own}[near[0]] if near else None
+
+
+def _nearest(name: str, known: Collection[str], cutoff: float) -> list[str]:
+    """Return the known name that is most like another one, if one is."""
+    from difflib import get_close_matches  # only for a mistake
+
+    return get_close_matches(name, known, 1, cutoff)
+
+
+def _everywhere(package: str, public: Collection[str]) -> Iterator[tuple[str, str]]:
+    for home in _HOMES:
+        for known in _public(home):
+            yield _plain(known), _place(package, public, home, known)
+
+
+def _place(package: str, public: Collection[str], home: str, name: str) -> str:
+    """Return the shortest way to write a name for someone who asked a package."""
+    if name in public and package.endswith((home, "portnn")):
+        return f"{package}.{name}"
+    return f"portnn.{name}" if name in import_module("portnn").__all__ else f"portnn.{home}.{name}"
+
+
+@cache
+def _public(home: str) -> tuple[str, ...]:
+    try:
+        return tuple(import_module(f"portnn.{home}").__all__)
+    except ImportError:  # a package that needs an extra
+        return ()
+
+
+def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
+    """Make a function refuse a keyword argument that it lacks with the name of the one that was meant.
+
+    Example:
+        >>> @with_known_options
+        ... def fit(*, epochs=1):
+        ...     return epochs
+        >>> fit(epoch=3)
+        Traceback (most recent call last):
+        TypeError: fit: unexpected argument 'epoch'; did you mean epochs?
+    """
+    parameters = signature(function).parameters.values()
+    known = [
+        p.name for p in parameters if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    names, label = frozenset(known), getattr(function, "__name__", "function")
+
+    @wraps(function)
+    def checked(*args: P.args, **options: P.kwargs) -> T:
+        if not names.issuperset(options):
+            odd = next(name for name in options if name not in names)
+            raise TypeError(f"{label}: unexpected argument {odd!r:.60}; {_argument(odd, known)}")
+        return function(*args, **options)
+
+    return checked
+
+
+def _argument(odd: str, known: list[str]) -> str:
+    """Say which argument was meant, or which ones there are."""
+    listed = [name for name in _ARGUMENTS.get(odd.lower(), []) if name in known]
+    near = listed or _nearest(odd.lower(), known, 0.75)
+    if near:
+        return f"did you mean {_WRITTEN.get(near[0], near[0])}?"
+    shown = [name for name in known if name not in ("self", "cls")]
+    return f"expected {', '.join(shown)}"[:160] if shown else "it takes none by name"

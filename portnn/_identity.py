@@ -11,7 +11,6 @@ from __future__ import annotations
 import dis
 from abc import ABC
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache, lru_cache, partial
 from inspect import Signature, signature
@@ -172,7 +171,8 @@ class _Walk:
     def _object(self, x: Any) -> Hashable:
         """A frozen dataclass is what its fields are; an object of another class is itself."""
         kind: Any = type(x)
-        settled = is_dataclass(kind) and kind.__dataclass_params__.frozen and kind.__dataclass_params__.eq
+        made = getattr(kind, "__dataclass_params__", None)
+        settled = made is not None and made.frozen and made.eq
         if not settled and not self._watch:
             return _Same(x)
         held = [(name, self.of(value)) for name, value in _attributes(x)]

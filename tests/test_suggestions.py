@@ -26,7 +26,7 @@ MEANT = {
     },
     "portnn.nn": {
         "Dense": "portnn.nn.Linear", "Conv2D": "portnn.nn.Conv2d", "MaxPooling2D": "portnn.nn.MaxPool2d",
-        "Linaer": "portnn.nn.Linear", "ReLU": "portnn.nn.relu", "BatchNormalization": "portnn.nn.BatchNorm",
+        "Linearr": "portnn.nn.Linear", "ReLU": "portnn.nn.relu", "BatchNormalization": "portnn.nn.BatchNorm",
     },
     "portnn.nn.init": {"HeNormal": "portnn.nn.init.he_normal"},
     "portnn.optim": {
@@ -41,10 +41,10 @@ MEANT = {
         "BCEWithLogitsLoss": "portnn.losses.sigmoid_cross_entropy",
         "mean_squared_error": "portnn.losses.squared_error",
     },
-    "portnn.metrics": {"f1_score": "portnn.metrics.f1", "acuracy": "portnn.metrics.accuracy"},
+    "portnn.metrics": {"f1_score": "portnn.metrics.f1", "accuracyy": "portnn.metrics.accuracy"},
     "portnn.data": {"load_mnits": "portnn.data.load_mnist"},
     "portnn.ops": {"arccos": "portnn.ops.acos", "matmull": "portnn.ops.matmul"},
-    "portnn.random": {"unifrom": "portnn.random.uniform"},
+    "portnn.random": {"unniform": "portnn.random.uniform"},
 }  # fmt: skip
 
 

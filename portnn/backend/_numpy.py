@@ -39,8 +39,9 @@ def to_host(x: Array) -> Any:
     """Return the array itself; raise for masked arrays and matrices, which compute differently."""
     import numpy as np
 
-    # numpy.ma is imported on demand: whoever holds a masked array has imported it.
-    if "numpy.ma.core" in sys.modules and isinstance(x, np.ma.MaskedArray):
+    # numpy.ma is imported on demand: whoever holds a masked array has imported all of it. While another
+    # thread imports it, its class is missing.
+    if isinstance(x, getattr(sys.modules.get("numpy.ma.core"), "MaskedArray", ())):
         raise TypeError("x is a masked array, whose mask would be lost: pass x.filled(value) instead")
     if isinstance(x, np.matrix):
         raise TypeError(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 
+import numpy as np
 import pytest
+
+from portnn.backend import get_backend
 
 
 def run(code: str) -> str:
@@ -42,3 +46,9 @@ def test_they_are_there_when_they_are_used(use: str) -> None:
 
 def test_what_was_imported_before_stays() -> None:
     assert run("import numpy.testing as before; " + START + "print(before is numpy.testing)") == "True"
+
+
+def test_arrays_are_taken_while_another_thread_imports_masked_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "ma", ModuleType("numpy.ma"))
+    monkeypatch.setitem(sys.modules, "numpy.ma.core", ModuleType("numpy.ma.core"))
+    assert get_backend("numpy").asarray(np.ones(2)).shape == (2,)

@@ -1,14 +1,11 @@
-"""The guard, the history and the progress bar, each alone."""
+"""The guard and the history, each alone."""
 
 from __future__ import annotations
-
-import sys
-import time
 
 import numpy as np
 import pytest
 
-from portnn.train import DivergenceError, Guard, History, Progress, count_steps
+from portnn.train import DivergenceError, Guard, History, count_steps
 
 NAN = np.asarray(np.nan)
 ONE = np.asarray(1.0)
@@ -71,43 +68,3 @@ def test_history_is_a_mapping_of_lists():
 def test_steps_of_an_epoch(n, size, steps):
     assert count_steps(n, size, 1) == steps
     assert count_steps(n, size, 5) == 5 * steps
-
-
-def test_a_bar_is_shown_when_asked_for(capsys):
-    with Progress(4, True) as bar:
-        for _ in range(4):
-            bar.step()
-        bar.epoch(1, 2, {"loss": 0.51234})
-    text = capsys.readouterr().err
-    assert "4/4" in text
-    with Progress(4, None) as bar, Progress(4, False) as none:
-        bar.step()
-        none.epoch(1, 1, {})
-    assert capsys.readouterr().err == ""
-
-
-def test_a_bar_without_tqdm_names_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ImportError, match=r'progress=True needs tqdm: pip install "portnn\[progress\]"'):
-        Progress(4, True)
-    Progress(4, False).step()
-
-
-def test_the_bar_says_what_takes_long_before_the_first_step(monkeypatch, capsys):
-    pytest.importorskip("tqdm", reason="tqdm draws the bar")
-    monkeypatch.setattr("portnn.train._progress._SOON", 0.01)
-    with Progress(3, True) as bar:
-        with bar.busy("compiling the step"):
-            time.sleep(0.2)
-        bar.step()
-    assert "compiling the step" in capsys.readouterr().err
-    monkeypatch.setattr("portnn.train._progress._SOON", 60.0)
-    started = time.perf_counter()
-    with Progress(3, True) as bar, bar.busy("compiling the step"):
-        pass
-    assert "compiling" not in capsys.readouterr().err
-    assert time.perf_counter() - started < 10.0
-    with Progress(3, False) as bar, bar.busy("compiling the step"):
-        pass
-    assert capsys.readouterr().err == ""

@@ -209,7 +209,8 @@ def test_a_terminal_keeps_the_lines_and_loses_the_bar(library):
     assert len(lines) == 5
     for number, line in enumerate(lines[:4], 1):
         metrics = "loss 0.2999  acc 0.9182  val_loss 0.3011  val_acc 0.9101"
-        assert line.startswith(f"epoch {number}/4  {metrics}  0.1")
+        assert line.startswith(f"epoch {number}/4  {metrics}  0.")
+        assert line.endswith(" s")
     assert lines[4] == "finished"
     assert not screen.hidden
     assert screen.widest < 80

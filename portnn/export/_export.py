@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from math import inf
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from portnn.export._sources import Source, first_dtype, from_function, from_netw
 from portnn.export._translate import know, translate
 from portnn.network import Network
 from portnn.nn import describe
+from portnn.nn._text import short_repr
 from portnn.program import Program
 from portnn.serialize import whole_file
 
@@ -230,7 +232,7 @@ def _about(source: Any, softmax: bool) -> dict[str, str]:
     try:
         layers = json.dumps(describe(source.layer))
     except TypeError:  # a layer of the user's own, which a file describes in words alone
-        layers = repr(source.layer)
+        layers = short_repr(source.layer, inf)
     loss: Any = source.loss
     while isinstance(loss, partial):
         loss = loss.func

@@ -18,7 +18,7 @@ __all__ = ["Activation", "PReLU"]
 
 
 @final
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True, init=False)
 class Activation(Layer):
     """A function of arrays as a layer; lists of layers take the function itself as well.
 
@@ -53,10 +53,6 @@ class Activation(Layer):
     ) -> tuple[Array, Tree]:
         """The function of `x`."""
         return self.function(x, **dict(self.options)), state
-
-    def __repr__(self) -> str:
-        name = getattr(self.function, "__name__", repr(self.function))
-        return f"Activation({', '.join([name, *[f'{k}={v!r}' for k, v in self.options]])})"
 
 
 @final

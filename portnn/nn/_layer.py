@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, final
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.nn._foreign import refuse_foreign
+from portnn.nn._text import short_repr
 from portnn.random import fold_in_each
 from portnn.tracing import at_home, is_kind
 
@@ -52,6 +53,15 @@ class Layer(ABC):
     """
 
     __slots__ = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give a class that has no text of its own the short one, before `dataclass` gives it a long one."""
+        super().__init_subclass__(**options)
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Layer.__repr__  # type: ignore[method-assign]  # a class of its own
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def members(self) -> tuple[Layer, ...]:

@@ -14,7 +14,7 @@ from portnn.compile._errors import PlanError
 from portnn.compile._numpy import NumpyLoop
 from portnn.compile._passthrough import JaxLoop
 from portnn.compile._precision import Precision, check_precision
-from portnn.tracing import namespace
+from portnn.tracing import Extent, namespace
 
 __all__ = ["Loop", "Step", "has_loops", "make_loop"]
 
@@ -23,7 +23,37 @@ Step: TypeAlias = Callable[..., tuple[Tree, Array]]
 
 
 class Loop(Protocol):
-    """A step made ready to be carried out many times, in memory of its own."""
+    """A step made ready to be carried out many times, in memory of its own.
+
+    Attributes:
+        place: where that memory is: "cpu", or a device.
+        room: how many bytes the loops that are kept there between trainings may hold.
+    """
+
+    place: str
+    room: int
+
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
+        """Begin anew with other values and other samples, without planning again.
+
+        What plans know of the old samples is found out about the new ones, or planned anew: between which
+        numbers their integers lie, their strides, the threads that are allowed.
+
+        Args:
+            carry: a tree like the one that the loop was made with.
+            data: arrays of the same shapes, dtypes and device as those that it was made with.
+            extents: as for `make_loop`.
+
+        Raises:
+            ValueError: if they are not alike.
+            OutOfRangeError: if an id or label is out of range.
+        """
+
+    def unbind(self) -> None:
+        """Let go of the samples, until `bind`; only memory of the loop's own stays."""
+
+    def nbytes(self) -> int:
+        """About how many bytes a loop without samples holds."""
 
     def limits(self) -> AbstractContextManager[None]:
         """A context in which BLAS on the host has the number of threads that steps are made for."""
@@ -82,6 +112,7 @@ def make_loop(
     data: Sequence[Array],
     batch_size: int | None,
     *,
+    extents: Sequence[Extent] = (),
     shuffled: bool = True,
     threads: int | None = None,
     precision: Precision = "float32",
@@ -95,6 +126,9 @@ def make_loop(
             must not change while the loop is used. If the carry is CuPy's, they may be NumPy's: what does not
             fit on the device is streamed to it.
         batch_size: samples a step; None for all. The last step of an epoch takes what is left.
+        extents: of the first arrays of `data`, as whole arrays. While the step is written down, its batches
+            are declared parts of them: their range checks are made once, on the whole arrays, and
+            `portnn.tracing.extent_of` finds them.
         shuffled: whether `Loop.run` will be given an order.
         threads: threads that a step has on NumPy; by default what its products are worth.
         precision: of products of float32 matrices on CuPy; elsewhere it can only be "float32".
@@ -111,11 +145,11 @@ def make_loop(
     xp = namespace(*arrays)
     check_precision(precision, xp, array_api_compat.device(arrays[0]))
     if array_api_compat.is_numpy_namespace(xp):
-        return NumpyLoop(step, carry, data, batch_size, shuffled=shuffled, threads=threads)
+        return NumpyLoop(step, carry, data, batch_size, extents=extents, shuffled=shuffled, threads=threads)
     if array_api_compat.is_cupy_namespace(xp):
         from portnn.compile._cupy import CupyLoop  # only where CuPy is
 
-        return CupyLoop(step, carry, data, batch_size, precision=precision)
+        return CupyLoop(step, carry, data, batch_size, extents=extents, precision=precision)
     if array_api_compat.is_jax_namespace(xp):
-        return JaxLoop(step, carry, data, batch_size)
+        return JaxLoop(step, carry, data, batch_size, extents=extents)
     raise PlanError(f"there are no plans of whole trainings for {xp.__name__}")

@@ -10,9 +10,10 @@ import numpy as np
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
+from portnn.compile._binding import Binding
 from portnn.compile._bounds import found_in_steps
 from portnn.ops._indexing import gather
-from portnn.tracing import OutOfRangeError, collecting, is_array
+from portnn.tracing import Extent, OutOfRangeError, collecting, is_array
 
 __all__ = ["JaxLoop", "JaxPlan"]
 
@@ -48,6 +49,7 @@ class _Flat:
 
 
 _PLACE = object()
+_EXECUTABLE = 2**20  # bytes
 
 
 @final
@@ -88,21 +90,30 @@ class JaxLoop:
         carry: what the first step is given.
         data: arrays with the samples along their first axis.
         batch_size: samples a step; None for all.
+        extents: as for `portnn.compile.make_loop`.
     """
 
+    place, room = "jax", 16 * _EXECUTABLE
+
     def __init__(
-        self, step: Callable[..., Any], carry: Tree, data: Sequence[Array], batch_size: int | None
+        self,
+        step: Callable[..., Any],
+        carry: Tree,
+        data: Sequence[Array],
+        batch_size: int | None,
+        *,
+        extents: Sequence[Extent] = (),
     ) -> None:
         import jax
 
         # JAX sorts the keys of dicts, so it is given lists.
         self._carry, self._like = tree.flatten(carry)
-        self._data = tuple(data)
+        self._bound = Binding(carry, data, extents, sealed=True)
         self._n: int = data[0].shape[0]
         self._size = min(self._n, batch_size or self._n)
 
         def whole(carry: list[Array], data: Sequence[Array]) -> Any:
-            with collecting() as notes:
+            with collecting() as notes, self._bound.declared(data):
                 after, loss = step(tree.unflatten(self._like, carry), *data)
             return tree.leaves(after), loss, [ops.any(ops.stack(notes))] if notes else []
 
@@ -119,10 +130,10 @@ class JaxLoop:
         for start in range(first * self._size, (first + count) * self._size, self._size):
             stop = min(start + self._size, self._n)
             if order is None:
-                batch = tuple([x[start:stop] for x in self._data])
+                batch = tuple([x[start:stop] for x in self._bound.data])
                 self._carry, loss, wrong = self._whole(self._carry, batch)
             else:
-                self._carry, loss, wrong = self._gathered(self._carry, self._data, order[start:stop])
+                self._carry, loss, wrong = self._gathered(self._carry, self._bound.data, order[start:stop])
             losses.append(loss)
             noted += wrong
         if any(map(bool, noted)):
@@ -132,13 +143,28 @@ class JaxLoop:
             done(count)
         return found
 
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
+        """Begin anew; `Loop.bind` says how."""
+        leaves = self._bound.leaves(carry)
+        self._bound.replace(data, extents)
+        self._carry = leaves
+
+    def unbind(self) -> None:
+        """Let go of all arrays: compiled functions hold none."""
+        self._bound.release()
+        self._carry = []
+
+    def nbytes(self) -> int:
+        """What XLA's programs take is not to be found out; they are of this order."""
+        return _EXECUTABLE
+
     def carry(self) -> Tree:
         """The present values; JAX's arrays never change."""
         return tree.unflatten(self._like, self._carry)
 
     def write(self, carry: Tree) -> None:
         """Take over other values."""
-        self._carry = tree.leaves(carry)
+        self._carry = self._bound.leaves(carry)
 
     def save(self) -> Any:
         """The present values."""

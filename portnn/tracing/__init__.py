@@ -6,6 +6,7 @@ from portnn.tracing._bounds import (
     Extent,
     OutOfRangeError,
     collecting,
+    extent_of,
     first_outside,
     in_range,
     parts_of,
@@ -41,8 +42,8 @@ from portnn.tracing._tape import (
 __all__ = [
     "CONSTANT", "Call", "ControlFlowError", "Execute", "Extent", "OutOfRangeError", "Primitive",
     "RecordedArray", "Tape", "Trace", "TracedArray", "Unit", "Value", "as_operand", "at_home",
-    "check_floating", "collecting", "constant", "first_outside", "in_range", "is_array", "is_kind",
-    "is_recording", "lift", "map_nested", "namespace", "number_for", "numpy_scalars", "on_device_of",
-    "parts_of", "poisoned", "primitive", "recorded", "refuse_objects", "refuse_relatives", "standard_name",
-    "strip", "values_in",
+    "check_floating", "collecting", "constant", "extent_of", "first_outside", "in_range", "is_array",
+    "is_kind", "is_recording", "lift", "map_nested", "namespace", "number_for", "numpy_scalars",
+    "on_device_of", "parts_of", "poisoned", "primitive", "recorded", "refuse_objects", "refuse_relatives",
+    "standard_name", "strip", "values_in",
 ]  # fmt: skip

@@ -20,7 +20,10 @@ from portnn.tracing._namespace import namespace
 from portnn.tracing._primitive import constant
 from portnn.tracing._recorded import RecordedArray, record_call
 
-__all__ = ["Extent", "OutOfRangeError", "collecting", "first_outside", "in_range", "parts_of", "poisoned"]
+__all__ = [
+    "Extent", "OutOfRangeError", "collecting", "extent_of", "first_outside", "in_range", "parts_of",
+    "poisoned",
+]  # fmt: skip
 
 _parts: ContextVar[tuple[tuple[Array, Extent], ...]] = ContextVar("parts", default=())
 _notes: ContextVar[list[Array] | None] = ContextVar("notes", default=None)
@@ -35,24 +38,36 @@ class Extent:
     """A whole array, such as all labels of a data set, whose range is checked once for all its parts.
 
     Args:
-        whole: the array.
+        whole: the array; None for one that is not looked at any more, see `sealed`.
     """
 
     __slots__ = ("_passed", "whole")
 
-    def __init__(self, whole: Array) -> None:
+    def __init__(self, whole: Array | None) -> None:
         self.whole = whole
-        self._passed: set[tuple[int, int, int | None]] = set()
+        self._passed: dict[tuple[int, int, int | None], str] = {}
 
     def fits(self, *, what: str, low: int, high: int, exempt: int | None) -> bool:
         """Check the whole array as `in_range` does, once; return False where its values are unknown."""
         if (low, high, exempt) not in self._passed:
+            if self.whole is None:
+                return False
             try:
                 _refuse(self.whole, what=what, low=low, high=high, exempt=exempt)
             except TypeError:  # within jax.jit values are unknown
                 return False
-            self._passed.add((low, high, exempt))
+            self._passed[low, high, exempt] = what
         return True
+
+    def sealed(self) -> Extent:
+        """Return an extent that knows of the checks which were passed so far, and holds no array."""
+        found = Extent(None)
+        found._passed = dict(self._passed)
+        return found
+
+    def passed(self) -> dict[tuple[int, int, int | None], str]:
+        """Return the checks that were passed: for (low, high, exempt) what was checked."""
+        return dict(self._passed)
 
 
 @contextmanager
@@ -67,6 +82,11 @@ def parts_of(*pairs: tuple[Array, Extent]) -> Iterator[None]:
         yield
     finally:
         _parts.reset(token)
+
+
+def extent_of(x: Array) -> Extent | None:
+    """Return the whole array that `x` was declared a part of by `parts_of`; None if it was not."""
+    return next((extent for part, extent in _parts.get() if part is x), None)
 
 
 @contextmanager

@@ -123,7 +123,9 @@ class CupyDriver:
         self._cupy.get_default_memory_pool().free_all_blocks()
         return make()
 
-    def launch(self, function: Any, blocks: int, operands: Sequence[Array]) -> None:
+    def launch(
+        self, function: Any, blocks: int, operands: Sequence[Array], found: Sequence[Array] = ()
+    ) -> None:
         """A RawKernel takes an array as its address."""
         function((blocks,), (THREADS,), tuple(operands))
 
@@ -194,6 +196,10 @@ class CupyDriver:
     def free_bytes(self) -> int:
         """The bytes that CUDA reports as free, plus the unused ones in CuPy's pool."""
         return free_bytes(self._device)
+
+    def memory(self) -> tuple[str, int]:
+        """As CUDA counts it."""
+        return f"cuda:{self._device.id}", int(self._device.mem_info[1])
 
     def begin_capture(self) -> None:
         """In relaxed mode, CuPy's default: its pool may have to ask CUDA for memory meanwhile."""

@@ -29,8 +29,10 @@ class Driver(Protocol):
     def compile(self, sources: Sequence[KernelSource]) -> dict[str, Any]:
         """The functions of kernels by their names; each is compiled once."""
 
-    def launch(self, function: Any, blocks: int, operands: Sequence[Array]) -> None:
-        """Start a kernel on the addresses of the operands."""
+    def launch(
+        self, function: Any, blocks: int, operands: Sequence[Array], found: Sequence[Array] = ()
+    ) -> None:
+        """Start a kernel on the addresses of the operands; other arrays it finds by addresses in memory."""
 
     def view(self, function: Callable[..., Any], args: Any, options: Any) -> Array:
         """A function that only looks at memory in another way."""
@@ -74,6 +76,9 @@ class Driver(Protocol):
 
     def free_bytes(self) -> int:
         """Memory of the device that nothing uses."""
+
+    def memory(self) -> tuple[str, int]:
+        """The name of the device, and the bytes that it has."""
 
     # Graphs.
     def begin_capture(self) -> None:

@@ -25,11 +25,13 @@ class Captured(Generic[T]):
 
     Attributes:
         result: what the captured function returned; a launch fills these arrays anew.
+        chunks: the pieces of memory that it uses, which other graphs may share.
     """
 
-    def __init__(self, driver: Driver, graph: Any, result: T, kept: Any) -> None:
+    def __init__(self, driver: Driver, graph: Any, result: T, memory: Any, kept: Any) -> None:
         self._driver = driver
         self._graph = graph
+        self.chunks = tuple(memory or ())
         self._kept = kept
         self.result = result
 
@@ -68,7 +70,7 @@ def capture(driver: Driver, work: Callable[[], T], kept: Any = None) -> Captured
                 _abandon(driver, error)
                 raise
     driver.upload(graph)
-    return Captured(driver, graph, result, (memory, kept))
+    return Captured(driver, graph, result, memory, kept)
 
 
 def _end(driver: Driver) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import Any, final
 
 import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.compile._binding import Binding
 from portnn.compile._bounds import found_in_steps
 from portnn.compile._cupy._driver import Driver
 from portnn.compile._cupy._graph import Captured, CaptureError, capture
@@ -19,10 +21,13 @@ from portnn.compile._cupy._plan import warn
 from portnn.compile._cupy._staging import Staging, fits, steps_in_slot
 from portnn.compile._cupy._step import Source, StepPlan
 from portnn.compile._precision import Precision
+from portnn.tracing import Extent
 
 __all__ = ["CupyLoop"]
 
 _STEPS = 20  # a launch: enough that launching costs nothing beside running, few enough to be captured at once
+_NODE = 2048  # bytes that a launch takes in a graph, about
+_SHARE = 64  # the loops that are kept between trainings may hold one of so many parts of a device's memory
 _AHEAD = 2  # unfinished launches: enough that the device never waits for the host
 
 
@@ -36,6 +41,7 @@ class CupyLoop:
         data: arrays with the samples first: on the device, or in host memory, from where they are moved to
             the device as a whole if they fit and in chunks otherwise.
         batch_size: samples a step, None for all; a last smaller batch has a plan of its own.
+        extents: as for `portnn.compile.make_loop`.
         precision: of matrix products of float32: "float32", or "tf32" or "bfloat16" with sums in float32.
         driver: the device; None for the one on which the first array of `carry` lies.
     """
@@ -47,11 +53,15 @@ class CupyLoop:
         data: Sequence[Array],
         batch_size: int | None,
         *,
+        extents: Sequence[Extent] = (),
         precision: Precision = "float32",
         driver: Driver | None = None,
     ) -> None:
         leaves, self._structure = tree.flatten(carry)
+        self._bound = Binding(carry, data, extents)
         self._driver = driver = _driver_of(leaves[0]) if driver is None else driver
+        self.place, total = driver.memory()
+        self.room = total // _SHARE
         self._size = int(data[0].shape[0])
         self._batch = min(batch_size or self._size, self._size)
         self._obstacle = ""
@@ -65,9 +75,8 @@ class CupyLoop:
             self._position, self._zero = _zero(driver), _zero(driver)
             rows = self._size if self._staging is None else self._staging.rows
             self._sources = [_source(driver, arrays, rows) for arrays in sources]
-            self._plans = self._make_plans(step, precision)
-        for check in self._plans[self._batch].checks:  # once: the samples do not change
-            check([*self._buffers, *data])
+            self._plans = self._make_plans(self._declaring(step), precision)
+        self._check(self._buffers, data)
         reasons = [o for plan in self._plans.values() for o in plan.obstacles]
         if reasons:
             self._give_up("; ".join(dict.fromkeys(reasons)))
@@ -93,6 +102,67 @@ class CupyLoop:
                 self._driver, step, carry, self._sources[0], size, self._total, precision, losses, also
             )
         return plans
+
+    def _declaring(self, step: Callable[..., tuple[Tree, Array]]) -> Callable[..., tuple[Tree, Array]]:
+        """The step, which is told that its batches are parts of what is bound at present."""
+
+        @wraps(step)
+        def declaring(carry: Tree, *batch: Array) -> tuple[Tree, Array]:
+            with self._bound.declared(batch):
+                return step(carry, *batch)
+
+        return declaring
+
+    def _check(self, leaves: Sequence[Array], data: Sequence[Array]) -> None:
+        """Check integers that steps take to be in range: once, since the samples do not change."""
+        for check in self._plans[self._batch].checks:
+            check([*leaves, *data])
+
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
+        """Begin anew; `Loop.bind` says how. Graphs stay: they look up where the samples are."""
+        leaves = self._bound.leaves(carry)
+        self._bound.replace(data, extents)
+        self._check(leaves, data)
+        with self._driver.working():
+            if self._staging is not None:
+                self._staging.replace(data)
+            else:
+                self._fill(data)
+            self.restore(leaves)
+        if self._obstacle:
+            warn("training step", self._obstacle)
+
+    def _fill(self, data: Sequence[Array]) -> None:
+        """Bring other samples to the device, and tell the steps where they are."""
+        driver, source = self._driver, self._sources[0]
+        if driver.is_host(data[0]) and not fits(driver, data):
+            raise MemoryError("bind: the data do not fit on the device at present; make a new loop")
+        units = zip(*[plan.units for plan in self._plans.values()], strict=True)
+        source.data = tuple(
+            [
+                _aligned(driver, driver.contiguous(driver.asarray(x)), max(u))
+                for x, u in zip(data, units, strict=True)
+            ]
+        )
+        driver.put(source.addresses, _addresses(driver, source.data))
+
+    def unbind(self) -> None:
+        """Let go of the samples; the graphs stay, and what they need."""
+        self._bound.release()
+        if self._staging is not None:
+            self._staging.replace(())
+        else:
+            self._sources[0].data = ()
+
+    def nbytes(self) -> int:
+        """The buffers, the slots for streamed samples, and what graphs use."""
+        chunks = {id(c): c.size for graph in self._graphs.values() for c in graph.chunks}
+        launches = sum([len(self._plans[rows].steps) * n for _, rows, n in self._graphs])
+        orders = sum([source.order.nbytes for source in self._sources])
+        plans = sum([plan.nbytes() for plan in self._plans.values()])
+        slots = 0 if self._staging is None else self._staging.nbytes()
+        values = sum([x.nbytes for x in self._buffers])
+        return values + orders + plans + slots + sum(chunks.values()) + _NODE * launches
 
     def run(
         self, order: Any | None, first: int, count: int, done: Callable[[int], object] | None = None
@@ -199,7 +269,7 @@ class CupyLoop:
         Args:
             carry: a tree like the one that the loop was made with.
         """
-        self.restore(tree.leaves(carry))
+        self.restore(self._bound.leaves(carry))
 
     def save(self) -> list[Array]:
         """A snapshot for `restore`."""
@@ -269,7 +339,17 @@ def _zero(driver: Driver) -> Array:
 
 def _source(driver: Driver, arrays: Sequence[Array], rows: int) -> Source:
     data = tuple([driver.contiguous(driver.asarray(x)) for x in arrays])
-    return Source(data, driver.asarray(np.arange(rows, dtype="int64")), _zero(driver))
+    addresses = driver.asarray(_addresses(driver, data))
+    return Source(data, addresses, driver.asarray(np.arange(rows, dtype="int64")), _zero(driver))
+
+
+def _addresses(driver: Driver, data: Sequence[Array]) -> Any:
+    return np.asarray([driver.address(x) for x in data], "uint64")
+
+
+def _aligned(driver: Driver, x: Array, unit: int) -> Array:
+    """The array, or a copy if steps that move so many bytes at once could not read it."""
+    return x if driver.address(x) % unit == 0 else driver.clone(x)
 
 
 def _own(driver: Driver, leaf: Array) -> Array:

@@ -31,11 +31,12 @@ class Chunk:
     It returns to its allocator when neither a graph nor a block holds it any more.
     """
 
-    __slots__ = ("__weakref__", "address", "freed", "owner", "ranges", "small")
+    __slots__ = ("__weakref__", "address", "freed", "owner", "ranges", "size", "small")
 
     def __init__(self, owner: Owner, size: int, *, small: bool) -> None:
         self.owner = owner
         self.address = owner.ptr
+        self.size = size
         self.small = small
         self.ranges = [(0, size)]  # (start, stop), sorted, never touching
         self.freed: deque[tuple[int, int]] = deque()  # filled by any thread that drops a block

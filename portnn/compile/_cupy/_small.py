@@ -23,7 +23,8 @@ def gather_kernel(
 ) -> KernelSource:
     """The rows ``order[position * step + r]`` of several arrays, for r below `batch`.
 
-    Parameters: order (int64), position (one int64), and for each array its memory and that of its batch.
+    Parameters: order (int64), position (one int64), the addresses of the arrays (uint64), and for each array
+    the memory of its batch. Addresses are read in each run, so that a graph may serve other arrays.
 
     Args:
         rows: bytes of a row of each array.
@@ -32,11 +33,14 @@ def gather_kernel(
         step: how many rows the position counts at a time.
         places: how many the order has; beyond it, where only warming up goes, the last row is taken.
     """
-    parameters, loops = ["const long long* order", "const long long* position"], []
+    parameters = ["const long long* order", "const long long* position"]
+    parameters.append("const unsigned long long* addresses")
+    loops = []
     for n, (size, width) in enumerate(zip(rows, unit, strict=True)):
         kind, units = UNITS[width], size // width
-        parameters += [f"const {kind}* data{n}", f"{kind}* out{n}"]
+        parameters.append(f"{kind}* out{n}")
         lines = [
+            f"const {kind}* data{n} = (const {kind}*)addresses[{n}];",
             f"long long row = i / {units}, column = i % {units}, place = position[0] * {step}LL + row;",
             f"place = place < {places}LL ? place : {places - 1}LL;",
             f"out{n}[i] = data{n}[order[place] * {units}LL + column];",

@@ -60,6 +60,14 @@ class Staging:
             for array in slot:
                 driver.put(array, np.zeros(array.shape, str(array.dtype)))
 
+    def replace(self, data: Sequence[Any]) -> None:
+        """Stream other arrays of the same shapes and dtypes; none for the time being."""
+        self._data = data
+
+    def nbytes(self) -> int:
+        """The bytes of the slots on the device."""
+        return sum([_bytes_of(x) for slot in self.slots for x in slot])
+
     def chunks(self, order: Any | None, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Bring the samples of an epoch to the device, a chunk at a time.
 

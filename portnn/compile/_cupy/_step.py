@@ -27,17 +27,19 @@ __all__ = ["Source", "StepPlan"]
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Source:
     """Samples on the device.
 
     Attributes:
-        data: arrays with the samples first.
+        data: arrays with the samples first; a loop may put others in their places.
+        addresses: uint64, where `data` are: steps and graphs find them there.
         order: int64, which sample comes at which place.
         cursor: one int64, the number of the next batch.
     """
 
     data: tuple[Array, ...]
+    addresses: Array
     order: Array
     cursor: Array
 
@@ -58,10 +60,12 @@ class StepPlan:
         also: other kernels that the loop needs, compiled together with the plan's.
 
     Attributes:
+        steps: of the plan.
         obstacles: why a graph cannot hold the step.
         checks: those of the inputs: the buffers and the samples.
         failed: waits for the device and returns whether a check within a step has failed since the last call.
         notes: the arrays that these checks write to, if there are any.
+        units: for each array of the data, what its address has to be a multiple of.
     """
 
     def __init__(
@@ -79,7 +83,7 @@ class StepPlan:
         self._driver = driver
         self._batch = [driver.empty((rows[0], *x.shape[1:]), str(x.dtype)) for x in source.data]
         widths = [prod(x.shape[1:]) * np.dtype(str(x.dtype)).itemsize for x in source.data]
-        units = [
+        self.units = units = [
             _unit(w, driver.address(x), driver.address(b))
             for w, x, b in zip(widths, source.data, self._batch, strict=True)
         ]
@@ -96,6 +100,7 @@ class StepPlan:
         self.failed = self._execution.failed
         self.notes = [] if self._execution.wrong is None else [self._execution.wrong]
         self.losses = driver.empty((total,), str(loss.dtype)) if losses is None else losses
+        self.steps = self._plan.steps
         self.obstacles = self._plan.obstacles
         self.explain = self._plan.explain
 
@@ -125,8 +130,12 @@ class StepPlan:
 
     def _fetch(self, source: Source) -> None:
         function = self._driver.compile([self._gather])[self._gather.name]
-        operands = [x for pair in zip(source.data, self._batch, strict=True) for x in pair]
-        self._driver.launch(function, self._gather.blocks, [source.order, source.cursor, *operands])
+        operands = [source.order, source.cursor, source.addresses, *self._batch]
+        self._driver.launch(function, self._gather.blocks, operands, source.data)
+
+    def nbytes(self) -> int:
+        """The bytes of its batch and of its losses."""
+        return sum([x.nbytes for x in (*self._batch, self.losses)])
 
     def _launch_keep(self, loss: Array, source: Source, position: Array) -> None:
         function = self._driver.compile([self._keep])[self._keep.name]

@@ -11,6 +11,7 @@ import numpy as np
 
 from portnn import tree
 from portnn._typing import Array, Tree
+from portnn.compile._binding import Binding
 from portnn.compile._errors import PlanError
 from portnn.compile._numpy._narrow import narrowed
 from portnn.compile._numpy._packs import Pack, pack_calls
@@ -22,7 +23,7 @@ from portnn.compile._numpy._unfolded import NAME as UNFOLDED
 from portnn.compile._threads import blas_threads, products_in, threads_allowed, threads_for
 from portnn.ops._indexing import gather
 from portnn.program import Program, record, simplify
-from portnn.tracing import Value
+from portnn.tracing import Extent, Value
 
 __all__ = ["NumpyLoop"]
 
@@ -36,9 +37,12 @@ class NumpyLoop:
         carry: what the first step is given; a tuple whose first member holds the parameters.
         data: arrays with the samples along their first axis; they do not change while the loop is used.
         batch_size: samples a step; None for all.
+        extents: as for `portnn.compile.make_loop`.
         shuffled: whether `run` will be given an order.
         threads: threads for a step; by default what its products are worth.
     """
+
+    place, room = "cpu", 64 * 2**20
 
     def __init__(
         self,
@@ -47,22 +51,50 @@ class NumpyLoop:
         data: Sequence[Array],
         batch_size: int | None,
         *,
+        extents: Sequence[Extent] = (),
         shuffled: bool,
         threads: int | None = None,
     ) -> None:
         self._step = step
-        self._data = tuple(data)
+        self._bound = Binding(carry, data, extents)
         self._n: int = data[0].shape[0]
         self._batch_size = min(self._n, batch_size or self._n)
         self._like = tree.structure(carry)
         self._seed = len(tree.leaves(carry[0]))
         self._home = _Home([np.array(leaf, order="C") for leaf in tree.leaves(carry)])
-        self._ranges = [_ends(x) for x in data]
+        self._ends = [_ends(x) for x in data]  # of all samples so far
+        self._ranges: list[Range | None] | None = None  # what plans know of them
+        self._strides = [x.strides for x in data]
         self._plans: dict[tuple[int, bool], NumpyPlan] = {}
-        self._threads = threads
+        self._wanted = self._threads = threads
         self._allowed = threads_allowed()
         self._blas = 1
+        self._shuffled = shuffled
+        self._said = ""
         self._plan(self._batch_size, shuffled)  # what cannot be planned shows here and not in the first step
+
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
+        """Begin anew; `Loop.bind` says how."""
+        leaves = self._bound.leaves(carry)
+        self._bound.replace(data, extents)
+        ends, strides, allowed = [_ends(x) for x in data], [x.strides for x in data], threads_allowed()
+        self._ends = [_union(old, new) for old, new in zip(self._ends, ends, strict=True)]
+        known = self._ranges is None or all(map(_within, ends, self._ranges))
+        if not known or strides != self._strides or (self._wanted is None and allowed != self._allowed):
+            self._plans, self._ranges, self._threads, self._said = {}, None, self._wanted, ""
+        self._strides, self._allowed = strides, allowed
+        for home, leaf in zip(self._home.leaves, leaves, strict=True):
+            np.copyto(home, leaf)
+        self._plan(self._batch_size, self._shuffled)
+
+    def unbind(self) -> None:
+        """Let go of the samples; `Loop.unbind` says how."""
+        self._bound.release()
+
+    def nbytes(self) -> int:
+        """The values, the memory of the plans, and about what their calls take."""
+        values = sum([block.nbytes for block in self._home.blocks()])
+        return values + sum([plan.nbytes() for plan in self._plans.values()])
 
     def limits(self) -> AbstractContextManager[None]:
         """The threads that the products are worth; one where the plan shares them among its own."""
@@ -70,7 +102,7 @@ class NumpyLoop:
 
     def run(self, order: Any, first: int, count: int, done: Callable[[int], object] | None = None) -> Any:
         """Carry out steps; `Loop.run` says how."""
-        size, n, data = self._batch_size, self._n, self._data
+        size, n, data = self._batch_size, self._n, self._bound.data
         losses: list[float] = []
         plan, rows = self._plan(size, order is not None), size
         for start in range(first * size, (first + count) * size, size):
@@ -97,7 +129,7 @@ class NumpyLoop:
 
     def write(self, carry: Tree) -> None:
         """Take over other values."""
-        for home, leaf in zip(self._home.leaves, tree.leaves(carry), strict=True):
+        for home, leaf in zip(self._home.leaves, self._bound.leaves(carry), strict=True):
             np.copyto(home, leaf)
 
     def save(self) -> Any:
@@ -111,16 +143,20 @@ class NumpyLoop:
 
     def explain(self) -> str:
         """The plans so far."""
+        if self._said:
+            return self._said
         parts = [
             f"NumPy plan of a step on {rows} samples{', gathered' if gathered else ''}: {plan.explain()}"
             for (rows, gathered), plan in self._plans.items()
         ]
-        return "\n".join(parts) or "no step was carried out yet"
+        self._said = "\n".join(parts)
+        return self._said
 
     def _plan(self, rows: int, gathered: bool) -> NumpyPlan:
         plan = self._plans.get((rows, gathered))
         if plan is None:
             plan = self._plans[rows, gathered] = self._planned(rows, gathered)
+            self._said = ""
         return plan
 
     def _planned(self, rows: int, gathered: bool) -> NumpyPlan:
@@ -128,22 +164,26 @@ class NumpyLoop:
         carry = tree.unflatten(self._like, list(self._home.leaves))
 
         def whole(carry: Tree, data: Sequence[Array]) -> Any:
-            return self._step(carry, *data)
+            with self._bound.declared(data):
+                return self._step(carry, *data)
 
         def chosen(carry: Tree, data: Sequence[Array], places: Array) -> Any:
             return whole(carry, [gather(x, places, axis=0) for x in data])
 
+        data = self._bound.data
         function: Callable[..., Any] = chosen if gathered else whole
         if gathered:
-            args: tuple[Any, ...] = (carry, self._data, np.arange(rows))
+            args: tuple[Any, ...] = (carry, data, np.arange(rows))
         else:
-            args = (carry, self._data if rows == self._n else tuple([x[:rows] for x in self._data]))
+            args = (carry, data if rows == self._n else tuple([x[:rows] for x in data]))
         with blas_threads(1):  # which takes the least memory
             program, _ = record(function, args)
-            return self._bound(program, gathered)
+            return self._laid_out(program, gathered)
 
-    def _bound(self, program: Program, gathered: bool) -> NumpyPlan:
+    def _laid_out(self, program: Program, gathered: bool) -> NumpyPlan:
         n = len(self._home.leaves)
+        if self._ranges is None:
+            self._ranges = [self._range(i) for i in range(len(self._ends))]
         known = dict(zip(program.inputs[n:], self._ranges, strict=False))
         ranges: dict[Value, Range] = {value: within for value, within in known.items() if within}
         trusted = {program.inputs[-1]} if gathered else set[Value]()
@@ -154,8 +194,8 @@ class NumpyLoop:
         if not self._home.fits(owned, packs):
             calls, packs = list(program.calls), []
         arrays, carried = self._home.bind(owned, after, packs)
-        whole = all(v.shape == x.shape for v, x in zip(rest, self._data, strict=False)) and not trusted
-        given = dict(zip(rest, self._data, strict=True)) if whole else {}
+        whole = all(v.shape == x.shape for v, x in zip(rest, self._bound.data, strict=False)) and not trusted
+        given = dict(zip(rest, self._bound.data, strict=True)) if whole else {}
         if self._threads is None:
             self._threads = threads_for(products_in(calls), self._allowed)
         team = Team(self._threads)
@@ -168,6 +208,20 @@ class NumpyLoop:
         if any(call.name == UNFOLDED for call in plan.calls):
             self._blas = 1  # the team shares these products out already
         return plan
+
+    def _range(self, place: int) -> Range | None:
+        """Between which numbers an array of the data lies as far as plans may know.
+
+        Where it has passed a check, any other array may come that passes it: that is the range, unless the
+        check has an exception, such as a label to ignore, that the array made use of.
+        """
+        ends = self._ends[place]
+        if ends is None:
+            return None
+        passed = [
+            (low, high - 1) for low, high, _ in self._bound.passed(place) if low <= ends[0] and ends[1] < high
+        ]
+        return (max([a for a, _ in passed]), min([b for _, b in passed])) if passed else ends
 
     def _carried(self, program: Program, owned: Sequence[Value]) -> tuple[list[Value], Value]:
         """The values that a step hands on, and its loss; they must be like those that it was given."""
@@ -183,7 +237,17 @@ class NumpyLoop:
         return leaves, loss
 
 
-def _ends(x: Array) -> tuple[int, int] | None:
+def _union(a: Range | None, b: Range | None) -> Range | None:
+    """The range that holds two others."""
+    return None if a is None or b is None else (min(a[0], b[0]), max(a[1], b[1]))
+
+
+def _within(inner: Range | None, outer: Range | None) -> bool:
+    """Whether one range lies in another; every range lies in an unknown one."""
+    return outer is None or (inner is not None and outer[0] <= inner[0] and inner[1] <= outer[1])
+
+
+def _ends(x: Array) -> Range | None:
     """The smallest and the largest of integers that take little time to look at, such as labels."""
     if x.dtype.kind not in "iu" or x.ndim != 1 or not x.size:
         return None

@@ -22,6 +22,8 @@ from portnn.tracing import Call, Value
 
 __all__ = ["NumpyPlan"]
 
+_CALL = 4096  # bytes that the objects of a call take: itself, its values, its arrays, its step
+
 
 @final
 class NumpyPlan:
@@ -85,6 +87,10 @@ class NumpyPlan:
         """What the plan does, for people to read."""
         size = f"{len(self.calls)} calls, {self.memory.size:,} bytes for intermediate results"
         return f"{size}\n{self._steps.listing(self._given, self._results)}"
+
+    def nbytes(self) -> int:
+        """About how many bytes the plan holds: its memory, and a few kilobytes for each call."""
+        return self.memory.nbytes + _CALL * len(self.calls)
 
     def holds(self, value: Value) -> bool:
         """Whether a value lies in memory that stays with the plan, or is a view of what it was given."""

@@ -357,5 +357,6 @@ def test_warming_up_beyond_the_end_writes_no_loss_and_reads_the_last_row():
         driver.launch(functions[keep.name], 1, [np.ones(1, "float32"), losses, position, cursor])
         assert (losses.tolist(), position.tolist(), cursor.tolist()) == ([0.0] * 5, [4], [2])
         out, rows = np.zeros(2, "int32"), np.asarray([5, 6, 7, 8], "int32")
-        driver.launch(functions[gather.name], 1, [np.asarray([2, 0, 1, 3]), np.asarray([1]), rows, out])
+        places = np.asarray([rows.ctypes.data], "uint64")
+        driver.launch(functions[gather.name], 1, [np.asarray([2, 0, 1, 3]), np.asarray([1]), places, out])
     assert out.tolist() == [6, 6]

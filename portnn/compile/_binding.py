@@ -1,0 +1,114 @@
+"""What the steps of a loop read at present, and what its plans rely on about that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, final
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.tracing import Extent, is_array, parts_of
+
+__all__ = ["Binding"]
+
+
+@final
+class Binding:
+    """The arrays that a loop is bound to.
+
+    A step whose labels were checked as a whole contains no check of them. A plan of it may serve other
+    arrays only after they have passed the same checks, so these are written down here.
+
+    Args:
+        carry: what the first step is given.
+        data: the arrays with the samples first.
+        extents: what is known of `data`, array by array: checks that were made need not be made again.
+            Without one, checks of an array are part of each step.
+        sealed: whether steps are written down where values are unknown, as in ``jax.jit``. Then they may
+            leave out only what was checked before.
+
+    Attributes:
+        data: the arrays; empty after `release`.
+    """
+
+    def __init__(
+        self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent], *, sealed: bool = False
+    ) -> None:
+        self._structure = tree.structure(carry)
+        self._carried = [_kind(x) for x in tree.leaves(carry)]
+        self._given = [_kind(x) for x in data]
+        self._relied: list[dict[tuple[int, int, int | None], str]] = [{} for _ in data]
+        self._sealed = sealed
+        self._take(data, extents)
+
+    def declared(self, batch: Sequence[Array]) -> AbstractContextManager[None]:
+        """A context in which the arrays of a batch count as parts of the data, for range checks."""
+        return parts_of(*zip(batch, self._extents, strict=False))
+
+    def passed(self, place: int) -> list[tuple[int, int, int | None]]:
+        """The checks ``(low, high, exempt)`` that an array has passed as a whole."""
+        self._note()
+        return list(self._relied[place])
+
+    def leaves(self, carry: Tree) -> list[Array]:
+        """The arrays of a carry in the order of the first one, whatever the order of its dicts.
+
+        Raises:
+            ValueError: if it is not like the first one.
+        """
+        try:
+            leaves = tree.leaves(tree.map(lambda _, x: x, self._structure, carry))
+        except ValueError as error:
+            raise ValueError(f"bind: carry: {str(error)[:200]}; make a new loop") from None
+        self._check("carry", self._carried, leaves)
+        return leaves
+
+    def replace(self, data: Sequence[Array], extents: Sequence[Extent]) -> None:
+        """Take other arrays of the same shapes and dtypes.
+
+        Raises:
+            ValueError: if they are not like the old ones; nothing has changed then.
+            OutOfRangeError: if they fail a check that the old ones passed; likewise.
+        """
+        self._check("data", self._given, data)
+        self._note()
+        known = [*extents, *map(Extent, data[len(extents) :])]
+        for extent, relied in zip(known, self._relied, strict=True):
+            for (low, high, exempt), what in relied.items():
+                extent.fits(what=what, low=low, high=high, exempt=exempt)
+        self._take(data, extents)
+
+    def _take(self, data: Sequence[Array], extents: Sequence[Extent]) -> None:
+        self.data = tuple(data)
+        self._extents = tuple([x.sealed() for x in extents] if self._sealed else extents)
+
+    def release(self) -> None:
+        """Let go of the data."""
+        self._note()
+        self.data, self._extents = (), ()
+
+    def _note(self) -> None:
+        """Write down the checks that plans made so far may have left out."""
+        for extent, relied in zip(self._extents, self._relied, strict=False):
+            relied.update(extent.passed())
+
+    def _check(self, name: str, known: Sequence[Any], given: Sequence[Any]) -> None:
+        if len(given) != len(known):
+            raise ValueError(f"bind: {name}: expected {len(known)} arrays, got {len(given)}; make a new loop")
+        for i, (expected, x) in enumerate(zip(known, given, strict=True)):
+            if not is_array(x) or _kind(x) != expected:
+                got = _words(_kind(x)) if is_array(x) else type(x).__name__
+                raise ValueError(
+                    f"bind: {name}: expected {_words(expected)} as array {i}, got {got}; make a new loop"
+                )
+
+
+def _kind(x: Array) -> tuple[str, tuple[int, ...], Any, Any]:
+    """The library (NumPy's scalars count as arrays without axes), the shape, the dtype and the device."""
+    return type(x).__module__.partition(".")[0], tuple(x.shape), x.dtype, getattr(x, "device", None)
+
+
+def _words(kind: tuple[str, tuple[int, ...], Any, Any]) -> str:
+    library, shape, dtype, device = kind
+    return f"{str(dtype).rpartition('.')[2]}{list(shape)} of {library} on {device}"

@@ -1,0 +1,232 @@
+"""What a step does, as a key: equal for two steps only if they surely do the same.
+
+Writing a step down stores the values that its functions find around them: numbers in closures, globals that a
+loss of the user's own reads, fields of a layer. A plan may serve again only while all of these are the same.
+So a function counts as its code together with the values that it refers to, and an object as its class and
+its fields. What cannot be looked into, or is too large, makes a step that is not kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Hashable, Iterator
+from enum import Enum
+from functools import cached_property, partial
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, final
+
+import numpy as np
+
+__all__ = ["fingerprint"]
+
+_MOST = 5000  # things that are looked at
+_LARGEST = 4096  # bytes of an array that is part of a key
+_NUMBERS = (float, complex)  # 0.0 and -0.0 are equal, NaN and NaN are not
+_PLAIN = (int, bool, str, bytes, type(None), type(...), type(NotImplemented), CodeType)
+_ALONE = (BuiltinFunctionType, np.ufunc, type(np.dtype("f4")), np.dtype)
+# The functions of these do not change, and read nothing that does.
+_FIXED = frozenset({
+    *sys.stdlib_module_names, "array_api_compat", "array_api_strict", "cupy", "cupyx", "jax", "jaxlib",
+    "numpy", "portnn", "scipy", "sklearn", "torch",
+} - {"__main__"})  # fmt: skip
+
+
+class _NotKeptError(Exception):
+    """Something cannot be part of a key."""
+
+
+@final
+class _Same:
+    """A thing that is equal to itself alone, and stays alive as long as the key."""
+
+    __slots__ = ("_thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Same and other._thing is self._thing
+
+    def __hash__(self) -> int:
+        return id(self._thing)
+
+
+def fingerprint(*parts: Any) -> Hashable | None:
+    """A key for what functions and objects do; None if that cannot be told.
+
+    Args:
+        *parts: layers, losses, optimizers, functions, numbers, strings, and containers of these.
+
+    Example:
+        >>> fingerprint(lambda x: x + 1) is None
+        False
+        >>> rates = [fingerprint(partial(max, rate)) for rate in (0.1, 0.1, 0.2)]
+        >>> rates[0] == rates[1], rates[0] == rates[2]
+        (True, False)
+    """
+    reader = _Reader()
+    try:
+        roots = [*map(reader.mark, parts)]
+    except _NotKeptError:
+        return None
+    return (*roots, *reader.table)
+
+
+@final
+class _Reader:
+    """Looks into things, into each once.
+
+    A thing is marked by its number in a table of all different things, in which it stands as a tuple with the
+    numbers of its parts: so a key is no longer than what there is, however often it is referred to.
+
+    Attributes:
+        table: the numbers by what stands for things.
+    """
+
+    def __init__(self) -> None:
+        self.table: dict[Hashable, int] = {}
+        self._met: dict[int, int] = {}
+        self._alive: list[Any] = []  # ids are told apart only while things live
+
+    def mark(self, x: Any) -> int:
+        """The number of a thing."""
+        kind = type(x)
+        if kind in _PLAIN:
+            return self._number((kind, x))
+        if kind in _NUMBERS:
+            return self._number((kind, repr(x)))
+        found = self._met.get(id(x))
+        if found is None:
+            if len(self._met) >= _MOST:
+                raise _NotKeptError
+            self._met[id(x)] = -len(self._met) - 1  # for what refers to itself
+            self._alive.append(x)
+            fixed = kind in _ALONE or isinstance(x, Enum) or _is_fixed(x)
+            found = self._met[id(x)] = self._number(
+                _Same(x) if fixed else (self.mark(kind), *self._inside(x))
+            )
+        return found
+
+    def _number(self, item: Hashable) -> int:
+        return self.table.setdefault(item, len(self.table))
+
+    def _inside(self, x: Any) -> Iterator[Hashable]:
+        """What a thing consists of."""
+        mark = self.mark
+        parts = _parts(x)
+        if parts is not None:
+            yield from map(mark, parts)
+        elif isinstance(x, set | frozenset):
+            yield tuple(sorted(map(mark, x)))
+        elif isinstance(x, np.ndarray | np.generic):
+            if x.nbytes > _LARGEST or x.dtype.hasobject:
+                raise _NotKeptError
+            yield from (x.shape, _Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
+        elif isinstance(x, FunctionType):
+            yield from self._function(x)
+        elif isinstance(x, type | ModuleType):
+            yield _Same(x)
+            yield from map(mark, _members(x) if isinstance(x, type) else ())
+        else:
+            fields = _fields(x)
+            yield tuple(fields)
+            yield from map(mark, fields.values())
+
+    def _function(self, f: FunctionType) -> Iterator[Hashable]:
+        """Its code, and the values that it refers to."""
+        mark = self.mark
+        yield from (f.__code__, f.__module__)
+        yield from map(mark, (f.__defaults__, f.__kwdefaults__, f.__dict__))
+        try:
+            yield from [mark(cell.cell_contents) for cell in f.__closure__ or ()]
+        except ValueError:  # a cell without contents
+            raise _NotKeptError from None
+        if _package(f) in _FIXED:
+            return
+        names = set(_names(f.__code__))
+        for name in sorted(names & f.__globals__.keys()):
+            found = f.__globals__[name]
+            yield name, mark(found)
+            if isinstance(found, ModuleType) and not _is_fixed(found):
+                yield from [(n, mark(getattr(found, n))) for n in sorted(names) if hasattr(found, n)]
+
+
+def _parts(x: Any) -> list[Any] | None:
+    """The things that make up a container or a bound function; None for all others."""
+    if isinstance(x, tuple | list):
+        return [*x]
+    if isinstance(x, dict):
+        return [*x, *x.values()]
+    if isinstance(x, partial):
+        return [x.func, x.args, x.keywords]
+    return [x.__self__, x.__func__] if isinstance(x, MethodType) else None
+
+
+def _package(x: Any) -> str:
+    return str(getattr(x, "__module__", None) or "").partition(".")[0]
+
+
+def _is_fixed(x: Any) -> bool:
+    """Whether a thing is a module of a library, or stands in one by its name."""
+    if isinstance(x, ModuleType):
+        return x.__name__.partition(".")[0] in _FIXED
+    if _package(x) not in _FIXED:
+        return False
+    found: Any = sys.modules.get(x.__module__)
+    for name in str(getattr(x, "__qualname__", "")).split("."):
+        found = getattr(found, name, None)
+    return found is x
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that code refers to, with those of the functions in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _members(kind: type) -> list[Any]:
+    """What the classes that are no library's have to say about the objects of a class."""
+    found: list[Any] = []
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] in _FIXED:
+            continue
+        for name, member in sorted(vars(base).items()):
+            if isinstance(member, staticmethod | classmethod):
+                found.append((name, member.__func__))
+            elif isinstance(member, property):
+                found.append((name, member.fget))
+            elif isinstance(member, cached_property):
+                found.append((name, member.func))
+            elif name not in _BOOKKEEPING and not _is_slot(member):
+                found.append((name, member))
+    return found
+
+
+_BOOKKEEPING = frozenset({
+    "__abstractmethods__", "__annotations__", "__dataclass_fields__", "__dataclass_params__", "__dict__",
+    "__doc__", "__firstlineno__", "__match_args__", "__module__", "__parameters__", "__slots__",
+    "__static_attributes__", "__weakref__", "_abc_impl",
+})  # fmt: skip
+
+
+def _is_slot(member: Any) -> bool:
+    return type(member).__name__ in ("member_descriptor", "getset_descriptor")
+
+
+def _fields(x: Any) -> dict[str, Any]:
+    """The fields of an object.
+
+    Raises:
+        _NotKeptError: if it has none that Python shows.
+    """
+    slots = [name for base in type(x).__mro__ for name in _slots(base)]
+    if not hasattr(x, "__dict__") and not slots:
+        raise _NotKeptError
+    return {**{name: getattr(x, name) for name in slots if hasattr(x, name)}, **getattr(x, "__dict__", {})}
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)

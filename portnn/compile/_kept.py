@@ -1,0 +1,203 @@
+"""Loops that are kept between two trainings, so that the second need not plan again."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import final
+
+from portnn._typing import Array, Tree
+from portnn.compile._loop import Loop, Step, make_loop
+from portnn.compile._precision import Precision
+from portnn.compile._signature import signature
+from portnn.compile._threads import threads_allowed
+from portnn.tracing import Extent
+
+__all__ = ["KeptLoops", "forget_loops", "kept_loop"]
+
+_MOST = 16  # loops
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Idle:
+    """A loop that nobody uses."""
+
+    key: Hashable
+    loop: Loop
+    nbytes: int
+
+
+@final
+class KeptLoops:
+    """Loops by keys; each is lent to one borrower at a time.
+
+    The loops that were used last stay: some in number, and on each device, and in the memory of the host, as
+    many bytes as `Loop.room` says.
+
+    Args:
+        most: how many are kept at most.
+    """
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._idle: list[_Idle] = []  # the one used last at the end
+        self._left_behind: list[_Idle] = []
+        self._process = os.getpid()
+
+    @contextmanager
+    def lend(
+        self,
+        key: Hashable | None,
+        make: Callable[[], Loop],
+        carry: Tree,
+        data: Sequence[Array],
+        extents: Sequence[Extent] = (),
+    ) -> Iterator[Loop]:
+        """Lend a loop that is bound to a carry and data.
+
+        After an error inside the context the loop is dropped: it may have stopped half-way.
+
+        Args:
+            key: equal for loops that may stand for each other; None for a loop that is not kept.
+            make: makes a loop, bound to `carry` and `data`, if none is idle.
+            carry: as for `portnn.compile.make_loop`, and likewise the others.
+            data: likewise.
+            extents: likewise.
+        """
+        idle = None if key is None else self._taken(key)
+        if idle is None:
+            loop = self._made(make)
+        else:
+            loop = idle.loop
+            loop.bind(carry, data, extents)
+        process = os.getpid()
+        yield loop
+        if key is not None and os.getpid() == process:
+            loop.unbind()
+            self._put(_Idle(key, loop, loop.nbytes()))
+
+    def forget(self) -> None:
+        """Drop all idle loops."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        del idle  # outside of the lock: the end of a loop may take a while
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    def nbytes(self, place: str = "cpu") -> int:
+        """The bytes that idle loops hold in the memory of the host or of a device."""
+        return sum([idle.nbytes for idle in self._idle if idle.loop.place == place])
+
+    def _made(self, make: Callable[[], Loop]) -> Loop:
+        try:
+            return make()
+        except MemoryError:
+            if not self._idle:
+                raise
+        self.forget()
+        return make()
+
+    def _taken(self, key: Hashable) -> _Idle | None:
+        """An idle loop, which is now no longer among them; None if there is none."""
+        marks = hash(key)
+        with self._lock:
+            for i in reversed(range(len(self._idle))):
+                found = self._idle[i]
+                if hash(found.key) == marks and found.key == key:
+                    return self._idle.pop(i)
+        return None
+
+    def _put(self, idle: _Idle) -> None:
+        """Keep a loop, and drop those for which there is no room any more."""
+        dropped: list[_Idle] = []
+        with self._lock:
+            self._idle.append(idle)
+            while len(self._idle) > self._most:
+                dropped.append(self._idle.pop(0))
+            same = [i for i in self._idle if i.loop.place == idle.loop.place]
+            total = sum([i.nbytes for i in same])
+            for old in same:
+                if total <= old.loop.room:
+                    break
+                total -= old.nbytes
+                self._idle.remove(old)
+                dropped.append(old)
+        dropped.clear()  # outside of the lock
+
+    def renew(self) -> None:
+        """Begin empty in a child process, which has neither the threads nor the devices of its parent."""
+        self._lock = Lock()
+        # Not dropped: the end of a loop would talk to threads and devices that are not there.
+        self._left_behind, self._idle = [*self._left_behind, *self._idle], []
+
+
+_loops = KeptLoops()
+atexit.register(_loops.forget)  # while the libraries are there
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_loops.renew)
+
+
+def forget_loops() -> None:
+    """Drop all plans that are kept between trainings, and their memory.
+
+    The next training of each network writes its step down again.
+    """
+    _loops.forget()
+
+
+@contextmanager
+def kept_loop(
+    key: Hashable | None,
+    step: Step,
+    carry: Tree,
+    data: Sequence[Array],
+    batch_size: int | None,
+    *,
+    extents: Sequence[Extent] = (),
+    shuffled: bool = True,
+    threads: int | None = None,
+    precision: Precision = "float32",
+) -> Iterator[Loop]:
+    """A loop as `make_loop` makes it, or one that was kept from an equal training, bound anew.
+
+    Up to 16 loops are kept, with up to 64 MB on the host and a small share of a device's memory. A loop that
+    is in use is never lent a second time: another thread, or a training within a training, gets its own.
+
+    Args:
+        key: what `step` does; equal keys must mean that the steps do the same, down to each number that they
+            contain. `portnn.compile.fingerprint` of everything that the step calls is such a key: layer,
+            loss, optimizer, penalty, frozen paths, metrics, the number of parts of a batch. What the arrays
+            are (structure, shapes, dtypes, layout, device, weights or none) and the arguments below are
+            added here. None for a step that is not kept.
+        step: as for `make_loop`, and likewise the others. It may refer to nothing that changes, nor to
+            the data of one training: what changes comes in through the carry, what is known of the data by
+            `portnn.tracing.extent_of`.
+        carry: likewise.
+        data: likewise.
+        batch_size: likewise.
+        extents: likewise.
+        shuffled: likewise.
+        threads: likewise.
+        precision: likewise.
+
+    Yields:
+        The loop; it is not used after the context. After an error it is dropped.
+    """
+    make = partial(
+        make_loop, step, carry, data, batch_size, extents=extents, shuffled=shuffled, threads=threads,
+        precision=precision,
+    )  # fmt: skip
+    if key is not None:
+        arrays, _ = signature((carry, tuple(data)))
+        allowed = threads_allowed() if threads is None else threads
+        key = (key, arrays, batch_size, len(extents), shuffled, threads, allowed, precision)
+    with _loops.lend(key, make, carry, data, extents) as loop:
+        yield loop

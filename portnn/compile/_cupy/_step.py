@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import final
 
@@ -27,21 +26,21 @@ __all__ = ["Source", "StepPlan"]
 
 
 @final
-@dataclass(eq=False)
 class Source:
     """Samples on the device.
 
-    Attributes:
+    Args:
         data: arrays with the samples first; a loop may put others in their places.
         addresses: uint64, where `data` are: steps and graphs find them there.
         order: int64, which sample comes at which place.
         cursor: one int64, the number of the next batch.
     """
 
-    data: tuple[Array, ...]
-    addresses: Array
-    order: Array
-    cursor: Array
+    def __init__(self, data: tuple[Array, ...], addresses: Array, order: Array, cursor: Array) -> None:
+        self.data = data
+        self.addresses = addresses
+        self.order = order
+        self.cursor = cursor
 
 
 @final

@@ -87,9 +87,11 @@ def check_class_targets(name: str, logits: Array, targets: Array) -> bool:
             f"shape {tuple(wanted[:-1])} or probabilities of shape {tuple(wanted)}"
         )
     if _kind(name, "targets", targets) != "integral":
+        values = _kind(name, "targets", targets) == "real floating"
+        hint = "numbers of classes to integers; to predict values take losses.squared_error"
         raise TypeError(
             f"{name}: targets of shape {tuple(shape)} are class labels and must be integers, got dtype "
-            f"{targets.dtype}; convert them with astype"
+            f"{targets.dtype}; convert {hint if values else 'them with astype'}"
         )
     return True
 

@@ -8,6 +8,7 @@ from enum import Enum
 from functools import partial, update_wrapper, wraps
 from inspect import signature
 from typing import Any, Generic, ParamSpec, final
+from warnings import warn
 
 from portnn import ops
 from portnn._suggest import same_as
@@ -15,7 +16,9 @@ from portnn._typing import Array
 from portnn.ops._half import is_half, widened
 from portnn.tracing import at_home
 
-__all__ = ["Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of"]
+__all__ = [
+    "Loss", "Task", "identity", "link_of", "loss_of", "make_loss", "task_of", "warn_of_probabilities",
+]  # fmt: skip
 
 P = ParamSpec("P")
 
@@ -198,3 +201,37 @@ def link_of(loss: Any) -> Callable[..., Array]:
         if shared:
             return partial(found.link, **shared)
     return found.link
+
+
+_PROBABLE = (
+    "softmax",
+    "softmin",
+    "sigmoid",
+    "hard_sigmoid",
+    "log_sigmoid",
+)  # probabilities, or their logarithms
+
+
+def warn_of_probabilities(loss: Any, activation: Any) -> None:
+    """Warn if the last layer of a network makes probabilities and the loss takes logits.
+
+    The loss applies softmax or sigmoid itself. Applied twice, gradients are small and every probability is
+    near the middle, but nothing fails.
+
+    Args:
+        loss: a `Loss`, or a `functools.partial` of one.
+        activation: the function that the network ends with; None if it is none.
+    """
+    found = loss_of(loss)[0]
+    name, home = getattr(activation, "__name__", ""), str(getattr(activation, "__module__", ""))
+    if name not in _PROBABLE or not home.startswith("portnn.") or found.task is Task.VALUES:
+        return
+    link = getattr(found.link, "__name__", "identity")
+    if link == "identity":
+        return
+    own = str(getattr(found, "__name__", "of your own"))
+    warn(
+        f"Network: the last layer is {name}, but the loss {own:.60} takes logits and applies {link} itself; "
+        f"applied twice, it trains badly. Leave the last layer out: predict_proba applies {link}",
+        stacklevel=3,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import Parameter, signature
 from itertools import pairwise
 from typing import Any, final
 
@@ -38,13 +39,24 @@ def as_layer(part: Any) -> Layer:
         return Activation(part.func, **part.keywords)
     if callable(part) and not isinstance(part, type):
         return Activation(part)
-    hint = f"; write {part.__name__}(...)" if isinstance(part, type) else ""
+    hint = ""
+    if isinstance(part, type):
+        needed = _needed(part)
+        told = f"(...) with {needed}" if needed.strip(".") else f"({needed})"
+        hint = f"; write {part.__name__}{told:.120}"
     if isinstance(part, str) and (same := same_as("nn", part)):
         hint = f"; write portnn.{same}"
     raise TypeError(
         f"expected a layer or an activation function such as portnn.relu, got "
         f"{'the class ' + part.__name__ if isinstance(part, type) else type(part).__name__}{hint}"
     )
+
+
+def _needed(kind: type) -> str:
+    """Return the arguments that a class has to be told."""
+    if not issubclass(kind, Layer):
+        return "..."
+    return ", ".join([p.name for p in signature(kind).parameters.values() if p.default is Parameter.empty])
 
 
 @final
@@ -73,9 +85,9 @@ class Sequential(Layer):
     def __init__(self, layers: Iterable[Any]) -> None:
         if isinstance(layers, Layer) or not isinstance(layers, Iterable):
             refuse_foreign(layers)
-            raise TypeError(
-                f"Sequential: expected a list of layers, got {type(layers).__name__}; write [layer, ...]"
-            )
+            kind = f"the class {layers.__name__}" if isinstance(layers, type) else type(layers).__name__
+            write = f"{layers.__name__}({_needed(layers):.120})" if isinstance(layers, type) else "layer"
+            raise TypeError(f"Sequential: expected a list of layers, got {kind:.60}; write [{write}, ...]")
         parts = tuple([as_layer(part) for part in layers])
         if not parts:
             raise ValueError("Sequential: expected at least one layer, got an empty list")

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, final
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.nn._foreign import refuse_foreign
+from portnn.nn._naming import name_layer
 from portnn.nn._text import short_repr
 from portnn.random import fold_in_each
 from portnn.tracing import at_home, is_kind
@@ -147,6 +148,7 @@ class Layer(ABC):
         Raises:
             TypeError: if the layer does not take a further input or option, or if its `forward` does not
                 return a pair.
+            ValueError: if shapes do not fit; it names the layer inside by its place, ``2 Linear(9, 3)``.
 
         Example:
             >>> import numpy as np
@@ -159,7 +161,11 @@ class Layer(ABC):
         if more or options:
             _check_further(self, more, options)
         before = _first_state(self, x) if state is None else state
-        result = self.forward(params, before, x, *more, training=training, key=key, **options)
+        try:
+            result = self.forward(params, before, x, *more, training=training, key=key, **options)
+        except (TypeError, ValueError) as error:
+            name_layer(self, error)
+            raise
         y, after = pair(self, result)
         return y if state is None else (y, after)
 

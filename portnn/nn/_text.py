@@ -84,7 +84,7 @@ def _call_of(activation: Any) -> list[str]:
 
 def _arguments(layer: Any) -> list[str]:
     """Return what a layer has to be told, and what is not as it would be by default."""
-    parameters = _parameters(type(layer))
+    parameters = _told(layer)
     usual = _usual(layer)
     shown = _required(layer)
     for name, default in parameters.items():
@@ -97,7 +97,7 @@ def _arguments(layer: Any) -> list[str]:
 
 def _usual(layer: Any) -> Any:
     """Return the layer of portnn that is told the least; None if that would not be one."""
-    needed = [name for name, default in _parameters(type(layer)).items() if default is Parameter.empty]
+    needed = [name for name, default in _told(layer).items() if default is Parameter.empty]
     if not _is_ours(layer):
         return None
     try:
@@ -112,8 +112,13 @@ def _is_ours(layer: Any) -> bool:
 
 def _required(layer: Any) -> list[str]:
     """Return the texts of the arguments that have no default."""
-    needed = [name for name, default in _parameters(type(layer)).items() if default is Parameter.empty]
+    needed = [name for name, default in _told(layer).items() if default is Parameter.empty]
     return [_value(layer, _single(layer, name)) for name in needed]
+
+
+def _told(layer: Any) -> dict[str, Any]:
+    kind: Any = type(layer)
+    return _parameters(kind)
 
 
 @cache
@@ -126,7 +131,7 @@ def _parameters(kind: Any) -> dict[str, Any]:
 
 def _single(layer: Any, name: str) -> Any:
     """Return an argument; for the same number along each axis that number, as it is mostly written."""
-    value = getattr(layer, name, ...)
+    value: Any = getattr(layer, name, ...)
     kind = next((str(f.type) for f in fields(layer) if f.name == name), "")
     flat = type(value) is tuple and len({*value}) == 1
     return value[0] if flat and kind.startswith(_PER_AXIS) and isinstance(value[0], int) else value

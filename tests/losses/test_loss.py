@@ -11,9 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from portnn import losses, ops
+from portnn import losses, nn, ops
 from portnn.autodiff import grad
 from portnn.losses import Loss, Task, link_of, task_of
+from portnn.losses._loss import loss_of, warn_of_probabilities
 from tests.losses.names import CLASSES, LABELS, NAMES, VALUES, args_for, mine
 
 X = np.linspace(-1.0, 1.0, 12).reshape(4, 3)
@@ -208,3 +209,33 @@ def test_what_each_loss_makes_of_raw_outputs(link):
 def test_every_loss_has_a_link_in_the_table():
     listed = {name for names in LINKS.values() for name in names}
     assert listed == set(losses.__all__) - {"Loss", "Reduction", "Task", "link_of", "task_of"}
+
+
+WARNED = [
+    (losses.softmax_cross_entropy, nn.softmax, "softmax", "softmax"),
+    (losses.softmax_cross_entropy, nn.sigmoid, "sigmoid", "softmax"),
+    (losses.sigmoid_cross_entropy, nn.sigmoid, "sigmoid", "sigmoid"),
+    (losses.sigmoid_focal, nn.hard_sigmoid, "hard_sigmoid", "sigmoid"),
+    (partial(losses.focal, gamma=1.0), nn.softmax, "softmax", "softmax"),
+    (losses.kl_divergence, nn.softmin, "softmin", "softmax"),
+]
+
+
+@pytest.mark.parametrize(("loss", "activation", "name", "link"), WARNED)
+def test_probabilities_under_a_loss_of_logits_are_warned_of(loss, activation, name, link):
+    own = loss_of(loss)[0].__name__
+    text = (
+        f"Network: the last layer is {name}, but the loss {own} takes logits and applies {link} itself; "
+        f"applied twice, it trains badly. Leave the last layer out: predict_proba applies {link}"
+    )
+    with pytest.warns(UserWarning, match=name) as told:
+        warn_of_probabilities(loss, activation)
+    assert [str(warning.message) for warning in told] == [text]
+
+
+def test_other_last_layers_are_not_warned_of():
+    """The tests make an error of each warning."""
+    for loss in (losses.squared_error, losses.hinge, losses.multiclass_hinge, losses.poisson_nll):
+        warn_of_probabilities(loss, nn.softmax)
+    for activation in (None, nn.relu, nn.log_softmax, lambda x: x):
+        warn_of_probabilities(losses.softmax_cross_entropy, activation)

@@ -45,7 +45,10 @@ def test_class_shapes(loss):
 @pytest.mark.parametrize("dtype", ["float64", "bool"])
 def test_class_labels_are_integers(loss, dtype):
     text = rf"targets of shape \(4,\) are class labels and must be integers, got dtype {dtype}; convert"
-    refuses(TypeError, text, loss, F32, INT.astype(dtype))
+    hint = (
+        " them with astype" if dtype == "bool" else " numbers .* to predict values take losses.squared_error"
+    )
+    refuses(TypeError, f"{text}{hint}$", loss, F32, INT.astype(dtype))
 
 
 @pytest.mark.parametrize("name", NAMES)

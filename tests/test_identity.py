@@ -14,6 +14,7 @@ from portnn._identity import identity_of
 from portnn.estimators._methods import L2
 from portnn.nn import Activation, Layer, Linear
 from portnn.optim import schedules
+from tests.nn.test_description import LAYERS
 from tests.optim.cases import CASES
 
 SCHEDULES = {
@@ -240,3 +241,38 @@ def test_a_key_keeps_what_it_is_of():
     """Else its identity could go to something else."""
     kept = {identity_of(lambda: 0) for _ in range(100)}
     assert len(kept) == 100
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_count_by_their_hyperparameters(name):
+    layer = LAYERS[name]
+    twin = nn.from_description(nn.describe(layer))
+    assert twin is not layer
+    assert twin == layer
+    assert hash(twin) == hash(layer)
+    assert identity_of(twin) == identity_of(layer) is not None
+
+
+def test_no_two_layers_have_one_key():
+    keys = {name: identity_of(layer) for name, layer in LAYERS.items()}
+    same = [(a, b) for a in LAYERS for b in LAYERS if a < b and keys[a] == keys[b]]
+    assert all(LAYERS[a] == LAYERS[b] for a, b in same)
+
+
+def test_every_loss_has_a_key():
+    found = [
+        getattr(losses, name) for name in losses.__all__ if isinstance(getattr(losses, name), losses.Loss)
+    ]
+    keys = {identity_of(loss) for loss in found}
+    assert None not in keys
+    assert len(keys) == len(found)
+    own = losses.Loss(of_the_module, task=losses.Task.VALUES)
+    assert identity_of(own) == identity_of(own)
+    assert identity_of(own) != identity_of(losses.Loss(of_the_module, task=losses.Task.VALUES))
+
+
+def test_a_loss_of_ones_own_tells_of_its_function(monkeypatch):
+    own = losses.Loss(of_the_module, task=losses.Task.VALUES)
+    before = identity_of(own)
+    monkeypatch.setitem(globals(), "alpha", 0.4)
+    assert identity_of(own) != before

@@ -47,7 +47,7 @@ def check_shapes(layer: Layer, params: Tree, state: Tree) -> None:
     features, leaves = getattr(first, "in_features", None), tree.leaves(params)
     if not isinstance(features, int) or not leaves or not leaves[0].shape:
         return
-    samples = [(1, features)] if isinstance(first, Linear) else []
+    samples: list[tuple[int, ...]] = [(1, features)] if isinstance(first, Linear) else []
     samples += [(1, length, features) for length in _LENGTHS]
     found: list[_Misfit] = []
     while samples:

@@ -17,6 +17,8 @@ from typing import Any, final
 
 import numpy as np
 
+from portnn._made import Made
+
 __all__ = ["fingerprint"]
 
 _MOST = 5000  # things that are looked at
@@ -157,6 +159,8 @@ def _parts(x: Any) -> list[Any] | None:
         return [*x]
     if isinstance(x, dict):
         return [*x, *x.values()]
+    if isinstance(x, Made) and x.made is not None:  # what it is made of says nothing more
+        return [x.made]
     if isinstance(x, partial):
         return [x.func, x.args, x.keywords]
     return [x.__self__, x.__func__] if isinstance(x, MethodType) else None

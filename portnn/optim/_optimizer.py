@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, final
 
 from portnn import ops, tree
-from portnn._identity import Made
+from portnn._made import Made
 from portnn._suggest import with_known_options
 from portnn._typing import Array, Tree
 from portnn.ops._half import is_half, widened

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, ParamSpec, final
 
-from portnn._identity import Made
+from portnn._made import Made
 from portnn._suggest import with_known_options
 from portnn.optim._checks import Schedule
 

@@ -1,0 +1,64 @@
+"""Parts of portnn count by meaning in the keys of plans."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from portnn import losses, nn, optim
+from portnn.compile import fingerprint
+from portnn.estimators._methods import L2
+from tests.nn.test_description import LAYERS
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_count_by_their_hyperparameters(name):
+    layer = LAYERS[name]
+    twin = nn.from_description(nn.describe(layer))
+    assert twin is not layer
+    assert hash(twin) == hash(layer)
+    assert fingerprint(twin) == fingerprint(layer) is not None
+
+
+NEARLY = [0, False, 0.0, -0.0, None, "0", (), b"", 0j, np.float32(0), np.float64(0), np.int64(0)]
+
+
+def test_numbers_that_only_seem_equal_have_different_keys():
+    """A plan bakes in the type of a number and the sign of zero."""
+    keys = [fingerprint(partial(losses.huber, delta=value)) for value in NEARLY]
+    assert None not in keys
+    assert len({*keys}) == len(NEARLY)
+    for values in ((1, True, 1.0), (0.0, -0.0)):
+        keys = [fingerprint(nn.Sequential([nn.Activation(nn.leaky_relu, slope=v)])) for v in values]
+        assert len({*keys}) == len(values)
+
+
+def test_every_loss_has_a_key():
+    found = [value for value in vars(losses).values() if isinstance(value, losses.Loss)]
+    keys = {fingerprint(loss) for loss in found}
+    assert None not in keys
+    assert len(keys) == len(found) > 10
+    entropy = losses.softmax_cross_entropy
+    assert fingerprint(partial(entropy, ignore_index=0)) == fingerprint(partial(entropy, ignore_index=0))
+    assert fingerprint(partial(entropy, ignore_index=0)) != fingerprint(partial(entropy, ignore_index=1))
+    assert fingerprint(partial(entropy, ignore_index=0)) != fingerprint(partial(entropy, ignore_index=False))
+    assert fingerprint(L2(0.1)) == fingerprint(L2(0.1)) != fingerprint(L2(0.2))
+
+
+def test_an_optimizer_counts_by_its_call():
+    rate = lambda step: 0.1 / (step + 1)  # noqa: E731
+    for make in (
+        lambda: optim.sgd(0.1),
+        lambda: optim.chain(optim.clip_by_global_norm(1.0), optim.adam(optim.schedules.cosine(0.1, 10))),
+        lambda: optim.ema(optim.adamw(rate), 0.9),
+    ):
+        assert fingerprint(make()) == fingerprint(make()) is not None
+    assert fingerprint(optim.sgd(0.1)) != fingerprint(optim.sgd(0.2))
+    assert fingerprint(optim.adam(True * 1.0)) == fingerprint(optim.adam(1.0))
+    factor = 0.1
+    reading = optim.sgd(lambda step: factor)
+    before = fingerprint(reading)
+    factor = 0.2
+    assert fingerprint(reading) != before

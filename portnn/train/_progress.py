@@ -106,8 +106,14 @@ def _find_display(total: int, epochs: int | None) -> _Display | None:
     if sys.stderr is None or getattr(sys.stderr, "closed", False):
         return None
     seen = getattr(sys.stderr, "isatty", lambda: False)()
-    moves = seen and os.environ.get("TERM") != "dumb"
-    return _Display(total, epochs, "stderr", seen=seen, find_bar=_find_bar if moves else None)
+    alone = seen and os.environ.get("TERM") != "dumb" and not _has_parent()
+    return _Display(total, epochs, "stderr", seen=seen, find_bar=_find_bar if alone else None)
+
+
+def _has_parent() -> bool:
+    """Return whether multiprocessing started this process, so that others may draw on the same terminal."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 @final

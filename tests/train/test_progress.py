@@ -269,6 +269,19 @@ def test_trainings_in_threads_share_a_terminal(blocked):
 
 
 @on_a_terminal
+def test_processes_share_a_terminal():
+    start, training = bars("tqdm").split("with _progress", 1)
+    inside = f"def train():\nwith _progress{training}".replace("\n", "\n    ")
+    fork = "processes = [get_context('fork').Process(target=train) for _ in range(2)]"
+    both = f"{fork}\n[p.start() for p in processes]; [p.join() for p in processes]"
+    text = run(f"{start}{inside}\nfrom multiprocessing import get_context\n{both}")
+    assert "%" not in text
+    lines = drawn(text).text()
+    assert lines[:2] == ["compiling the step ..."] * 2
+    assert sum(line.startswith("epoch 4/4  loss") for line in lines) == 2
+
+
+@on_a_terminal
 @pytest.mark.parametrize("library", ["tqdm", "rich"])
 def test_the_callers_own_bar_stays_below_the_lines(library):
     pytest.importorskip(library)

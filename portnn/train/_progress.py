@@ -186,8 +186,6 @@ class _Display:
             except _GONE:
                 self._move_due = self._line_due = inf
                 self._unprinted = None
-                with suppress(*_GONE):
-                    self._close_bar()
 
     def _move(self) -> None:
         self._move_due = monotonic() + _MOVES

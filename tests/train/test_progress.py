@@ -231,6 +231,22 @@ def test_ctrl_c_leaves_a_clean_terminal(library):
 
 
 @on_a_terminal
+def test_a_narrow_terminal_continues_lines():
+    screen = Screen(40)
+    screen.feed(run(bars("tqdm"), columns=40))
+    lines = screen.text()
+    assert lines[0] == "epoch 1/4  loss 0.2999  acc 0.9182"
+    assert [line[:24] for line in lines[1:3]] == ["           val_loss 0.30", "           val_acc 0.910"]
+    assert len(lines) == 13
+    assert screen.widest < 40
+
+
+def test_a_terminal_without_a_size_has_80_columns():
+    assert _progress._columns(io.StringIO()) == 80
+    assert _progress._columns(Plain()) == 80
+
+
+@on_a_terminal
 def test_a_terminal_without_cursor_gets_lines():
     text = run(bars("tqdm"), TERM="dumb")
     assert "%" not in text
@@ -457,6 +473,13 @@ def test_long_work_is_announced_and_short_work_is_not(monkeypatch):
         pass
     assert stderr.getvalue() == "compiling the step ...\n"
     assert time.perf_counter() - started < 10.0
+
+
+def test_work_that_ends_as_it_is_announced_is_not_announced(capsys):
+    display, over = Progress(3, None)._display, threading.Event()
+    display.end(over)
+    display._write(display._print_busy, "compiling the step", over)
+    assert capsys.readouterr().err == ""
 
 
 def wait_for(condition):

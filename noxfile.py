@@ -172,10 +172,11 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def notebook(session: nox.Session) -> None:
-    """Run examples/digits.ipynb from top to bottom in a kernel."""
+    """Run examples/digits.ipynb from top to bottom in a kernel, and look at a training's bar in one."""
     session.install("-e", ".", *group("test"), *group("notebook"))
-    test = ("python", "-m", "pytest", "tests/examples/test_notebook.py", "--slow", "-W", "default")
-    session.run(*test, *session.posargs, env=quiet_threads())
+    tests = ("tests/examples/test_notebook.py", "tests/train/test_progress.py")
+    options = ("--slow", "-W", "default", "-k", "notebook or kernel")
+    session.run("python", "-m", "pytest", *tests, *options, *session.posargs, env=quiet_threads())
 
 
 @nox.session

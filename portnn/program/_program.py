@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
@@ -37,7 +38,7 @@ class Program:
         names: where each of them stands in the arguments, such as ``0.weight``.
         result: what the function returns, with a `Value` for each array.
         calls: the calls of the standard's functions, in order.
-        written: the same at the level of primitives, as it was written down.
+        write: makes `written`, which plans do not need.
 
     Example:
         >>> import numpy as np
@@ -54,8 +55,13 @@ class Program:
     names: tuple[str, ...]
     result: Tree
     calls: tuple[Call, ...]
-    written: Listing = field(repr=False)
+    write: Callable[[], Listing] = field(repr=False)
     _machines: dict[Any, Machine] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def written(self) -> Listing:
+        """The program at the level of primitives, as it was written down."""
+        return self.write()
 
     @cached_property
     def listing(self) -> Listing:

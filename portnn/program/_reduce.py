@@ -52,7 +52,7 @@ def _replaced(nested: Any, stand_ins: dict[int, Value]) -> Any:
 
 def _with(step: Step, stand_ins: dict[int, Value]) -> Step:
     """The step, reading the values that stand for those that are gone."""
-    if not any(id(value) in stand_ins for value in step.inputs()):
+    if not stand_ins or not any(id(value) in stand_ins for value in step.inputs()):
         return step
     return step.reading(_replaced(step.args, stand_ins), _replaced(step.options, stand_ins))
 
@@ -112,8 +112,11 @@ def _key(step: Step) -> Any:
 
 
 def _hashable(item: Any) -> Any:
-    if type(item) is Value:
+    kind = type(item)
+    if kind is Value:
         return Value, id(item)
+    if kind is int or kind is str or item is None:
+        return kind, item
     if isinstance(item, tuple | list):
         return type(item), tuple([_hashable(i) for i in item])
     if isinstance(item, dict):

@@ -59,17 +59,13 @@ def record(
                 "trace: the function returned an array of a call of grad or vjp around it; "
                 "give what it closes over as an argument"
             )
-    name, described = _name(f), tree.map(tape.describe, result)
-    written = Listing(
-        name,
-        xp,
-        _labels(f, paths),
-        tree.map(tape.describe, entered),
-        tuple(inputs),
-        tuple(lines_of(tape.calls, tape.units)),
-        described,
-    )
-    program = Program(name, xp, tuple(inputs), tuple(paths), described, tuple(tape.calls), written)
+    name, described, arguments = _name(f), tree.map(tape.describe, result), tree.map(tape.describe, entered)
+
+    def write() -> Listing:
+        lines = tuple(lines_of(tape.calls, tape.units))
+        return Listing(name, xp, _labels(f, paths), arguments, tuple(inputs), lines, described)
+
+    program = Program(name, xp, tuple(inputs), tuple(paths), described, tuple(tape.calls), write)
     return program, tree.map(_leave, result)
 
 

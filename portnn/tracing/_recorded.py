@@ -13,6 +13,7 @@ import array_api_compat
 from portnn._typing import Array, Device, Namespace
 from portnn.tracing._namespace import refuse_objects
 from portnn.tracing._tape import (
+    ATOMS,
     Call,
     ControlFlowError,
     Nested,
@@ -187,20 +188,28 @@ def is_array(x: Any) -> bool:
 
 def find_tape(nested: Nested) -> Tape | None:
     """Return the tape of the recorded arrays that are not constants."""
-    found: list[Tape] = []
+    return _tape_in(nested, None)
 
-    def look(item: Any) -> None:
-        if isinstance(item, RecordedArray) and item.tape is not None:
-            if found and found[0] is not item.tape:
-                refuse_other_tape()
-            found.append(item.tape)
 
-    map_nested(look, nested)
-    return found[0] if found else None
+def _tape_in(nested: Nested, tape: Tape | None) -> Tape | None:
+    """The tape that was found before, or the first one in `nested`; an error if there are two."""
+    if isinstance(nested, RecordedArray):
+        if tape is not None and nested.tape not in (None, tape):
+            refuse_other_tape()
+        return tape or nested.tape
+    if isinstance(nested, tuple | list | dict):
+        for item in nested.values() if isinstance(nested, dict) else nested:
+            if type(item) not in ATOMS:
+                tape = _tape_in(item, tape)
+    return tape
+
+
+def _value(item: Any) -> Any:
+    return item.value if isinstance(item, RecordedArray) else item
 
 
 def _plain(nested: Nested) -> Nested:
-    return map_nested(lambda item: item.value if isinstance(item, RecordedArray) else item, nested)
+    return map_nested(_value, nested)
 
 
 def _refuse_unknown_shape(

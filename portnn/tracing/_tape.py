@@ -16,7 +16,7 @@ import array_api_compat
 from portnn._typing import Array, DType
 
 __all__ = [
-    "Call", "ControlFlowError", "Tape", "Unit", "Value", "is_plain", "is_recording", "map_nested",
+    "ATOMS", "Call", "ControlFlowError", "Tape", "Unit", "Value", "is_plain", "is_recording", "map_nested",
     "open_tapes", "refuse_other_tape", "values_in",
 ]  # fmt: skip
 
@@ -32,6 +32,10 @@ open_tapes: list[Tape] = []
 def is_recording() -> bool:
     """Whether a program is being written down."""
     return bool(open_tapes)
+
+
+ATOMS = frozenset({int, float, bool, str, type(None)})
+"""What contains nothing, and is most often an argument."""
 
 
 class ControlFlowError(TypeError):
@@ -88,7 +92,7 @@ class Call:
         result: a `Value`, or a tuple or list of them.
     """
 
-    __slots__ = ("args", "function", "name", "options", "result")
+    __slots__ = ("_inputs", "_outputs", "args", "function", "name", "options", "result")
 
     def __init__(
         self,
@@ -103,14 +107,20 @@ class Call:
         self.args = args
         self.options = options
         self.result = result
+        self._inputs: tuple[Value, ...] | None = None
+        self._outputs: tuple[Value, ...] | None = None
 
     def inputs(self) -> list[Value]:
         """The values that the call reads."""
-        return values_in((self.args, self.options))
+        if self._inputs is None:  # planning asks again and again
+            self._inputs = tuple(values_in((self.args, self.options)))
+        return [*self._inputs]
 
     def outputs(self) -> list[Value]:
         """The values that it makes."""
-        return values_in(self.result)
+        if self._outputs is None:
+            self._outputs = tuple(values_in(self.result))
+        return [*self._outputs]
 
     def reading(self, args: tuple[Nested, ...], options: dict[str, Nested]) -> Call:
         """The same call with other arguments."""
@@ -155,20 +165,27 @@ class Unit:
         self.stop = stop
 
 
+_plain: dict[type, bool] = {}
+
+
 def is_plain(x: Any) -> bool:
     """Whether `x` is an array of a library; NumPy's scalar types, which answer like arrays, are none."""
-    return not isinstance(x, type) and bool(array_api_compat.is_array_api_obj(x))
+    found = _plain.get(type(x))
+    if found is None:
+        found = not isinstance(x, type) and bool(array_api_compat.is_array_api_obj(x))
+        _plain[type(x)] = found
+    return found
 
 
 def map_nested(f: Callable[[Any], Any], nested: Nested) -> Nested:
     """`nested` with `f` applied to everything in it that is no list, tuple, dict or slice."""
     kind = type(nested)
     if kind is tuple:
-        return tuple([map_nested(f, item) for item in nested])
+        return tuple([map_nested(f, item) for item in nested]) if nested else nested
     if kind is list:
         return [map_nested(f, item) for item in nested]
     if kind is dict:
-        return {key: map_nested(f, item) for key, item in nested.items()}
+        return {key: map_nested(f, item) for key, item in nested.items()} if nested else {}
     if isinstance(nested, tuple) and hasattr(nested, "_fields"):
         return kind(*[map_nested(f, item) for item in nested])
     return f(nested)
@@ -177,13 +194,21 @@ def map_nested(f: Callable[[Any], Any], nested: Nested) -> Nested:
 def values_in(nested: Nested) -> list[Value]:
     """Every `Value` in `nested`, from left to right."""
     found: list[Value] = []
-
-    def look(item: Any) -> None:
-        if type(item) is Value:
-            found.append(item)
-
-    map_nested(look, nested)
+    _collect(nested, found)
     return found
+
+
+def _collect(nested: Nested, found: list[Value]) -> None:
+    """Add every `Value` in `nested`."""
+    kind = type(nested)
+    if kind is Value:
+        found.append(nested)
+    elif isinstance(nested, tuple) or kind is list or kind is dict:
+        for item in nested.values() if kind is dict else nested:
+            if type(item) is Value:
+                found.append(item)
+            elif type(item) not in ATOMS:
+                _collect(item, found)
 
 
 @final
@@ -231,6 +256,8 @@ class Tape:
         """`nested` with a `Value` for each array, of this tape or plain."""
 
         def value(item: Any) -> Any:
+            if type(item) in ATOMS:
+                return item
             if getattr(item, "tape", None) is self:
                 return item.symbol
             if hasattr(item, "tape"):

@@ -30,6 +30,7 @@ _OPERATORS: dict[Callable[..., Any], np.ufunc] = {
 # array-api-compat's functions of these names hand floating-point arrays to NumPy's as they are.
 _WRAPPED = {"matmul": np.matmul, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc}
 
+_NUMERIC = frozenset("fbiu")
 _EXACT = frozenset({
     "abs", "add", "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "ceil", "copysign", "divide",
     "equal", "floor", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal",
@@ -59,10 +60,12 @@ def ufunc_of(call: Call) -> np.ufunc | None:
 
 def _unwrapped(call: Call) -> np.ufunc | None:
     """The ufunc behind an operator, or behind a function of array-api-compat."""
+    by_operator = _OPERATORS.get(call.function)
+    found = by_operator or _WRAPPED.get(call.name)
+    if found is None:
+        return None
     kinds = {value.dtype.kind for value in call.inputs()}
-    if call.function in _OPERATORS:
-        return _OPERATORS[call.function] if kinds <= set("fbiu") else None
-    return _WRAPPED.get(call.name) if kinds == {"f"} else None
+    return found if (kinds <= _NUMERIC if by_operator is not None else kinds == {"f"}) else None
 
 
 def is_exact(call: Call) -> bool:

@@ -33,14 +33,23 @@ def narrowed(program: Program, known: Mapping[Value, Range]) -> Program:
     stand_ins: dict[Value, Value] = {}
     calls = []
     for written in program.calls:
-        call = written.reading(_replaced(written.args, stand_ins), _replaced(written.options, stand_ins))
+        call = _reading(written, stand_ins)
         same = _handed_on(call, ranges)
         if same is None:
             calls.append(call)
         else:
             stand_ins[call.result] = same
+    if not stand_ins:
+        return program
     result = tree.map(lambda leaf: stand_ins.get(leaf, leaf) if type(leaf) is Value else leaf, program.result)
     return simplify(replace(program, calls=tuple(calls), result=result))
+
+
+def _reading(call: Call, stand_ins: Mapping[Value, Value]) -> Call:
+    """The call, reading the values that stand for those that are gone."""
+    if stand_ins.keys().isdisjoint(call.inputs()):
+        return call
+    return call.reading(_replaced(call.args, stand_ins), _replaced(call.options, stand_ins))
 
 
 def _replaced(nested: Any, stand_ins: Mapping[Value, Value]) -> Any:

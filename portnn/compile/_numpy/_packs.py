@@ -45,7 +45,7 @@ class Pack:
 
 
 def _size(value: Value) -> int:
-    return int(np.prod(value.shape, dtype=np.int64))
+    return value.size
 
 
 def _row_major(value: Value) -> bool:

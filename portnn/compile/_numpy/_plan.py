@@ -232,7 +232,7 @@ class NumpyPlan:
 
 
 def _nbytes(value: Value) -> int:
-    return int(np.prod(value.shape, dtype=np.int64)) * np.dtype(value.dtype).itemsize
+    return value.size * int(value.dtype.itemsize)
 
 
 def _alike(x: Value, y: Value) -> bool:

@@ -118,35 +118,35 @@ def _ratio(whole: int, part: int) -> int:
     return max(1, whole // max(1, part))
 
 
-def _matmul(call: Call, values: list[Value]) -> int:
+def _matmul(call: Call, values: Sequence[Value]) -> int:
     return 2 * call.result.size * values[0].shape[-1]
 
 
-def _tensordot(call: Call, values: list[Value]) -> int:
+def _tensordot(call: Call, values: Sequence[Value]) -> int:
     # (free a, common), (common, free b) -> (free a, free b)
     x, y = values
     common = round((x.size * y.size / max(1, call.result.size)) ** 0.5)
     return 2 * call.result.size * common
 
 
-def _vecdot(call: Call, values: list[Value]) -> int:
+def _vecdot(call: Call, values: Sequence[Value]) -> int:
     x, y = values
     axis: int = call.options.get("axis", -1)
     return 2 * call.result.size * max(x.shape[axis], y.shape[axis])
 
 
-def _sorted(call: Call, values: list[Value]) -> float:
+def _sorted(call: Call, values: Sequence[Value]) -> float:
     x = values[0]
     n = x.shape[call.options.get("axis", -1)] if x.shape and not call.name.startswith("unique") else x.size
     return x.size * log2(n) if n > 1 else 0
 
 
-def _matrices(factor: float) -> Callable[[Call, list[Value]], float]:
+def _matrices(factor: float) -> Callable[[Call, Sequence[Value]], float]:
     """An algorithm that takes ``factor * m * n * min(m, n)`` operations for each m by n matrix."""
     return lambda call, values: factor * values[0].size * min(values[0].shape[-2:])
 
 
-def _solve(call: Call, values: list[Value]) -> float:
+def _solve(call: Call, values: Sequence[Value]) -> float:
     a, b = values
     n = a.shape[-1]
     columns = 1 if len(b.shape) == 1 else b.shape[-1]
@@ -168,10 +168,10 @@ def _fourier(call: Call) -> int:
     return int((2.5 if real else 5) * size * sum(log2(n) for n in lengths if n > 1))
 
 
-_PRODUCTS: dict[str, Callable[[Call, list[Value]], float]] = {
+_PRODUCTS: dict[str, Callable[[Call, Sequence[Value]], float]] = {
     "matmul": _matmul, "tensordot": _tensordot, "vecdot": _vecdot,
 }  # fmt: skip
-_COUNTED: dict[str, Callable[[Call, list[Value]], float]] = {
+_COUNTED: dict[str, Callable[[Call, Sequence[Value]], float]] = {
     **_PRODUCTS,
     "cholesky": _matrices(1 / 3),
     "cross": lambda call, values: 3 * call.result.size,

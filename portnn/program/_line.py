@@ -48,13 +48,13 @@ class Line:
         self.calls = tuple(calls)
         self.is_primitive = is_primitive
 
-    def inputs(self) -> list[Value]:
+    def inputs(self) -> tuple[Value, ...]:
         """The values that the line reads."""
-        return values_in((self.args, self.options))
+        return tuple(values_in((self.args, self.options)))
 
-    def outputs(self) -> list[Value]:
+    def outputs(self) -> tuple[Value, ...]:
         """The values that it makes."""
-        return values_in(self.result)
+        return tuple(values_in(self.result))
 
     def reading(self, args: tuple[Any, ...], options: dict[str, Any]) -> Line:
         """The same line with other arguments."""

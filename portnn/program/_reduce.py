@@ -18,7 +18,6 @@ __all__ = ["reduced"]
 
 Step = TypeVar("Step", Call, Line)
 
-_UNNAMED = object()  # equal to nothing: what cannot be compared is never taken to be the same
 _RESHAPING = ("broadcast_to", "permute_dims", "reshape")
 
 
@@ -28,13 +27,14 @@ def reduced(steps: Sequence[Step], result: Tree) -> tuple[list[Step], Tree]:
     met: dict[Any, Step] = {}
     transposes: dict[int, Value] = {}  # by a transpose, what it is of
     kept: list[Step] = []
-    for step in (_with(step, stand_ins) for step in steps):
+    for written in steps:
+        step = _with(written, stand_ins)
         call = _only_call(step, stand_ins)
         same = None if call is None else _handed_on(call, transposes)
         if same is not None:
             stand_ins[id(step.result)] = same
             continue
-        before = met.setdefault(_key(step), step)
+        before = _met(step, met)
         if before is step:
             kept.append(step)
             if call is not None and call.name == "matrix_transpose" and type(call.args[0]) is Value:
@@ -46,13 +46,22 @@ def reduced(steps: Sequence[Step], result: Tree) -> tuple[list[Step], Tree]:
     return _alive(kept, values_in(tree.leaves(result))), result
 
 
+def _met(step: Step, met: dict[Any, Step]) -> Step:
+    """The first step that surely gives the same; the step itself if there was none before."""
+    key = (step.function, _hashable(step.args), _hashable(step.options) if step.options else ())
+    try:
+        return met.setdefault(key, step)
+    except TypeError:  # what cannot be compared is never taken to be the same
+        return step
+
+
 def _replaced(nested: Any, stand_ins: dict[int, Value]) -> Any:
     return map_nested(lambda item: stand_ins.get(id(item), item) if type(item) is Value else item, nested)
 
 
 def _with(step: Step, stand_ins: dict[int, Value]) -> Step:
     """The step, reading the values that stand for those that are gone."""
-    if not stand_ins or not any(id(value) in stand_ins for value in step.inputs()):
+    if stand_ins.keys().isdisjoint(map(id, step.inputs())):
         return step
     return step.reading(_replaced(step.args, stand_ins), _replaced(step.options, stand_ins))
 
@@ -101,16 +110,6 @@ def _alike(x: Value, y: Value) -> bool:
     return x.shape == y.shape and x.dtype == y.dtype
 
 
-def _key(step: Step) -> Any:
-    """Equal for two steps that surely give the same."""
-    try:
-        key = (step.function, _hashable(step.args), _hashable(step.options))
-        hash(key)
-    except TypeError:
-        return _UNNAMED, id(step)
-    return key
-
-
 def _hashable(item: Any) -> Any:
     kind = type(item)
     if kind is Value:
@@ -129,10 +128,10 @@ def _hashable(item: Any) -> Any:
 
 def _alive(steps: list[Step], wanted: list[Value]) -> list[Step]:
     """The steps that have a part in the values that are wanted."""
-    needed = {id(value) for value in wanted}
+    needed = set(map(id, wanted))
     kept = []
     for step in reversed(steps):
-        if any(id(value) in needed for value in step.outputs()):
+        if not needed.isdisjoint(map(id, step.outputs())):
             kept.append(step)
-            needed.update(id(value) for value in step.inputs())
+            needed.update(map(id, step.inputs()))
     return kept[::-1]

@@ -29,7 +29,7 @@ __all__ = ["record", "trace"]
 
 @at_home
 def record(
-    f: Callable[..., Tree], args: tuple[Tree, ...], execute: Execute | None = None
+    f: Callable[..., Tree], args: tuple[Tree, ...], execute: Execute | None = None, *, units: bool = True
 ) -> tuple[Program, Tree]:
     """The program of ``f(*args)``, as it was written down, and the result.
 
@@ -37,12 +37,13 @@ def record(
         f: a function of trees. Leaves that are arrays are inputs of the program, all others are part of it.
         args: its arguments.
         execute: executes the calls; see `Tape`.
+        units: whether primitives are recorded too. Without them the lines of the program are its calls.
     """
     paths = [path for path, leaf in tree.items(args) if is_array(leaf)]
     xp = _library(args)
     box = recorded(xp).array
     inputs: list[Value] = []
-    with Tape(execute) as tape:
+    with Tape(execute, units=units) as tape:
 
         def enter(leaf: Any) -> Any:
             if not is_array(leaf):

@@ -8,7 +8,7 @@ from typing import Any
 from portnn.tracing._namespace import namespace
 from portnn.tracing._recorded import births, find_tape
 from portnn.tracing._recording import recorded
-from portnn.tracing._tape import Call, Nested, Unit, Value, is_plain, map_nested, values_in
+from portnn.tracing._tape import ATOMS, Call, Nested, Unit, Value, is_plain, map_nested, values_in
 
 __all__ = ["carry_out"]
 
@@ -25,14 +25,14 @@ def carry_out(
     if tape is None or tape.nested:
         return function(*args, **options)
     # Plain arrays beside recorded ones: what is made of them inside shall be known as made inside.
-    args, options = map_nested(_lift, args), map_nested(_lift, options)
+    args, options = map_nested(_lift, args), map_nested(_lift, options) if options else options
     begin, start = next(births), len(tape.calls)
     tape.nested = True
     try:
         result = function(*args, **options)
     finally:
         tape.nested = False
-    if len(tape.calls) > start:
+    if tape.with_units and len(tape.calls) > start:
         described = tape.describe(args), tape.describe(options), tape.describe(result)
         if _reads_arguments_only(tape.calls[start:], values_in(described[:2]), begin, described[2]):
             tape.units.append(Unit(name, function, *described, start, len(tape.calls)))
@@ -41,7 +41,7 @@ def carry_out(
 
 def _lift(item: Any) -> Any:
     """A plain array as a constant of the recording namespace."""
-    if hasattr(item, "tape") or not is_plain(item):
+    if type(item) in ATOMS or hasattr(item, "tape") or not is_plain(item):
         return item
     return recorded(namespace(item)).array(item, None, None)
 

@@ -241,11 +241,13 @@ def record_call(
 ) -> Nested:
     """Carry out a call on the values, write it down, and return what it gave as recorded arrays."""
     # What depends on the shape of the first argument alone is the same in every run.
-    tape = find_tape((args[1:] if name in _BY_SHAPE else args, options))
+    tape = _tape_in(args[1:] if name in _BY_SHAPE else args, None)
+    if options:
+        tape = _tape_in(options, tape)
     if tape is not None and (name in _SHAPED_BY_VALUES or name in _SHAPES):
         _refuse_unknown_shape(xp, name, args, options)
     if tape is None or tape.execute is None:
-        result = function(*_plain(args), **_plain(options))
+        result = function(*_plain(args), **_plain(options) if options else {})
     else:
         result = tape.execute(name, function, _plain(args), _plain(options))
     made: list[Array] = []

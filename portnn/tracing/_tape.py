@@ -110,17 +110,17 @@ class Call:
         self._inputs: tuple[Value, ...] | None = None
         self._outputs: tuple[Value, ...] | None = None
 
-    def inputs(self) -> list[Value]:
+    def inputs(self) -> tuple[Value, ...]:
         """The values that the call reads."""
         if self._inputs is None:  # planning asks again and again
             self._inputs = tuple(values_in((self.args, self.options)))
-        return [*self._inputs]
+        return self._inputs
 
-    def outputs(self) -> list[Value]:
+    def outputs(self) -> tuple[Value, ...]:
         """The values that it makes."""
         if self._outputs is None:
             self._outputs = tuple(values_in(self.result))
-        return [*self._outputs]
+        return self._outputs
 
     def reading(self, args: tuple[Nested, ...], options: dict[str, Nested]) -> Call:
         """The same call with other arguments."""
@@ -181,14 +181,18 @@ def map_nested(f: Callable[[Any], Any], nested: Nested) -> Nested:
     """`nested` with `f` applied to everything in it that is no list, tuple, dict or slice."""
     kind = type(nested)
     if kind is tuple:
-        return tuple([map_nested(f, item) for item in nested]) if nested else nested
+        return tuple([map_nested(f, x) if isinstance(x, _NESTS) else f(x) for x in nested])
     if kind is list:
-        return [map_nested(f, item) for item in nested]
+        return [map_nested(f, x) if isinstance(x, _NESTS) else f(x) for x in nested]
     if kind is dict:
-        return {key: map_nested(f, item) for key, item in nested.items()} if nested else {}
+        return {key: map_nested(f, x) for key, x in nested.items()} if nested else {}
     if isinstance(nested, tuple) and hasattr(nested, "_fields"):
         return kind(*[map_nested(f, item) for item in nested])
     return f(nested)
+
+
+_NESTS = (tuple, list, dict)
+_NO_TAPE = object()
 
 
 def values_in(nested: Nested) -> list[Value]:
@@ -220,6 +224,7 @@ class Tape:
     Args:
         execute: executes the calls that are recorded, ``execute(name, function, args, options)``; by
             default it calls the function.
+        units: whether primitives are recorded too, beside the calls that they make.
 
     Attributes:
         calls: the calls so far.
@@ -228,10 +233,11 @@ class Tape:
         execute: as given.
     """
 
-    __slots__ = ("_constants", "calls", "execute", "nested", "units")
+    __slots__ = ("_constants", "calls", "execute", "nested", "units", "with_units")
 
-    def __init__(self, execute: Execute | None = None) -> None:
+    def __init__(self, execute: Execute | None = None, *, units: bool = True) -> None:
         self.execute = execute
+        self.with_units = units
         self.calls: list[Call] = []
         self.units: list[Unit] = []
         self.nested = False
@@ -254,16 +260,17 @@ class Tape:
 
     def describe(self, nested: Nested) -> Nested:
         """`nested` with a `Value` for each array, of this tape or plain."""
+        return map_nested(self._value, nested)
 
-        def value(item: Any) -> Any:
-            if type(item) in ATOMS:
-                return item
-            if getattr(item, "tape", None) is self:
-                return item.symbol
-            if hasattr(item, "tape"):
-                if item.tape is not None:
-                    refuse_other_tape()
-                return self.constant(item.value, item.born)
+    def _value(self, item: Any) -> Any:
+        """The `Value` of an array; anything else unchanged."""
+        if type(item) in ATOMS:
+            return item
+        tape = getattr(item, "tape", _NO_TAPE)
+        if tape is self:
+            return item.symbol
+        if tape is _NO_TAPE:
             return self.constant(item) if is_plain(item) else item
-
-        return map_nested(value, nested)
+        if tape is not None:
+            refuse_other_tape()
+        return self.constant(item.value, item.born)

@@ -83,5 +83,5 @@ class Lives:
 
 def _read_and_made(stage: Stage) -> tuple[list[Value], list[Value]]:
     if isinstance(stage, Call):
-        return stage.inputs(), stage.outputs()
+        return [*stage.inputs()], [*stage.outputs()]
     return [v for g in stage for v in g.inputs], [v for g in stage for v in g.outputs]

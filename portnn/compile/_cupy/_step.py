@@ -111,7 +111,7 @@ class StepPlan:
             self._driver.copy(batch, samples[: batch.shape[0]])
         given = (carry, *self._batch)
         on_gpu = array_api_compat.is_cupy_array(self._batch[0])
-        program, _ = record(step, given, LayoutOnly(tree.leaves(given)) if on_gpu else None)
+        program, _ = record(step, given, LayoutOnly(tree.leaves(given)) if on_gpu else None, units=False)
         return inputs_checked(simplify(program))
 
     def run(self, source: Source, buffers: list[Array], position: Array) -> None:

@@ -116,14 +116,14 @@ def read_by(step: Step) -> list[Value]:
     """The values that a step reads."""
     if isinstance(step, Kernel):
         return [v for group in step.groups for v in group.inputs]
-    return step.call.inputs()
+    return [*step.call.inputs()]
 
 
 def made_by(step: Step) -> list[Value]:
     """The values that a step makes."""
     if isinstance(step, Kernel):
         return [v for group in step.groups for v in group.outputs]
-    return step.call.outputs()
+    return [*step.call.outputs()]
 
 
 def looks(step: Step) -> TypeGuard[Routine]:

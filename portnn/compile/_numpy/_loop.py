@@ -177,7 +177,7 @@ class NumpyLoop:
         else:
             args = (carry, data if rows == self._n else tuple([x[:rows] for x in data]))
         with blas_threads(1):  # which takes the least memory
-            program, _ = record(function, args)
+            program, _ = record(function, args, units=False)
             return self._laid_out(program, gathered)
 
     def _laid_out(self, program: Program, gathered: bool) -> NumpyPlan:

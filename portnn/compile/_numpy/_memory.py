@@ -74,7 +74,9 @@ def array_at(memory: Any, offset: int, value: Value) -> Any:
     """An array in memory with the shape, dtype and layout of a value."""
     dtype = np.dtype(value.dtype)
     order = layout_of(value)
+    if order == tuple(range(len(order))):
+        return np.ndarray(value.shape, dtype, memory, offset)
     shape = tuple([value.shape[axis] for axis in order])
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     flat = memory[offset : offset + size].view(dtype)
-    return flat.reshape(shape).transpose(np.argsort(order)) if order else flat.reshape(())
+    return flat.reshape(shape).transpose(np.argsort(order))

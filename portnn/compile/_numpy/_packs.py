@@ -87,6 +87,7 @@ class _Packing:
     def __init__(self, calls: Sequence[Call], owned: Sequence[Value]) -> None:
         self.calls = calls
         self.owned = {id(v) for v in owned}
+        self.ufuncs = {id(call): ufunc_of(call) for call in calls}
         self.makers: dict[int, Call] = {id(v): c for c in calls for v in c.outputs()}
         self.users: dict[int, list[tuple[Call, int]]] = defaultdict(list)
         for call in calls:
@@ -133,8 +134,9 @@ class _Packing:
 
     def _twin(self, call: Call, position: int, value: Value) -> Call | None:
         """The call that does to `value` what `call` does to another."""
+        ufunc = self.ufuncs[id(call)]
         for other, at in self.users[id(value)]:
-            if at == position and ufunc_of(other) is ufunc_of(call) and id(other) not in self.joined:
+            if at == position and self.ufuncs[id(other)] is ufunc and id(other) not in self.joined:
                 return other
         return None
 
@@ -142,7 +144,8 @@ class _Packing:
         """Let one call do the work of several, if it can."""
         if len({id(c) for c in calls}) < len(calls) or any(id(c) in self.joined for c in calls):
             return
-        if len({ufunc_of(c) for c in calls}) > 1 or ufunc_of(calls[0]) is None or not is_exact(calls[0]):
+        ufuncs = {self.ufuncs[id(c)] for c in calls}
+        if len(ufuncs) > 1 or None in ufuncs or not is_exact(calls[0]):
             return
         results = [c.result for c in calls]
         known = self._together(results)

@@ -30,8 +30,8 @@ def name_accumulate(error: Exception, parts: int, size: int) -> None:
         samples = f"{size} sample{'s' if size > 1 else ''}"
         _, words, place = message.partition("; in layer ")
         text = (
-            f"fit: accumulate={parts} makes parts of {samples}, too few for BatchNorm, which needs two elements "
-            "a channel; pass a smaller accumulate or a larger batch_size (the last batch counts, too), or use "
-            f"LayerNorm{words}{place}"
+            f"fit: accumulate={parts} makes parts of {samples}, too few for BatchNorm, which needs two "
+            "elements a channel; pass a smaller accumulate or a larger batch_size (the last batch counts, "
+            f"too), or use LayerNorm{words}{place}"
         )
         error.args = (text,)

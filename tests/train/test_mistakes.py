@@ -19,8 +19,8 @@ def test_parts_that_are_too_small_name_accumulate():
     name_accumulate(caught.value, 8, 1)
     assert str(caught.value) == (
         "fit: accumulate=8 makes parts of 1 sample, too few for BatchNorm, which needs two elements a "
-        "channel; pass a smaller accumulate or a larger batch_size (the last batch counts, too), or use LayerNorm; "
-        "in layer 1 BatchNorm(4)"
+        "channel; pass a smaller accumulate or a larger batch_size (the last batch counts, too), or use "
+        "LayerNorm; in layer 1 BatchNorm(4)"
     )
 
 

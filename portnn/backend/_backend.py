@@ -202,8 +202,19 @@ class Backend:
         Args:
             size: their size in bytes.
         """
+        room = self.room
+        return room is None or size <= room
+
+    @property
+    def room(self) -> int | None:
+        """The bytes that data may take on the device, half of the free memory; None where it is not known.
+
+        Example:
+            >>> open_backend("numpy").room is None
+            True
+        """
         free = library(self._root).free_bytes(self.device)
-        return free is None or size <= SHARE * free
+        return None if free is None else int(SHARE * free)
 
     def synchronize(self) -> None:
         """Wait until the work queued on the device is done; libraries without queues return at once."""

@@ -7,7 +7,7 @@ from portnn.compile._kept import forget_loops, kept_loop
 from portnn.compile._loop import Loop, Step, has_loops, make_loop
 from portnn.compile._precision import Precision, check_precision
 from portnn.compile._predictor import Predictor
-from portnn.compile._probe import probe
+from portnn.compile._probe import probe, sketch
 
 __all__ = [
     "Jitted",
@@ -26,4 +26,5 @@ __all__ = [
     "kept_loop",
     "make_loop",
     "probe",
+    "sketch",
 ]

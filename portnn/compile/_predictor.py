@@ -25,6 +25,7 @@ __all__ = ["Predictor"]
 
 _SHAPES = 16  # plans that are kept
 _LARGEST = 64 * 2**20  # bytes of intermediate results that a plan may keep for the next call
+_TOGETHER = 2 * _LARGEST  # and all plans together: those of full batches and of a last one
 
 
 @final
@@ -146,7 +147,18 @@ class Predictor:
             return None
         self._hopeless.discard(key)
         self._plans[key] = plan
+        self._make_room()
         return plan
+
+    def _make_room(self) -> None:
+        """Drop the plans that were used longest ago, until the others may keep their memory."""
+        sizes = {key: plan.memory.size for key, plan in self._plans.items() if plan is not None}
+        kept = sum(sizes.values())
+        for key, size in sizes.items():
+            if kept <= _TOGETHER:
+                return
+            kept -= size
+            del self._plans[key]
 
 
 def _finite(x: Array) -> bool:

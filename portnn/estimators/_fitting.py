@@ -161,13 +161,13 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
         return self._bring(x.toarray() if hasattr(x, "toarray") else x)
 
     def _bring(self, x: Array) -> Array:
-        """Inputs in the dtype of the network."""
+        """Inputs of a kind that the network takes."""
         network = self.network_
         place = place_of(x)
-        dtype = place.dtype(network.dtype)
-        if x.dtype == dtype or (takes_integers(network.layer) and place.xp.isdtype(x.dtype, "integral")):
+        kinds = ("real floating", "integral") if takes_integers(network.layer) else "real floating"
+        if place.xp.isdtype(x.dtype, kinds):  # the network casts what it predicts for, batch by batch
             return x
-        return ops.astype(x, dtype)
+        return ops.astype(x, place.dtype(network.dtype))
 
     def _begin(self, x: Array, y: Any, classes: Any, home: Any, rng: Any) -> None:
         """A new network for these data."""

@@ -183,3 +183,18 @@ def test_many_shapes_are_no_reason_to_warn(recwarn: pytest.WarningsRecorder) -> 
         for _ in range(2):
             predictor({"w": xp.asarray(W)}, xp.asarray(x_of(n, 2)))
     assert not recwarn.list
+
+
+def test_plans_together_keep_no_more_than_two_large_ones_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan for each of sixteen batch sizes held up to 64 MB each."""
+    f, bound = Counted(), {"w": W}
+    predictor = Predictor(f)
+    asked(predictor, f, bound, x_of(40, 2)), asked(predictor, f, bound, x_of(40, 2))
+    [plan] = predictor._plans.values()
+    monkeypatch.setattr(_predictor, "_TOGETHER", 3 * plan.memory.size)
+    for n in (30, 20, 35, 38):
+        assert [asked(predictor, f, bound, x_of(n, 2)) for _ in range(2)] == [ONCE, PLANNED]
+    kept = [plan.memory.size for plan in predictor._plans.values() if plan is not None]
+    assert sum(kept) <= _predictor._TOGETHER
+    assert asked(predictor, f, bound, x_of(38, 2)) == AGAIN  # the last one
+    assert asked(predictor, f, bound, x_of(40, 2)) == ONCE  # used longest ago

@@ -1,0 +1,619 @@
+"""Predictions of a network and what is measured of them, a batch at a time.
+
+Whatever a network is asked, it is asked in batches: intermediate results take up less than 64 MB on the host
+and a share of the free memory on a device, for any number of samples. What one sample takes is read off the
+trace of a single one, once for each shape.
+
+Losses are means over samples by their weights, so those of batches combine to that of the whole. The bits of
+predictions do not depend on the batch size as far as the library's products of matrices keep the bits of a
+row whatever the number of rows; decisions are equal but for ties within rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import inf, isnan, prod
+from typing import Any, Protocol, final
+
+from array_api_compat import is_writeable_array
+
+from portnn import ops, tree
+from portnn._typing import Array, ArrayLike, Tree
+from portnn.autodiff import value_and_grad
+from portnn.backend import Backend, backend_of, convert_like, get_backend
+from portnn.compile import Predictor, probe, sketch
+from portnn.losses import Task, link_of, task_of
+from portnn.network._inputs import bring_inputs, input_shape_of, option
+from portnn.nn import Layer, Visit, watched
+from portnn.ops._indexing import gather
+from portnn.ops._options import check_whole
+from portnn.program import Program
+from portnn.random import fold_in
+from portnn.random import key as make_key
+from portnn.tracing import Extent, is_kind, parts_of
+from portnn.train import Batch, Dataset
+
+__all__ = ["Predictions", "Shown", "check_predictions", "count_right"]
+
+_HOST = 2**23  # bytes of results alive at a time in a batch on the host, which should be in the caches,
+_FEW = 16  # unless they are fewer samples than this, which may take four times as much
+_DEVICE = 2**30  # the same on a device, which needs larger batches to be busy
+_SHARE, _LEAST = 4, 2**22  # of the memory for data on a device, this part is for a batch, but not less bytes
+_MOST = 4096  # samples of a batch: more are not faster
+_CAUTIOUS = 32  # samples of a batch if the layers cannot be traced, as with an `if` on a value
+_SMALL = (
+    2**15
+)  # bytes of floating-point inputs that are not worth a trace: all layers can make of them is small
+
+
+class Shown(Protocol):
+    """What predictions need to know of a network: a `portnn.train.NetState`."""
+
+    @property
+    def layer(self) -> Layer:
+        """The layers."""
+
+    @property
+    def loss(self) -> Callable[..., Array]:
+        """The loss, which decides the task."""
+
+    @property
+    def backend(self) -> Backend:
+        """Where the arrays lie."""
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of floating-point inputs."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the noise of layers that draw."""
+
+    @property
+    def shown(self) -> Tree:
+        """The parameters to predict with."""
+
+    @property
+    def state(self) -> Tree:
+        """The running state of the layers."""
+
+    @property
+    def flat_targets(self) -> bool:
+        """Return whether targets were (n,) for one output: then predictions are, too."""
+
+
+@final
+class Predictions:
+    """Answers questions to a network in batches; keeps plans and batch sizes for later questions.
+
+    It may be used by several threads. A network keeps one for as long as it lives; new layers may be passed
+    at any time.
+    """
+
+    def __init__(self) -> None:
+        self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
+        self._sizes: dict[Any, tuple[Any, int]] = {}
+
+    def predict(self, net: Shown, x: ArrayLike, batch_size: int | None = None, *, proba: bool = False) -> Any:
+        """Return decisions or values, or with `proba` probabilities: see `portnn.Network.predict`."""
+        if proba and task_of(net.loss) is Task.VALUES:
+            raise TypeError(
+                "predict_proba: the network's loss is for values, which have no probabilities; use predict"
+            )
+        if batch_size is None:  # small questions that come again take the shortest way
+            found = self._predictor(net, _kind(net, proba)).ready((net.shown, net.state), x)
+            if found is not None:
+                return _settled(net, found, proba)
+        size = _checked_size("predict_proba" if proba else "predict", batch_size)
+        if hasattr(x, "__next__"):
+            return self._each(net, x, size, proba)
+        return self._predicted(net, x, size, proba)
+
+    def _each(self, net: Shown, batches: Any, batch_size: int | None, proba: bool) -> Iterator[Any]:
+        """Yield the predictions for each batch of an iterator."""
+        for i, x in enumerate(batches):
+            try:
+                found = self._predicted(net, x, batch_size, proba)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"batch {i}: {str(error)[:270]}") from None
+            yield found
+
+    def _predicted(self, net: Shown, x: ArrayLike, batch_size: int | None, proba: bool) -> Any:
+        """Return the predictions for one array of inputs."""
+        with net.backend.activate():
+            samples = _samples(net, x)
+            size = self._size(net, samples, batch_size)
+            predictor, bound = self._predictor(net, _kind(net, proba)), (net.shown, net.state)
+            answer = _Answer(samples.shape[0], x)
+            for start, stop in _spans(samples.shape[0], size):
+                found = predictor.ready(bound, samples[start:stop, ...])
+                if found is None:
+                    found = predictor(bound, _brought(net, samples, start, stop))
+                answer.add(_settled(net, found, proba, start))
+        return answer.whole()
+
+    def activations(self, net: Shown, x: ArrayLike, batch_size: int | None = None) -> dict[str, Any]:
+        """Return the output of each layer: see `portnn.Network.activations`."""
+        batch_size = _checked_size("activations", batch_size)
+        with net.backend.activate():
+            samples = _samples(net, x)
+            n: int = samples.shape[0]
+            size = self._size(net, samples, batch_size, kept=1)
+            one = _outputs_of(net, _brought(net, samples, 0, 1)) if size < n else {}
+            answers: dict[str, _Answer] = {}
+            for start, stop in _spans(n, size):
+                part = _brought(net, samples, start, stop)
+                for name, y in _outputs_of(net, part).items():
+                    # What a layer makes of no sample, such as an embedding of positions, is there once.
+                    each = size < n and (one[name].shape[0], y.shape[0]) == (1, part.shape[0])
+                    if each or name not in answers:
+                        answers.setdefault(name, _Answer(n if each else y.shape[0], x)).add(y)
+        return {name: answer.whole() for name, answer in answers.items()}
+
+    def gradients(self, net: Shown, data: Dataset, batch_size: int | None = None) -> Tree:
+        """Return the gradient of the loss, NumPy arrays: see `portnn.Network.gradients`.
+
+        Layers with a running state, such as batch normalization, and those that draw random numbers see all
+        samples at once unless there is a batch size: for them, the whole is not the mean of its parts.
+        """
+        size = _checked_size("gradients", batch_size)
+        if size is None:
+            whole = net.layer.draws or tree.leaves(net.state)
+            size = data.size if whole else self._size(net, data.x, None, kept=2)
+
+        def objective(params: Tree, batch: Batch, key: Any) -> Array:
+            predictions, _ = net.layer.forward(params, net.state, batch.x, training=True, key=key)
+            return _loss(net, predictions, batch)
+
+        grads: Tree = None
+        shares = _shares(net, data, size)
+        for i, batch in enumerate(data.batches(size, None)):
+            key = make_key(net.seed, like=batch.x) if net.layer.draws else None
+            key = key if key is None or not i else fold_in(key, i)
+            found = value_and_grad(objective)(net.shown, batch, key)[1]
+            if len(shares) > 1:
+                found = tree.map(lambda g, share=shares[i]: ops.multiply(g, share), found)
+            grads = found if grads is None else tree.map(ops.add, grads, found)
+        return tree.map(net.backend.to_numpy, grads)
+
+    def evaluate(
+        self, net: Shown, data: Dataset, batch_size: int | None = None, *, who: str = "evaluate"
+    ) -> dict[str, float]:
+        """Return the loss and, for classes and labels, the accuracy: see `portnn.Network.evaluate`.
+
+        Args:
+            net: the network.
+            data: the samples.
+            batch_size: samples of a batch; None chooses.
+            who: the method that was called, for errors.
+        """
+        size, task = self._sized(net, data, batch_size, who), task_of(net.loss)
+        hits, value, shares = _Hits(), 0.0, iter(_shares(net, data, size))
+        for batch, predictions in self._answered(net, data, size, who):
+            share = next(shares)
+            if share:
+                value += share * _checked_loss(net, predictions, batch, data.extents, who)
+            if task is not Task.VALUES:
+                hits.add(predictions, batch, task)
+        return {"loss": value} if task is Task.VALUES else {"loss": value, "accuracy": hits.share()}
+
+    def score(self, net: Shown, data: Dataset, batch_size: int | None = None) -> float:
+        """Return the accuracy, or R² for values: see `portnn.Network.score`."""
+        size, task = self._sized(net, data, batch_size, "score"), task_of(net.loss)
+        link, before = link_of(net.loss), 0
+        measure: _Hits | _Explained = _Explained() if task is Task.VALUES else _Hits()
+        for batch, predictions in self._answered(net, data, size, "score"):
+            shown = link(predictions)
+            check_predictions("score", shown, task, net.dtype, raw=False, before=before)
+            measure.add(shown if task is Task.VALUES else predictions, batch, task)
+            before += batch.size
+        return measure.share()
+
+    def first(self, net: Shown, inputs: Extent) -> Array:
+        """Return the shape and dtype of raw predictions for a sample; ids are checked for all samples."""
+        with net.backend.activate():
+            sample = net.backend.asarray(inputs.whole[:1, ...])
+            _check_sample(net, sample)
+            if is_kind(sample, "real floating"):
+                return probe(_apply(net.layer), (net.shown, net.state), sample)
+            with parts_of((sample, inputs)):
+                return _apply(net.layer)((net.shown, net.state), sample)
+
+    def release(self) -> None:
+        """Release the memory that plans keep for later calls."""
+        for _, _, predictor in self._predictors.values():
+            predictor.release()
+
+    def _answered(self, net: Shown, data: Dataset, size: int, who: str) -> Iterator[tuple[Batch, Array]]:
+        """Yield batches with their raw predictions, which are checked."""
+        predictor, bound, before = self._predictor(net, "raw"), (net.shown, net.state), 0
+        for batch in data.batches(size, None):
+            found = predictor(bound, batch.x)
+            check_predictions(who, found, task_of(net.loss), net.dtype, raw=True, before=before)
+            before += batch.size
+            yield batch, found
+
+    def _predictor(self, net: Shown, kind: str) -> Predictor:
+        """The network as a function of its parameters and inputs, planned for the shapes that come again."""
+        layer, loss = net.layer, net.loss
+        found = self._predictors.get(kind)
+        if found is None or found[0] is not layer or found[1] is not loss:
+            raw, link = _apply(layer), link_of(loss)
+            f = raw if kind == "raw" else lambda bound, x: link(raw(bound, x))
+            found = self._predictors[kind] = layer, loss, Predictor(f)
+        return found[2]
+
+    def _sized(self, net: Shown, data: Dataset, batch_size: int | None, who: str) -> int:
+        """Return how many samples of a data set make a batch."""
+        _check_sample(net, data.x)
+        return self._size(net, data.x, _checked_size(who, batch_size))
+
+    def _size(self, net: Shown, x: Array, batch_size: int | None, *, kept: int = 0) -> int:
+        """Return how many samples make a batch.
+
+        Args:
+            net: the network.
+            x: inputs, of any library; an array of integers is checked as a whole if there are more.
+            batch_size: what the caller wants; None chooses.
+            kept: how often all results are in memory, for what keeps them; 0 for predictions.
+        """
+        n: int = x.shape[0]
+        size = self._chosen(net, x, kept) if batch_size is None else batch_size
+        if n > size and is_kind(x, "integral"):
+            self.first(net, Extent(x))  # errors give the place of a wrong id among all samples
+        return size
+
+    def _chosen(self, net: Shown, x: Array, kept: int) -> int:
+        """Return a power of two, so that few plans serve all; kept for each shape of a sample."""
+        n: int = x.shape[0]
+        few = n <= _MOST and not kept and is_kind(x, "real floating") and n * _bytes_of(x) <= _SMALL
+        if n == 1 or few:
+            return n
+        key, about = (tuple(x.shape[1:]), str(x.dtype), kept), (net.layer, net.backend, net.dtype)
+        known, size = self._sizes.get(key, ((), 0))
+        if not size or known[0] is not net.layer or known != about:
+            sample = _brought(net, x, 0, 1)
+            program = sketch(_apply(net.layer), (net.shown, net.state), sample)
+            size = _CAUTIOUS
+            if program is not None:
+                room, each = _room(net.backend), _bytes_of(sample) + _memory_of(program, kept)
+                fitting = max(room // each, min(_FEW, 4 * room // each))
+                size = min(_MOST, 1 << max(0, fitting.bit_length() - 1))
+            self._sizes[key] = about, size
+        return size
+
+
+def _checked_size(who: str, batch_size: int | None) -> int | None:
+    """Return the number of samples of a batch that a caller wants; None if it is not given."""
+    return None if batch_size is None else check_whole(who, "batch_size", batch_size, 1)
+
+
+def _room(backend: Backend) -> int:
+    """Return how many bytes the results of a batch may take up at a time."""
+    if backend.on_host:
+        return _HOST
+    room = backend.room
+    return _DEVICE if room is None else max(_LEAST, min(_DEVICE, room // _SHARE))
+
+
+def _bytes_of(x: Array) -> int:
+    """Return the bytes of one sample of real numbers."""
+    kind = ops.finfo if is_kind(x, "real floating") else ops.iinfo
+    return prod(x.shape[1:]) * kind(x.dtype).bits // 8
+
+
+def _memory_of(program: Program, kept: int) -> int:
+    """Return the bytes of the results that depend on the last input, the inputs of one sample.
+
+    Args:
+        program: what is done with them.
+        kept: how often all results are in memory; 0 if each goes after its last use.
+    """
+    own, calls = {program.inputs[-1]}, []
+    for call in program.calls:
+        if not own.isdisjoint(call.inputs()):
+            own.update(call.outputs())
+            calls.append(call)
+    part = replace(program, calls=tuple(calls))
+    if not kept:
+        return part.peak_bytes
+    return kept * replace(part, result=[value for call in calls for value in call.outputs()]).peak_bytes
+
+
+def _apply(layer: Layer) -> Callable[[Tree, Array], Array]:
+    """Return the raw predictions as a function of parameters with state, and inputs."""
+    return lambda bound, x: layer.apply(bound[0], x, state=bound[1])[0]
+
+
+def _kind(net: Shown, proba: bool) -> str:
+    """Return whether predictions are made from the "raw" outputs, or "linked" ones are shown."""
+    return "linked" if proba or task_of(net.loss) is Task.VALUES else "raw"
+
+
+def _samples(net: Shown, x: ArrayLike) -> Array:
+    """Return inputs to slice: an array of any library as it is, everything else read and checked."""
+    if backend_of(x) is None or not x.shape or 0 in x.shape:
+        x = bring_inputs(x, get_backend("numpy"), net.dtype)
+    _check_sample(net, x)
+    return x
+
+
+def _check_sample(net: Shown, x: Array) -> None:
+    """Check that there is a batch axis before those of a sample."""
+    sample = input_shape_of(net.layer)
+    if sample is not None and len(x.shape) <= len(sample):
+        shape = ", ".join(["n", *map(str, sample)])
+        raise ValueError(
+            f"x: expected shape ({shape}), got {len(x.shape)} axis; for one sample write x[None]"
+        )
+
+
+def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the first sample of each batch and the one after its last."""
+    return ((start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _brought(net: Shown, samples: Array, start: int, stop: int) -> Array:
+    """Return some of the inputs on the backend, checked."""
+    try:
+        return bring_inputs(samples[start:stop, ...], net.backend, net.dtype)
+    except ValueError:
+        bring_inputs(samples, net.backend, net.dtype, streamed=True)  # numbers the sample among all
+        raise
+
+
+@final
+class _Answer:
+    """Results of batches, put together in the library of the question.
+
+    They are written into one array where the library allows that; JAX joins them in the end.
+
+    Args:
+        n: the number of samples.
+        question: what was asked.
+    """
+
+    def __init__(self, n: int, question: ArrayLike) -> None:
+        self._n, self._question = n, question
+        self._done = 0
+        self._all: Array | None = None
+        self._parts: list[Array] = []
+
+    def add(self, part: Array) -> None:
+        """Take the results of the next samples."""
+        part = convert_like(part, self._question)
+        start, self._done = self._done, self._done + part.shape[0]
+        if not start and self._done < self._n:
+            home = backend_of(part)
+            assert home is not None, "converted to a library"
+            with home.activate():
+                made = home.xp.empty((0,), dtype=part.dtype, device=home.device)
+                if is_writeable_array(made):
+                    shape = (self._n, *part.shape[1:])
+                    self._all = home.xp.empty(shape, dtype=part.dtype, device=home.device)
+        if self._all is None:
+            self._parts.append(part)
+        else:
+            self._all[start : self._done, ...] = part
+
+    def whole(self) -> Array:
+        """Return the results of all samples."""
+        if self._all is not None:
+            return self._all
+        return self._parts[0] if len(self._parts) == 1 else ops.concat(self._parts, axis=0)
+
+
+def _outputs_of(net: Shown, x: Array) -> dict[str, Array]:
+    """What each layer without members makes of `x`, in the order of the calls, by its place and what it is.
+
+    One that is called several times, or has several outputs, is there as often, with a number behind its
+    name.
+    """
+    from portnn.network._survey import label_of  # not needed to train
+
+    found: dict[str, Array] = {}
+
+    def see(visit: Visit) -> None:
+        if visit.layer.members:
+            return
+        name = f"{'.'.join(map(str, visit.path)) or '0'} {label_of(visit.layer)}"
+        for y in tree.leaves(visit.output):
+            times = sum([known.partition(" #")[0] == name for known in found])
+            found[f"{name} #{times + 1}" if times else name] = y
+
+    watched(net.layer, see).apply(net.shown, x, state=net.state)
+    return found
+
+
+def _settled(net: Shown, predictions: Array, proba: bool, before: int = 0) -> Array:
+    """Check predictions for the samples after the first `before`, and return what is shown of them."""
+    task = task_of(net.loss)
+    raw = not proba and task is not Task.VALUES
+    name = "predict_proba" if proba else "predict"
+    check_predictions(name, predictions, task, net.dtype, raw=raw, before=before)
+    shown = _decide(predictions, task) if raw else predictions
+    if net.flat_targets and task is not Task.CLASSES and tuple(shown.shape[1:]) == (1,):
+        return ops.squeeze(shown, axis=1)
+    return shown
+
+
+def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool, before: int = 0) -> None:
+    """Check that predictions are usable.
+
+    No prediction may be NaN, and values must be finite. Of the raw predictions of classes, the largest one of
+    each sample must be finite, since an infinite one gives no probabilities. Other raw predictions may be
+    infinite: they give probabilities of 0 or 1.
+
+    Args:
+        name: the method that was called.
+        y: predictions (n, ...).
+        task: what the loss is for.
+        dtype: what the network computes in.
+        raw: whether they are the output of the last layer.
+        before: the number of samples before these, for positions in errors.
+
+    Raises:
+        ValueError: if one is not; the message names the first such sample.
+    """
+    finite = ops.isfinite(y)
+    if bool(ops.all(finite)):
+        return
+    if raw and task is Task.CLASSES:
+        largest = ops.max(
+            ops.where(finite, y, -inf), axis=-1, keepdims=True
+        )  # XLA's maximum of NaN may be a number
+        good = ops.logical_and(ops.less(y, inf), ops.isfinite(largest))
+    else:
+        good = finite if task is Task.VALUES else ops.logical_not(ops.isnan(y))
+    rows = ops.all(ops.reshape(good, (good.shape[0], -1)), axis=1)
+    if bool(ops.all(rows)):
+        return
+    first = before + int(ops.argmin(ops.astype(rows, "int32")))
+    raise ValueError(
+        f"{name}: the prediction for sample {first} is NaN or infinite; the parameters, or the inputs for "
+        f"them, are too large for {dtype}; scale inputs to about 1, or train with a smaller learning rate"
+    )
+
+
+def _decide(predictions: Array, task: Task) -> Array:
+    """Decisions from raw predictions: the likeliest class, or yes for each label with a positive logit."""
+    if task is Task.CLASSES:
+        return ops.argmax(predictions, axis=-1)
+    return ops.greater(predictions, 0.0)
+
+
+def _right(predictions: Array, y: Array, task: Task) -> Array:
+    """Return which samples are wholly right."""
+    decisions = _decide(predictions, task)
+    if task is Task.LABELS:
+        y = ops.greater(y, 0.5)
+    elif len(y.shape) > len(decisions.shape):
+        y = ops.argmax(y, axis=-1)
+    right = ops.equal(decisions, y)
+    while len(right.shape) > 1:
+        right = ops.all(right, axis=-1)
+    return right
+
+
+def count_right(predictions: Array, y: Array, weight: Array | None, task: Task) -> Array:
+    """How many samples of a batch are wholly right, by weight; a 0-d array, so that no GPU has to wait."""
+    right = _right(predictions, y, task)
+    return ops.count_nonzero(right) if weight is None else ops.sum(ops.where(right, weight, 0.0))
+
+
+def _loss(net: Shown, predictions: Array, batch: Batch) -> Array:
+    options = {} if batch.weight is None else {"sample_weight": batch.weight}
+    return net.loss(predictions, batch.y, **options)
+
+
+def _checked_loss(
+    net: Shown, predictions: Array, batch: Batch, extents: tuple[Extent, ...], who: str
+) -> float:
+    """Return the loss of a batch, whose labels were checked before; it may be infinite but not NaN."""
+    with parts_of(*zip((batch.x, batch.y), extents, strict=False)):
+        value = float(_loss(net, predictions, batch))
+    if isnan(value):  # infinite predictions, which are allowed, can cause this
+        raise ValueError(
+            f"{who}: the loss is NaN, although no prediction is; look for infinite values with "
+            "activations(), and scale inputs to about 1 or train with a smaller learning rate"
+        )
+    return value
+
+
+def _shares(net: Shown, data: Dataset, size: int) -> list[float]:
+    """Return the shares of the batches in the mean of the loss; the only batch has all."""
+    if size >= data.size:
+        return [1.0]
+    counted = []
+    for start, stop in _spans(data.size, size):
+        weight = None if data.weight is None else data.weight[start:stop]
+        counted.append(_counted(net.loss, data.y[start:stop, ...], weight))
+    total = sum(counted)
+    return [count / total if total else 0.0 for count in counted]
+
+
+def _counted(loss: Any, y: Array, weight: Array | None) -> float:
+    """Return what targets count for in the divisor of the mean: by sample weights and class weights."""
+    factors = option(loss, "class_weights")
+    if weight is None and factors is None:
+        return float(y.shape[0])
+    each = None if weight is None else _on_host(weight)
+    if factors is not None and is_kind(y, "integral"):
+        labels = ops.clip(get_backend("numpy").to_numpy(y), 0, factors.shape[0] - 1)  # ignored ones weigh 0
+        factor = gather(_on_host(factors), labels, axis=0)
+        each = factor if each is None else ops.multiply(each, factor)
+    return float(y.shape[0]) if each is None else float(ops.sum(each))
+
+
+def _on_host(x: Array) -> Array:
+    """Return numbers of any library in float64, which some devices lack."""
+    return get_backend("numpy").asarray(x, dtype="float64")
+
+
+@final
+class _Hits:
+    """The share of samples that are wholly right, by their weights: whole numbers are counted exactly."""
+
+    def __init__(self) -> None:
+        self._right = self._all = 0.0
+
+    def add(self, predictions: Array, batch: Batch, task: Task) -> None:
+        """Count a batch."""
+        right = _right(predictions, batch.y, task)
+        if batch.weight is None:
+            self._right += int(ops.count_nonzero(right))
+            self._all += batch.size
+            return
+        weight = _on_host(batch.weight)
+        right = get_backend("numpy").to_numpy(right)
+        self._right += float(ops.sum(ops.where(right, weight, 0.0)))
+        self._all += float(ops.sum(weight))
+
+    def share(self) -> float:
+        """Return the accuracy."""
+        return self._right / self._all
+
+
+@final
+class _Explained:
+    """The coefficient of determination R² of each output, and their mean.
+
+    Sums are in float64 on the host and of values relative to one of them, so that those of a constant are
+    exactly equal and a large mean costs no digits.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._origin: Array | None = None
+        self._sums: list[Any] = [0.0] * 4  # of the weights, the values, their squares, and the squared errors
+
+    def add(self, shown: Array, batch: Batch, task: Task) -> None:
+        """Take a batch into account."""
+        if len(shown.shape) > 2:
+            raise ValueError(
+                f"score: R² is for values of shape (n,) or (n, outputs), got {tuple(shown.shape)}; "
+                "compare predictions by evaluate, or with portnn.metrics"
+            )
+        self._count += batch.size
+        y, shown = (ops.reshape(_on_host(a), (batch.size, -1)) for a in (batch.y, shown))
+        weight = ops.ones_like(y[:, :1]) if batch.weight is None else _on_host(batch.weight)[:, None]
+        if self._origin is None and bool(ops.any(ops.greater(weight, 0.0))):
+            heaviest = int(ops.argmax(weight))
+            self._origin = y[heaviest : heaviest + 1, :]
+        if self._origin is None:
+            return
+        moved, error = ops.subtract(y, self._origin), ops.subtract(y, shown)
+        terms = (weight, weight * moved, weight * ops.square(moved), weight * ops.square(error))
+        self._sums = [known + ops.sum(term, axis=0) for known, term in zip(self._sums, terms, strict=True)]
+
+    def share(self) -> float:
+        """Return the share of the variance that is explained; a constant explains all or nothing."""
+        if self._count < 2:
+            raise ValueError("score: R² needs at least 2 samples, got 1: the variance of one value is zero")
+        weight, values, squares, lost = self._sums
+        spread = squares - ops.square(values) / weight
+        constant = ops.equal(squares, 0.0)
+        share = ops.divide(lost, ops.where(constant, 1.0, spread))
+        nothing = ops.astype(ops.greater(lost, 0.0), "float64")
+        return float(ops.mean(ops.subtract(1.0, ops.where(constant, nothing, share))))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, final
 
+import numpy as np
+
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.tracing import Extent, is_array, parts_of
@@ -57,10 +59,12 @@ class Binding:
         Raises:
             ValueError: if it is not like the first one.
         """
-        try:
-            leaves = tree.leaves(tree.map(lambda _, x: x, self._structure, carry))
-        except ValueError as error:
-            raise ValueError(f"bind: carry: {str(error)[:200]}; make a new loop") from None
+        leaves: list[Array] = []
+        if not _collect(self._structure, carry, leaves):
+            try:
+                leaves = tree.leaves(tree.map(lambda _, x: x, self._structure, carry))
+            except ValueError as error:
+                raise ValueError(f"bind: carry: {str(error)[:200]}; make a new loop") from None
         self._check("carry", self._carried, leaves)
         return leaves
 
@@ -97,11 +101,39 @@ class Binding:
         if len(given) != len(known):
             raise ValueError(f"bind: {name}: expected {len(known)} arrays, got {len(given)}; make a new loop")
         for i, (expected, x) in enumerate(zip(known, given, strict=True)):
+            if type(x) is np.ndarray and expected[:3] == ("numpy", x.shape, x.dtype):
+                continue
             if not is_array(x) or _kind(x) != expected:
                 got = _words(_kind(x)) if is_array(x) else type(x).__name__
                 raise ValueError(
                     f"bind: {name}: expected {_words(expected)} as array {i}, got {got}; make a new loop"
                 )
+
+
+def _collect(like: Tree, carry: Tree, leaves: list[Array]) -> bool:
+    """Add the leaves of a tree in the order of another one; False if it is not surely like it.
+
+    A training asks after each epoch, so only the plain containers are walked here.
+    """
+    kind = type(like)
+    if kind is dict:
+        if type(carry) is not dict or len(carry) != len(like):
+            return False
+        for key, child in like.items():
+            if key not in carry or not _collect(child, carry[key], leaves):
+                return False
+        return True
+    if kind is tuple or kind is list:
+        if type(carry) is not kind or len(carry) != len(like):
+            return False
+        return all(_collect(child, other, leaves) for child, other in zip(like, carry, strict=True))
+    if like is None or isinstance(like, _CONTAINERS):
+        return like is carry
+    leaves.append(carry)
+    return carry is not None and not isinstance(carry, _CONTAINERS)
+
+
+_CONTAINERS = (dict, tuple, list)
 
 
 def _kind(x: Array) -> tuple[str, tuple[int, ...], Any, Any]:

@@ -116,7 +116,9 @@ class KeptLoops:
         return None
 
     def _put(self, idle: _Idle) -> None:
-        """Keep a loop, and drop those for which there is no room any more."""
+        """Keep a loop if there can be room for it, and drop those for which there is none any more."""
+        if idle.nbytes > idle.loop.room:
+            return
         dropped: list[_Idle] = []
         with self._lock:
             self._idle.append(idle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, final
 
 import numpy as np
@@ -188,7 +189,7 @@ class NumpyPlan:
             write(self._steps, call, self._static[call.result])
         else:
             self._write_as_it_is(call)
-        made = ", ".join(f"{value.dtype}{list(value.shape)}" for value in call.outputs())
+        made = ", ".join([f"{_dtype_name(value.dtype)}{[*value.shape]}" for value in call.outputs()])
         self._steps.note(f"{call.name} {made}")
 
     def _write_as_it_is(self, call: Call) -> None:
@@ -229,6 +230,9 @@ class NumpyPlan:
             pending = [(home, steps.made(np.copy, array)) for home, array in pending]
         for home, array in pending:
             steps.add(np.copyto, home, array)
+
+
+_dtype_name = cache(str)  # which takes NumPy a microsecond
 
 
 def _nbytes(value: Value) -> int:

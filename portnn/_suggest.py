@@ -219,7 +219,7 @@ def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
     known = [
         p.name for p in parameters if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     ]
-    names, label = frozenset(known), getattr(function, "__name__", "function")
+    names, label = frozenset(known), function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
 
     @wraps(function)
     def checked(*args: P.args, **options: P.kwargs) -> T:

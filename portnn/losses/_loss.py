@@ -233,5 +233,5 @@ def warn_of_probabilities(loss: Any, activation: Any) -> None:
     warn(
         f"Network: the last layer is {name}, but the loss {own:.60} takes logits and applies {link} itself; "
         f"applied twice, it trains badly. Leave the last layer out: predict_proba applies {link}",
-        stacklevel=3,
+        stacklevel=4,  # the caller of `Network`, which checks the names of its arguments
     )

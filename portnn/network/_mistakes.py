@@ -81,5 +81,5 @@ def warn_of_weights(name: str, batch_size: int | None, samples: int) -> None:
         warn(
             f"fit: {name} has no effect with one sample a batch, since the loss of a batch is the mean over "
             "its samples by their weights; pass a larger batch_size, such as 32",
-            stacklevel=4,
+            stacklevel=5,  # the caller of `fit`, which checks its arguments and goes to the device
         )

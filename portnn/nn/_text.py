@@ -9,7 +9,7 @@ from inspect import Parameter, signature
 from itertools import accumulate
 from typing import Any
 
-__all__ = ["label_of", "name_of", "short_repr"]
+__all__ = ["label_of", "name_of", "one_line", "short_repr"]
 
 _LABEL = 40  # characters of a layer in a table or a message
 _ACTIVATION = ("function", "options")  # the fields of an `Activation`
@@ -33,11 +33,14 @@ def short_repr(layer: Any, width: float = 100) -> str:
         >>> short_repr(Sequential([Linear(80, 80)] * 30), 50)
         'Sequential([Linear(80, 80), ... 28 more,\n    Linear(80, 80)])'
     """
-    text = _whole(layer)
-    room = 2 * width - _LABEL  # so that there is a comma where it can be broken
-    if len(text) > room:
-        text = _cut(layer, room)
+    text = one_line(layer, 2 * width - _LABEL)  # so that there is a comma where it can be broken
     return text if len(text) <= width else _broken(text, width)
+
+
+def one_line(layer: Any, room: float) -> str:
+    """Return a layer as the call that makes it, without some of its members if that is too long."""
+    text = _whole(layer)
+    return text if len(text) <= room else _cut(layer, room)
 
 
 def _broken(text: str, width: float) -> str:
@@ -161,8 +164,9 @@ def _cut(layer: Any, room: float) -> str:
     """Return a layer without some of its members, or of its options."""
     name, members = type(layer).__name__, list(getattr(layer, "members", ()))
     if len(members) < 2:
-        inner = label_of(members[0]) if members else f"{', '.join(_required(layer))}, ..."
-        return f"{name}({inner})" if len(inner) + len(name) < room else f"{name}(...)"
+        left = room - len(f"{name}([])")
+        inner = f"[{one_line(members[0], left)}]" if members else f"{', '.join(_required(layer))}, ..."
+        return f"{name}({inner})" if len(inner) - 2 <= left else f"{name}(...)"
     texts = [_in_short(layer, member) for member in members]
     for kept in range(len(texts) - 2, -1, -1):
         left = len(texts) - 1 - kept

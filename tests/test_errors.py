@@ -46,7 +46,15 @@ def nets():
 def state(nets):
     """All that could change: parameters, counters, optimisers, data, and what is global."""
     bits = {
-        name: (net.params, net.state, net.epochs, net.steps, net._fitted[1], net._sample_shape, net.backend)
+        name: (
+            net.params,
+            net.state,
+            net.epochs,
+            net.steps,
+            net.net_state.opt_state,
+            net.sample_shape,
+            net.backend,
+        )
         for name, net in nets.items()
     }
     legacy = np.random.get_state()[1].tolist()  # noqa: NPY002  # NumPy's global stream must not move
@@ -120,8 +128,8 @@ ROWS = {
     "fit: optimiser class": (fit(X, Y, optimizer=optim.adam), TypeError, "from portnn.optim, .* got function"),
     "fit: shuffle": (fit(X, Y, shuffle="no"), TypeError, "shuffle must be True or False, got str"),
     "fit: progress": (fit(X, Y, progress=3), TypeError, "progress must be True, False, None or an object with the methods step and epoch, got int"),
-    "fit: callbacks": (fit(X, Y, callbacks=print), TypeError, r"must be a list of functions .* write \[f\]"),
-    "fit: a callback": (fit(X, Y, callbacks=[3]), TypeError, "list of functions of an Epoch, got int"),
+    "fit: callbacks": (fit(X, Y, callbacks=print), TypeError, r"must be a list of callbacks or functions .* write \[callback\]"),
+    "fit: a callback": (fit(X, Y, callbacks=[3]), TypeError, "list of callbacks or functions of an Epoch, got int"),
     "fit: validation": (fit(X, Y, validation_data=X), TypeError, r"must be a pair \(x, y\) or .*, got ndarray"),
     "fit: validation of 4": (fit(X, Y, validation_data=(X, Y, Y, Y)), TypeError, r"weight\), got 4 values"),
     "fit: validation inputs": (

@@ -145,8 +145,8 @@ CALLS = {
 FREE = {"monitor", "note", "unit"}  # any text is right where it is given: what it names shows later
 # Called by Network alone, which has checked; and results, which nobody makes.
 INTERNAL = {
-    "train.make_step",
-    "train.plan_training",
+    "train.FitConfig",
+    "train.make_gradient",
     "data.Table",
     "program.LineDifference",
     "optim.Optimizer",

@@ -60,7 +60,7 @@ def fold(net: Network, inputs: Scaling | None, outputs: Scaling | None) -> Netwo
         b = ops.add(ops.multiply(b, outputs.deviation), outputs.mean)
         _set(net, params[linear[-1]], ops.multiply(w, outputs.deviation), b)
     folded = Network(net.layer, loss=net.loss, backend=net.backend, seed=net.seed, dtype=net.dtype)
-    folded.resume(tuple(params), net.state, net.epochs, net.steps)
+    folded.load_params(tuple(params), net.state, epochs=net.epochs, steps=net.steps)
     return folded
 
 

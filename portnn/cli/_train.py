@@ -11,7 +11,6 @@ from typing import Any
 from click import UsageError
 
 from portnn import tree
-from portnn.cli._keeper import Keeper
 from portnn.cli._names import hidden_of, optimizer_of
 from portnn.cli._problem import Problem, build, make_problem
 from portnn.cli._progress import Progress
@@ -24,6 +23,8 @@ from portnn.train import DivergenceError, History
 from portnn.train.callbacks import Checkpoint, EarlyStopping
 
 __all__ = ["run"]
+
+_LOST = 100  # steps at most that Ctrl-C loses
 
 
 def run(*, as_json: bool, quiet: bool, **given: Any) -> None:
@@ -111,10 +112,8 @@ def _fit(
     newest = latest(folder) if options["resume"] else None
     if newest is not None and not quiet:
         note(f"going on from {newest}")
-    callbacks: list[Any] = [
-        Checkpoint(folder, every_steps=options["checkpoint_steps"]),
-        Keeper(steps),
-    ]
+    lost = min(_LOST, steps)
+    callbacks = [Checkpoint(folder, every_steps=options["checkpoint_steps"], interrupt_every=lost)]
     with Progress(problem.size, steps, epochs, quiet) as progress:
         history = net.fit(
             problem.x, problem.y, epochs=epochs, batch_size=batch, optimizer=optimizer,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from copy import copy
 from typing import Any, final
 
-from portnn.train import Epoch
+from portnn.train import Callback, Epoch
 
 __all__ = ["Tasks"]
 
 
 @final
-class Tasks:
+class Tasks(Callback):
     """Tells scikit-learn's callbacks of a fit and its epochs.
 
     The task of an epoch begins when the last one ends; one that begins and does not come, since the training
@@ -35,7 +35,7 @@ class Tasks:
         self._task = self._root.subcontext(task_name="epoch")
         self._task.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
-    def __call__(self, epoch: Epoch) -> bool:
+    def on_epoch_end(self, epoch: Epoch) -> bool:
         """The end of an epoch: whether a callback wants to stop."""
         if self._task is None:
             return False

@@ -9,7 +9,7 @@ from math import isfinite, nan
 from typing import Any, final
 
 from portnn.optim import scale_learning_rate
-from portnn.train import DivergenceError, Epoch
+from portnn.train import Callback, DivergenceError, Epoch
 
 __all__ = ["Course", "as_it_was", "begin_course"]
 
@@ -49,7 +49,7 @@ def as_it_was(estimator: Any, *, first: bool) -> Iterator[None]:
 
 
 @final
-class Course:
+class Course(Callback):
     """A callback that keeps the course of a training in an estimator's attributes, and stops it.
 
     Args:
@@ -68,7 +68,8 @@ class Course:
         if held_out is not None and estimator.validation_scores_ is None:
             estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
 
-    def __call__(self, epoch: Epoch) -> bool:
+    def on_epoch_end(self, epoch: Epoch) -> bool:
+        """Record the epoch; return whether to stop."""
         e = self._estimator
         e.n_iter_ = epoch.number
         e.t_ += self._samples

@@ -14,16 +14,15 @@ from portnn.estimators._labels import Labels
 from portnn.losses import Loss
 from portnn.network import Network
 from portnn.network._files import describe_loss, loss_from
-from portnn.network._fitted import Fitted, TrainState
-from portnn.network._loading import Expected
 from portnn.nn import Layer, describe, from_description
 from portnn.optim import Optimizer
+from portnn.train import NetState
 
 __all__ = ["from_plain", "to_plain"]
 
 _KIND = "__portnn__"  # the key of what a dict stands for
 _HOST = get_backend("cpu")
-_RECORDS: dict[str, Any] = {cls.__name__: cls for cls in (Expected, Fitted, TrainState)}  # parts of a network
+_RECORDS: dict[str, Any] = {cls.__name__: cls for cls in (NetState,)}  # parts of a network
 _OWN = {id(getattr(own, name)): name for name in own.__all__}  # losses of this package, stored by name
 
 

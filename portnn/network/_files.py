@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from inspect import signature
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 from warnings import warn
 
 from portnn import losses, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.losses import Loss, task_of
-from portnn.network._fitted import TrainState
-from portnn.network._loading import COUNTS
-from portnn.network._model import Model
-from portnn.network._options import SEEDS
 from portnn.nn import Layer, describe, from_description, outline
 from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, write_checked
+from portnn.train import NetState
+from portnn.train._checkpoint import FORMAT, ODD, describe_loss, read_field
+from portnn.train._state import COUNTS
 
-__all__ = ["FORMAT", "read_network", "write_network"]
+__all__ = ["describe_loss", "loss_from", "read_network", "write_network"]
 
-M = TypeVar("M", bound=Model)
 Path: TypeAlias = str | os.PathLike[str]
 
-FORMAT = 2  # the version of what stands in the header
 KIND = "network"
 LARGEST = 2**24  # bound of an integer in the description of a layer, unless a tensor has that length
-_FIELDS = {"kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps", "notes"}
-
-# What Python raises over a description that is plain data and still no layer.
-ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError)
-
-
-def describe_loss(loss: Callable[..., Array]) -> dict[str, Any] | None:
-    """A loss of portnn as plain data; None for one of the user's own, which a file cannot name."""
-    options: dict[str, Any] = {}
-    inner: Any = loss
-    while isinstance(inner, partial):
-        options, inner = {**inner.keywords, **options}, inner.func
-    name = getattr(inner, "__name__", "")
-    plain = all(value is None or isinstance(value, bool | int | float | str) for value in options.values())
-    if name not in losses.__all__ or getattr(losses, name) is not inner or not plain:
-        return None
-    return {"name": name, "options": options}
+_FIELDS = {
+    "kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps", "notes", "sample_shape",
+    "flat_targets",
+}  # fmt: skip
 
 
 def loss_from(data: Any, path: Any) -> Callable[..., Array]:
@@ -71,27 +56,7 @@ def loss_from(data: Any, path: Any) -> Callable[..., Array]:
     return partial(loss, **options) if options else loss
 
 
-def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -> Any:
-    """One field of the description, of the type that it must have.
-
-    Raises:
-        CheckpointError: if it is missing or of another type.
-    """
-    value = data.get(name) if isinstance(data, dict) else None
-    if type(value) is int and value >= COUNTS and name != "seed":
-        raise CheckpointError(
-            f"{path}: the description has {name}={value if value < 2**64 else 'a huge number'}; "
-            "expected less than 2^32"
-        )
-    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < SEEDS)
-    if odd or not isinstance(value, kind):
-        raise CheckpointError(
-            f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"
-        )
-    return value
-
-
-def write_network(net: Model, path: Path) -> None:
+def write_network(state: NetState, path: Path) -> None:
     """Write a network: its description, in the header, and its arrays.
 
     Raises:
@@ -101,18 +66,20 @@ def write_network(net: Model, path: Path) -> None:
     description = {
         "kind": KIND,
         "format": FORMAT,
-        "layers": describe(net.layer),
-        "loss": describe_loss(net.loss),
-        "seed": net.seed,
-        "dtype": net.dtype,
-        "epochs": net.epochs,
-        "steps": net.steps,
-        "notes": net.notes,
+        "layers": describe(state.layer),
+        "loss": describe_loss(state.loss),
+        "seed": state.seed,
+        "dtype": state.dtype,
+        "epochs": state.epochs,
+        "steps": state.steps,
+        "notes": state.notes,
+        "sample_shape": None if state.sample_shape is None else [*state.sample_shape],
+        "flat_targets": state.flat_targets,
     }
-    arrays = tree.map(net.backend.to_numpy, {"params": net.params, "state": net.state})
+    arrays = tree.map(state.backend.to_numpy, {"params": state.shown, "state": state.state})
 
     def check(header: Header) -> None:
-        found = _plan(header, net.loss if description["loss"] is None else None, path)
+        found = _described(header, state.loss if description["loss"] is None else None, state.backend, path)
         fill({"params": found.params, "state": found.state}, tree.named(arrays), path)
 
     write_checked(path, arrays, description, check)
@@ -123,7 +90,12 @@ def _from_1(description: dict[str, Any]) -> dict[str, Any]:
     return {"kind": KIND, **description, "format": 2}
 
 
-_UPGRADES = {1: _from_1}
+def _from_2(description: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 knew neither the shape of a sample nor that of targets."""
+    return {"sample_shape": None, "flat_targets": False, **description, "format": 3}
+
+
+_UPGRADES = {1: _from_1, 2: _from_2}
 
 
 def upgraded(description: dict[str, Any], path: Any) -> dict[str, Any]:
@@ -141,7 +113,7 @@ def upgraded(description: dict[str, Any], path: Any) -> dict[str, Any]:
     return description
 
 
-def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callable[..., Array] | None) -> M:
+def read_network(path: Path, backend: str | Backend, loss: Callable[..., Array] | None) -> NetState:
     """Read a network that `write_network` wrote.
 
     Raises:
@@ -151,41 +123,24 @@ def read_network(cls: type[M], path: Path, backend: str | Backend, loss: Callabl
     backend = get_backend(backend)
     if loss is not None:
         task_of(loss)
-    plan: list[_Plan] = []
+    found: list[NetState] = []
 
     def check(header: Header) -> None:
-        plan.append(_plan(header, loss, path))
+        found.append(_described(header, loss, backend, path))
 
     arrays, header = read_checked(path, check)
-    [found] = plan
-    filled = fill({"params": found.params, "state": found.state}, arrays, path)
-    params, state = tree.map(backend.asarray, (filled["params"], filled["state"]))
-    now = TrainState(backend, params, state, found.seed, found.epochs, found.steps)
-    net = cls.revive(found.layer, found.loss, now, found.dtype)
-    net.notes = found.notes
+    [state] = found
+    filled = fill({"params": state.params, "state": state.state}, arrays, path)
+    params, running = tree.map(backend.asarray, (filled["params"], filled["state"]))
     if not header.checked:
         warn(
             f"{path} has no digests, so damage to it would not be seen; save the network again", stacklevel=3
         )
-    return net
+    return replace(state, params=params, state=running)
 
 
-class _Plan(NamedTuple):
-    """What a header says about a network; parameters and state without numbers."""
-
-    layer: Layer
-    loss: Callable[..., Array]
-    seed: int
-    dtype: str
-    epochs: int
-    steps: int
-    notes: dict[str, Any]
-    params: Tree
-    state: Tree
-
-
-def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Plan:
-    """What a network will be, before memory is taken for its tensors.
+def _described(header: Header, loss: Callable[..., Array] | None, backend: Backend, path: Path) -> NetState:
+    """Return the network that a header describes, with shapes and dtypes in place of arrays.
 
     Raises:
         CheckpointError: if the description is not whole, or the tensors are not those that it needs.
@@ -202,6 +157,31 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
         raise CheckpointError(f"{path}: dtype must be 'float32' or 'float64', got {dtype[:40]!r}")
     loss = loss_from(data.get("loss"), path) if loss is None else loss
     layers, notes = [read_field({"notes": {}, **data}, name, dict, path) for name in ("layers", "notes")]
+    if not isinstance(flat := data.get("flat_targets"), bool):
+        raise CheckpointError(f"{path}: the description lacks a valid 'flat_targets'")
+    shape = _sample_shape(data, path)
+    layer, params, state = _layers_from(layers, header, dtype, path)
+    arrays = {"params": params, "state": state}
+    rest: dict[str, Any] = {**numbers, **arrays, "notes": notes, "sample_shape": shape, "flat_targets": flat}
+    return NetState(layer, loss, backend, dtype, **rest)
+
+
+def _sample_shape(data: dict[str, Any], path: Path) -> tuple[int, ...] | None:
+    """Return the shape of a sample, or None if it was not known."""
+    shape = data.get("sample_shape")
+    if shape is None:
+        return None
+    if not isinstance(shape, list) or any(type(n) is not int or not 0 <= n < COUNTS for n in shape):
+        raise CheckpointError(f"{path}: the description lacks a valid 'sample_shape'")
+    return tuple(shape)
+
+
+def _layers_from(layers: dict[str, Any], header: Header, dtype: str, path: Path) -> tuple[Layer, Tree, Tree]:
+    """Return the layers, and their parameters and state as shapes, before memory is taken for tensors.
+
+    Raises:
+        CheckpointError: if they are not layers, or the tensors are not those that they need.
+    """
     # Somewhat more than there is, so that the tensor that does not fit is named.
     size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
     try:
@@ -217,7 +197,7 @@ def _plan(header: Header, loss: Callable[..., Array] | None, path: Path) -> _Pla
         raise CheckpointError(f"{path}: {str(error)[:200]}") from None
     expected = tree.items({"params": params, "state": state})
     check_tensors({name: (a.shape, a.dtype) for name, a in expected}, header.tensors, path)
-    return _Plan(layer, loss, **numbers, dtype=dtype, notes=notes, params=params, state=state)
+    return layer, params, state
 
 
 def check_numbers(data: Any, longest: int, path: Any) -> None:

@@ -1,9 +1,14 @@
-"""Data at the door of a `Network`: brought to its backend, and looked at before anything changes."""
+"""Data and options at the door of a `Network`: checked before anything changes, and moved to its backend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isfinite
+from numbers import Real
+from operator import index
+from typing import Any, SupportsIndex
 
 from portnn import ops
 from portnn._typing import Array, ArrayLike, DType
@@ -12,19 +17,16 @@ from portnn.compile import probe
 from portnn.losses import Task, task_of
 from portnn.nn import Layer, Linear
 from portnn.ops._helpers import held
+from portnn.ops._indexing import gather
+from portnn.optim import Optimizer
 from portnn.tracing import Extent, first_outside, is_kind, parts_of
+from portnn.train import Dataset
+from portnn.train._state import SEEDS
 
 __all__ = [
-    "bring_inputs",
-    "bring_targets",
-    "bring_weights",
-    "check_detached",
-    "input_shape_of",
-    "option",
-    "place_weights",
-    "usual",
-    "without_ignored",
-]
+    "bring_inputs", "bring_targets", "bring_weights", "check_detached", "check_fit", "check_pair",
+    "check_seed", "check_split", "input_shape_of", "option", "split_off", "weigh_classes", "without_ignored",
+]  # fmt: skip
 
 
 _USUAL = 2.0**20  # above it, or below its inverse, weights are rescaled to a largest one of 1
@@ -111,7 +113,7 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bo
 
 def bring_targets(
     value: ArrayLike, n: int, predictions: Array, loss: Callable[..., Array], backend: Backend, dtype: str
-) -> tuple[Array, Extent]:
+) -> tuple[Array, Extent, bool]:
     """Targets on the backend, checked against what the network predicts for one sample.
 
     Args:
@@ -121,6 +123,10 @@ def bring_targets(
         loss: the loss, which decides what targets may be.
         backend: the backend to bring them to, which is that of the predictions.
         dtype: the network's.
+
+    Returns:
+        The targets; them as a whole, for checks of their parts; and whether they were (n,) for a network with
+        one output, in which case they are (n, 1) now.
 
     Raises:
         TypeError: if their dtype does not suit the loss.
@@ -135,21 +141,21 @@ def bring_targets(
     if is_kind(y, "real floating"):
         _check_finite("y", y)
         y = y if door is backend else backend.asarray(_fit(y, door.dtype(dtype), "y"))
-    task = task_of(loss)
+    task, flat = task_of(loss), False
     if task is Task.CLASSES and len(y.shape) == 1:
         y = _check_labels(y, predictions.shape[-1], option(loss, "ignore_index"))
     else:
         if task is Task.CLASSES:
             _check_axes(y, tuple(predictions.shape))
         y = _fit(y, predictions.dtype, "y")
-        if tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
+        if flat := tuple(predictions.shape) == (1, 1) and len(y.shape) == 1:
             y = ops.expand_dims(y, axis=1)
         if task is not Task.VALUES:
             _check_probabilities(y, task)
     first, labels = y[:1, ...], Extent(y)
     with parts_of((first, labels)):
         probe(loss, predictions, first)  # the loss checks the shapes
-    return y, labels
+    return y, labels, flat
 
 
 def _check_axes(y: Array, predictions: tuple[int, ...]) -> None:
@@ -287,3 +293,168 @@ def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
     if layer.members:
         return None if layer.further_inputs else input_shape_of(layer.members[0])
     return (layer.in_features,) if isinstance(layer, Linear) else None
+
+
+def check_split(validation_split: Any, validation_data: Any) -> float:
+    """The share of the data to hold out.
+
+    Raises:
+        TypeError: if it is no number.
+        ValueError: if it is no share, or there are validation data besides.
+    """
+    if isinstance(validation_split, bool) or not isinstance(validation_split, Real):
+        kind = type(validation_split).__name__
+        raise TypeError(f"fit: validation_split must be a number such as 0.1, got {kind}")
+    share = float(validation_split)
+    if not 0.0 <= share < 1.0:
+        raise ValueError(f"fit: validation_split must be from 0 to below 1, got {share}")
+    if share and validation_data is not None:
+        raise ValueError("fit: got validation_data and validation_split; give one of them")
+    return share
+
+
+def split_off(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
+    """The first samples to learn from, and the last ones to hold out.
+
+    Raises:
+        ValueError: if either would be empty.
+    """
+    held = int(data.size * share)
+    if not 0 < held < data.size:
+        raise ValueError(
+            f"fit: validation_split={share} of {data.size} samples leaves none to "
+            f"{'validate' if not held else 'learn from'}; give validation_data"
+        )
+    return data.rows(0, data.size - held), data.rows(data.size - held, data.size)
+
+
+def weigh_classes(
+    data: Dataset, class_weight: Any, classes: int, loss: Callable[..., Array], dtype: str
+) -> Dataset:
+    """The same data, with each sample's weight multiplied by that of its class.
+
+    Args:
+        data: the samples.
+        class_weight: "balanced", or a mapping from classes to weights.
+        classes: how many the network tells apart.
+        loss: the loss, which decides the task.
+        dtype: the network's.
+
+    Raises:
+        TypeError: if the weights are of the wrong type.
+        ValueError: if the task is not one of classes, or a class or weight is impossible.
+    """
+    labels, classes = _labels(data.y, classes, loss)
+    if isinstance(class_weight, Mapping):
+        weights = _checked(class_weight, classes)
+    elif class_weight == "balanced":
+        weights = _balanced(labels, classes, option(loss, "ignore_index"), data)
+    else:
+        raise TypeError(
+            f"fit: class_weight must be a dict such as {{0: 1.0, 1: 5.0}} or 'balanced', "
+            f"got {class_weight!r:.40}"
+        )
+    host = get_backend("numpy")  # in float64, which some devices lack
+    table = usual(host.asarray([weights.get(c, 1.0) for c in range(classes)], dtype="float64"))
+    # An ignored label need not be a class.
+    places = ops.clip(host.asarray(data.backend.to_numpy(labels)), 0, classes - 1)
+    weight = gather(table, places, axis=0)
+    if data.weight is not None:
+        own = host.asarray(data.backend.to_numpy(data.weight), dtype="float64")
+        weight = ops.multiply(weight, own)
+    if not bool(ops.any(ops.greater(weight, 0.0))):
+        raise ValueError("fit: class_weight leaves no sample with a weight above zero")
+    return replace(data, weight=place_weights(weight, data.home, dtype))
+
+
+def _labels(y: Array, classes: int, loss: Callable[..., Array]) -> tuple[Array, int]:
+    """The class of each sample, and how many there are."""
+    task = task_of(loss)
+    if task is Task.CLASSES and len(y.shape) <= 2:
+        return (y if len(y.shape) == 1 else ops.argmax(y, axis=-1)), classes
+    if task is Task.LABELS and tuple(y.shape[1:]) == (1,):
+        yes = ops.greater(ops.squeeze(y, axis=1), 0.5)
+        return ops.astype(yes, ops.argmax(y[:1, ...]).dtype), 2
+    raise ValueError(
+        f"fit: class_weight needs one class for each sample, but the network is for {task.value}; "
+        "use sample_weight"
+    )
+
+
+def _checked(class_weight: Mapping[Any, Any], classes: int) -> dict[int, float]:
+    weights = {}
+    for c, w in class_weight.items():
+        if isinstance(c, bool) or not hasattr(c, "__index__") or not 0 <= c.__index__() < classes:
+            raise ValueError(f"fit: class_weight has the class {c!r:.40}; classes are 0 to {classes - 1}")
+        if isinstance(w, bool) or not isinstance(w, Real):
+            raise TypeError(f"fit: class_weight[{c}] must be a number, got {type(w).__name__}")
+        weight = weights[c.__index__()] = float(w)
+        if not (isfinite(weight) and weight >= 0.0):
+            raise ValueError(f"fit: class_weight[{c}] must be finite and >= 0, got {weight}")
+    return weights
+
+
+def _balanced(labels: Array, classes: int, ignored: int | None, data: Dataset) -> dict[int, float]:
+    """The same weight for each class as a whole: samples over those of the class, shared by the classes."""
+    counts = Counter(data.backend.to_numpy(labels).tolist())
+    counts.pop(ignored, None)
+    return {c: counts.total() / (len(counts) * n) for c, n in counts.items()}
+
+
+def check_seed(seed: int) -> int:
+    """The seed of a network, which a file can hold."""
+    if seed >= SEEDS:
+        raise ValueError(f"Network: seed must be less than 2^128, got one of {seed.bit_length()} bits")
+    return seed
+
+
+def check_fit(
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex | None,
+    optimizer: Any,
+    shuffle: Any,
+    progress: Any,
+    compile: Any,
+    threads: Any,
+    accumulate: Any = 1,
+    penalty: Any = None,
+) -> tuple[int, int | None]:
+    """The options of a training, before any work is done; the numbers as integers of Python."""
+    for name, value in (("shuffle", shuffle), ("compile", compile)):
+        if not isinstance(value, bool):
+            raise TypeError(f"fit: {name} must be True or False, got {type(value).__name__}")
+    told = callable(getattr(progress, "step", None)) and callable(getattr(progress, "epoch", None))
+    if not (progress is None or isinstance(progress, bool) or told):
+        raise TypeError(
+            f"fit: progress must be True, False, None or an object with the methods step and epoch, "
+            f"got {type(progress).__name__}"
+        )
+    optional = {"batch_size": batch_size, "threads": threads}
+    counts = (("epochs", epochs), ("accumulate", accumulate))
+    for name, value in (*counts, *((n, 1 if v is None else v) for n, v in optional.items())):
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
+        if index(value) < 1:
+            raise ValueError(f"fit: {name} must be at least 1, got {value}")
+    if penalty is not None and not callable(penalty):
+        raise TypeError(
+            "fit: penalty must be a function of the parameters and of how many samples a batch has, "
+            f"got {type(penalty).__name__}"
+        )
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"fit: optimizer must come from portnn.optim, like optim.sgd(0.1), got {type(optimizer).__name__}"
+        )
+    return index(epochs), None if batch_size is None else index(batch_size)
+
+
+def check_pair(pair: Any) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
+    """Validation data as inputs, targets, and weights or None.
+
+    Raises:
+        TypeError: if they are no tuple of two or three.
+    """
+    if not isinstance(pair, tuple | list) or len(pair) not in (2, 3):
+        what = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__
+        raise TypeError(f"fit: validation_data must be a pair (x, y) or (x, y, sample_weight), got {what}")
+    return pair[0], pair[1], pair[2] if len(pair) == 3 else None

@@ -12,10 +12,10 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.tracing import is_array, is_kind
+from portnn.train._state import COUNTS
 
-__all__ = ["COUNTS", "Expected", "check_count", "expected_of", "matched", "matched_state"]
+__all__ = ["Expected", "check_count", "expected_of", "matched", "matched_state"]
 
-COUNTS = 2**32  # of epochs and steps: random numbers use 32 bits of the step's number
 _ABSENT = object()
 _FROM_TORCH = "load_params(*portnn.nn.from_torch(net.layer, state_dict))"
 _OF_TORCH = ("running_mean", "running_var", "num_batches_tracked")  # of batch norm, in a state_dict

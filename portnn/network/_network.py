@@ -1,25 +1,75 @@
-"""`Network`: a description, a backend and parameters; what most people use."""
+"""`Network`: layers, a loss, a backend and parameters; what most people use."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, Self, final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial, wraps
+from math import isnan
+from operator import index
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, final
 
-from portnn import tree
+from portnn import losses, ops, optim, tree
 from portnn._typing import Array, ArrayLike, Tree
-from portnn.backend import Backend
-from portnn.losses import Task, link_of
-from portnn.network._inputs import bring_inputs
-from portnn.network._measures import check_predictions, score_of
-from portnn.network._model import activated
-from portnn.network._trainable import Trainable
+from portnn.backend import Backend, convert_like, get_backend
+from portnn.compile import Precision, Predictor, check_precision, probe
+from portnn.losses import Task, link_of, task_of
+from portnn.network._inputs import (
+    bring_inputs,
+    bring_targets,
+    bring_weights,
+    check_detached,
+    check_fit,
+    check_pair,
+    check_seed,
+    check_split,
+    input_shape_of,
+    split_off,
+    weigh_classes,
+    without_ignored,
+)
+from portnn.network._loading import check_count, expected_of, matched, matched_like, matched_state
+from portnn.network._measures import check_predictions, count_right, decide, score_of
+from portnn.nn import Layer, Sequential
+from portnn.optim import Optimizer
+from portnn.random import stream
+from portnn.tracing import Extent, is_kind, parts_of
+from portnn.train import Callback, Dataset, Epoch, FitConfig, History, NetState, Snapshot, Trainer
+from portnn.train._callback import as_callbacks
+
+if TYPE_CHECKING:
+    from portnn.network._inspect import Survey
 
 __all__ = ["Network"]
 
+P = ParamSpec("P")
+N = TypeVar("N", bound="Network")
+T = TypeVar("T")
+
+_ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few enough to fit
+
+
+def activated(method: Callable[Concatenate[N, P], T]) -> Callable[Concatenate[N, P], T]:
+    """Make a method compute on the network's device; out-of-memory errors then say what to do."""
+
+    @wraps(method)
+    def there(self: N, /, *args: P.args, **options: P.kwargs) -> T:
+        with self.backend.activate():
+            return method(self, *args, **options)
+
+    return there
+
+
+def _chunks(x: Array) -> Iterator[Array]:
+    """Yield the rows in chunks."""
+    n = x.shape[0]
+    return (x[i : min(i + _ROWS, n), ...] for i in range(0, n, _ROWS)) if n > _ROWS else iter([x])
+
 
 @final
-class Network(Trainable):
+class Network:
     """A neural network: layers, a loss that decides its task, and parameters on a backend.
 
     Arrays of any library come in and answers go out in the library of the question: NumPy in, NumPy out,
@@ -45,6 +95,7 @@ class Network(Trainable):
         epochs: how many epochs the network has been trained for.
         steps: how many steps.
         notes: plain data of your own that are saved with the network, such as the names of the classes.
+        net_state: all of this as one `portnn.train.NetState`.
 
     Raises:
         TypeError: if an argument is of the wrong type.
@@ -62,6 +113,519 @@ class Network(Trainable):
         >>> net.predict(x).tolist(), net.score(x, y)
         ([0, 1, 1, 0], 1.0)
     """
+
+    net_state: NetState
+    _expected: tuple[Layer | None, Tree]  # shapes and dtypes of what a layer makes
+
+    def __init__(
+        self,
+        layers: Layer | Sequence[Any],
+        *,
+        loss: Callable[..., Array] = losses.softmax_cross_entropy,
+        backend: str | Backend = "cpu",
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        rng, backend = stream(seed, 0), get_backend(backend)
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"Network: dtype must be 'float32' or 'float64', got {dtype!r}")
+        task_of(loss)
+        layer: Layer = layers if isinstance(layers, Layer) else Sequential(layers)
+        made = layer.init(rng, dtype), layer.init_state(dtype)
+        params, state = tree.map(backend.asarray, made)
+        seed, shape = check_seed(int(seed)), input_shape_of(layer)
+        self._hold(NetState(layer, loss, backend, dtype, seed, params, state, sample_shape=shape))
+        self._expected = layer, expected_of((params, state))
+
+    @classmethod
+    def from_state(cls, state: NetState) -> Self:
+        """Return the network that is in a state.
+
+        Args:
+            state: the state, for example `net_state` of another network.
+
+        Example:
+            >>> from portnn.nn import Linear
+            >>> net = Network([Linear(2, 1)])
+            >>> same = Network.from_state(net.net_state)
+            >>> same.params is net.params
+            True
+        """
+        network = cls.__new__(cls)
+        network._hold(state)
+        return network
+
+    def _hold(self, state: NetState) -> None:
+        self.net_state = state
+        self._expected = None, None
+        self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An optimizer is made of functions; CuPy unpickles arrays on the current GPU.
+        state = self.net_state
+        return {"net_state": state.moved(state.backend.to_numpy, optimizer=None)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        net_state = state["net_state"]
+        self._hold(net_state.moved(net_state.backend.asarray))
+
+    def __copy__(self) -> Self:
+        return type(self).from_state(self.net_state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        with self.backend.activate():
+            copied = memo[id(self)] = type(self).from_state(deepcopy(self.net_state, memo))
+        return copied
+
+    def _template(self) -> tuple[Tree, Tree]:
+        """Return the shapes and dtypes of the parameters and the state that the layers make."""
+        if self._expected[0] is not self.layer:
+            made = self.layer.init(stream(self.seed, 0), self.dtype), self.layer.init_state(self.dtype)
+            self._expected = self.layer, expected_of(tree.map(self.backend.asarray, made))
+        params, state = self._expected[1]
+        return params, state
+
+    @property
+    def layer(self) -> Layer:
+        """The layers, as one layer."""
+        return self.net_state.layer
+
+    @layer.setter
+    def layer(self, layer: Layer) -> None:
+        self.net_state = replace(self.net_state, layer=layer)
+
+    @property
+    def loss(self) -> Callable[..., Array]:
+        """The loss; it decides the task."""
+        return self.net_state.loss
+
+    @loss.setter
+    def loss(self, loss: Callable[..., Array]) -> None:
+        task_of(loss)
+        self.net_state = replace(self.net_state, loss=loss)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the parameters and of floating-point input."""
+        return self.net_state.dtype
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Plain data of your own that are saved with the network."""
+        return self.net_state.notes
+
+    @notes.setter
+    def notes(self, notes: dict[str, Any]) -> None:
+        self.net_state = replace(self.net_state, notes=notes)
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of the network; `to` moves it."""
+        return self.net_state.backend
+
+    @property
+    def params(self) -> Tree:
+        """The parameters, a tree of arrays on the backend.
+
+        They may be set, for example by a callback: names, shapes and numbers are checked as by `load_params`.
+        The optimizer's state is kept.
+        """
+        return self.net_state.shown
+
+    @params.setter
+    @activated
+    def params(self, params: Tree) -> None:
+        found = matched("params", params, self._template()[0], self.backend)
+        if found is not self.params:  # which may be the averages of others
+            self.net_state = replace(self.net_state, params=found, averaged=False)
+
+    @property
+    def state(self) -> Tree:
+        """The running state of the layers, a tree of arrays on the backend; it may be set like `params`."""
+        return self.net_state.state
+
+    @state.setter
+    @activated
+    def state(self, state: Tree) -> None:
+        found = matched_state("state", state, self._template()[1], self.backend)
+        self.net_state = replace(self.net_state, state=found)
+
+    @property
+    def seed(self) -> int:
+        """The seed of all random numbers."""
+        return self.net_state.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        stream(seed, 0)  # raises for an invalid seed
+        self.net_state = replace(self.net_state, seed=check_seed(int(seed)))
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the network has been trained for."""
+        return self.net_state.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: int) -> None:
+        self.net_state = replace(self.net_state, epochs=check_count("epochs", epochs))
+
+    @property
+    def steps(self) -> int:
+        """How many steps the network has been trained for."""
+        return self.net_state.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.net_state = replace(self.net_state, steps=check_count("steps", steps))
+
+    @property
+    def task(self) -> Task:
+        """What the network predicts: classes, labels or values; its loss decides."""
+        return task_of(self.loss)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample: of the data last trained on, or as the first layer says; or None."""
+        return self.net_state.sample_shape
+
+    @property
+    def optimizer_state(self) -> Tree:
+        """The state of the optimizer after the last epoch or step, None before any.
+
+        A callback may set it, for instance by `portnn.optim.scale_learning_rate`.
+
+        Raises:
+            TypeError: if an array that is set has another kind of dtype.
+            ValueError: if it is set before any training, to a tree of another structure, or to arrays of
+                other shapes. Arrays of other libraries are moved to the backend.
+        """
+        return self.net_state.opt_state
+
+    @optimizer_state.setter
+    @activated
+    def optimizer_state(self, state: Tree) -> None:
+        before = self.net_state.opt_state
+        if before is None:
+            raise ValueError("optimizer_state: there is none before the first epoch; set it in a callback")
+        found = matched_like("optimizer_state", state, before, self.backend)
+        self.net_state = replace(self.net_state, opt_state=found)
+
+    def load_params(
+        self, params: Tree, state: Tree | None = None, *, epochs: int | None = None, steps: int | None = None
+    ) -> None:
+        """Replace the parameters, for example with those of a network trained elsewhere.
+
+        The arrays are compared with those that the layers make, cast to the network's dtype and copied to its
+        backend. The optimizer's state is reset. After an error the network is unchanged.
+
+        Args:
+            params: a tree like `params`, or a flat mapping such as ``{"0.weight": array}``. The arrays are
+                floating-point arrays of any library and precision, or nested lists.
+            state: the running state, likewise; its counters are integers, at least 0. None keeps the
+                present state.
+            epochs: how many epochs they were trained for, from 0 to below 2³²; None keeps the counter.
+            steps: how many steps, likewise.
+
+        Raises:
+            TypeError: if an array has another kind of dtype, `params` is not a tree, or a counter is
+                not an integer.
+            ValueError: if a name is missing or unknown, a shape differs, or a number is not finite or too
+                large for the dtype, or a counter is out of its range; the message names the first one.
+
+        Example:
+            >>> from portnn.nn import Linear
+            >>> net = Network([Linear(2, 1)])
+            >>> net.load_params({"0.weight": [[1.0], [2.0]], "0.bias": [0.5]})
+            >>> net.params[0]["weight"].tolist(), str(net.params[0]["weight"].dtype)
+            ([[1.0], [2.0]], 'float32')
+        """
+        counts = {"epochs": epochs, "steps": steps}
+        new = {k: check_count(f"load_params: {k}", n) for k, n in counts.items() if n is not None}
+        self._load("load_params", params, state, copy=True, opt_state=None, optimizer=None, **new)
+
+    def restore(self, params: Tree, state: Tree) -> None:
+        """Restore parameters and a running state that a callback saved, both at once.
+
+        They are checked as by `load_params`. The counters and the optimizer's state are kept.
+
+        Args:
+            params: an earlier value of `params`.
+            state: an earlier value of `state`.
+
+        Raises:
+            TypeError: as for `load_params`.
+            ValueError: as for `load_params`.
+        """
+        averaged = {} if params is not self.params else {"averaged": self.net_state.averaged}
+        self._load("restore", params, state, copy=False, **averaged)
+
+    @activated
+    def _load(self, who: str, params: Tree, state: Tree | None, /, *, copy: bool, **changes: Any) -> None:
+        """Replace the parameters and the other given values at once."""
+        wanted, wanted_state = self._template()
+        new = {"averaged": False, **changes}
+        new["params"] = matched(who, params, wanted, self.backend, copy=copy)
+        if state is not None:
+            new["state"] = matched_state(f"{who}: state", state, wanted_state, self.backend, copy=copy)
+        self.net_state = replace(self.net_state, **new)
+
+    def to(self, backend: str | Backend) -> Self:
+        """Move the network to another backend.
+
+        Args:
+            backend: a name or a `Backend`.
+
+        Returns:
+            The network itself.
+
+        Raises:
+            BackendUnavailableError: if the backend cannot serve; the network is then where it was.
+            ValueError: if it lacks the network's dtype; likewise.
+        """
+        there = get_backend(backend)
+        self.net_state = self.net_state.moved(there.asarray, backend=there)
+        return self
+
+    def summary(self, input_shape: tuple[int, ...] | None = None, *, depth: int | None = None) -> str:
+        """A table of the layers, the shapes of their outputs, their numbers of parameters and their cost.
+
+        Members of a container are indented below it, and its own line counts them in. The arithmetic
+        operations are those of one sample, counted as by `portnn.Program.flops`; so is the memory that is
+        read and written, and the most that results take up at a time.
+
+        Args:
+            input_shape: the shape of one sample; by default that of the data last trained on, or what the
+                first layer says; without any, the table has neither shapes nor costs.
+            depth: how deep to look into containers: 1 shows the outermost layers alone, None all.
+
+        Returns:
+            Several lines of text.
+
+        Raises:
+            TypeError: if an argument is of the wrong type.
+            ValueError: if the shape does not fit or is of more than 33 million numbers, or `depth` is less
+                than 1.
+
+        Example:
+            >>> from portnn.nn import Linear, relu
+            >>> print(Network([Linear(784, 10), relu, Linear(10, 10)]).summary())
+            layer             output  parameters   flops
+            --------------------------------------------
+            Linear(784, 10)   (10,)        7,850  15,690
+            Activation(relu)  (10,)            0      10
+            Linear(10, 10)    (10,)          110     210
+            --------------------------------------------
+            7,960 parameters (31.8 kB), float32, on numpy
+            a sample: 15,910 flops, 35.3 kB read and written, 80 B of memory
+        """
+        from portnn.network._inspect import as_text, check_table  # not needed to train
+
+        check_table(input_shape, depth)
+        shape = self.sample_shape if input_shape is None else tuple(input_shape)
+        return as_text(self.survey(shape), self.backend, self.dtype, depth)
+
+    @activated
+    def survey(self, shape: tuple[int, ...] | None) -> Survey:
+        """What `summary` tells, as data.
+
+        Args:
+            shape: the shape of one sample; None leaves outputs and costs unknown.
+
+        Returns:
+            An object with ``rows``, one for each layer with its ``path``, ``name``, ``output``,
+            ``parameters`` and ``flops``; with the number of ``parameters`` and the ``program`` of the
+            whole.
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
+        from portnn.network._inspect import survey  # not needed to train
+
+        return survey(self.layer, self.params, self.state, self.backend, self.dtype, shape)
+
+    def _repr_html_(self) -> str:
+        """The table of `summary`, for notebooks."""
+        from portnn.network._inspect import as_html
+
+        loss = getattr(self.loss, "func", self.loss)
+        trained = f"{self.epochs:,} epochs" if self.epochs else "not trained"
+        title = f"{type(self).__name__}, {getattr(loss, '__name__', type(loss).__name__)}, {trained}"
+        return as_html(self.survey(self.sample_shape), self.backend, self.dtype, title)
+
+    @activated
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = 64,
+        optimizer: Optimizer | None = None,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        validation_data: tuple[ArrayLike, ...] | None = None,
+        validation_split: float = 0.0,
+        accumulate: int = 1,
+        callbacks: Iterable[Callback | Callable[[Epoch], object]] = (),
+        progress: Any = None,
+        compile: bool = True,
+        threads: int | None = None,
+        precision: Precision = "float32",
+        penalty: Callable[[Tree, Any], Array] | None = None,
+        resume: str | os.PathLike[str] | None = None,
+    ) -> History:
+        """Train, going on from the parameters that the network has.
+
+        Args:
+            x: inputs (n, ...): floating point, or integers such as pixels for a network that begins with
+                `portnn.Rescale`. They are moved to the backend once, integers in their own dtype. On CuPy,
+                NumPy arrays that would take more than half of the GPU's free memory are streamed instead.
+            y: integer labels (n,) or rows of probabilities (n, classes); 0 or 1 for each label (n, labels);
+                or values of the shape of the output, as the loss demands.
+            epochs: how often to go through the data.
+            batch_size: samples a step; None for all of them.
+            optimizer: one of `portnn.optim`; by default ``adam(0.001)``. Its state begins anew.
+            shuffle: whether each epoch has an order of its own, drawn from the network's seed.
+            sample_weight: weights (n,) of the samples in the loss, which is their weighted mean, and in the
+                accuracy.
+            class_weight: a weight for each class, ``{0: 1.0, 1: 5.0}``, by which those of its samples are
+                multiplied; 1 for a class that is not named. "balanced" weighs each class alike as a whole.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate after each epoch, as
+                "val_loss" and "val_accuracy".
+            validation_split: in place of them, the share of the samples to hold out: the last, so
+                shuffle data that are sorted.
+            accumulate: in how many parts to work through each batch, for batches that do not fit into
+                memory as a whole. Up to rounding, the numbers are those of the whole batch for losses that
+                are a mean over samples; layers with batch statistics see a part at a time, and those that
+                draw random numbers draw others.
+            callbacks: functions of a `portnn.Epoch`, called after each; True stops the training. See
+                `portnn.train.callbacks`.
+            progress: True for a bar (tqdm), False for none, None for a bar if someone is looking. Or an
+                object of your own, whose ``step(count)`` is told of steps, first of all of those done before,
+                and whose ``epoch(number, total, logs)`` of epochs.
+            compile: whether the step is written down once and then carried out as a plan, which gives the
+                same bits sooner on NumPy and CuPy. What runs in a step, such as a print in a loss, then
+                runs once. Where that cannot be, as with an ``if`` on a value, a `PlanWarning` says why and
+                each step is carried out as it stands; so it is with False, for debugging.
+            threads: threads of NumPy's products while a plan trains. By default one if they are small,
+                which is faster, and otherwise as many as are allowed.
+            precision: of products of float32 matrices on CuPy while a plan trains: "float32" does not round;
+                "tf32" and "bfloat16" round the factors, which tensor cores multiply faster. They need a GPU
+                of compute capability 8.0 (Ampere) or higher, and raise elsewhere.
+            penalty: what is added to the loss of each batch: a function of the parameters and of how many
+                samples the batch has (the sum of their weights if they have some) that returns a number,
+                such as ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
+            resume: a checkpoint of `portnn.train.callbacks.Checkpoint`, or the folder of them, to go on from
+                with the bits of a training that was never stopped. Everything else is given again as it was;
+                `epochs` counts those before too. The seed is that of the checkpoint.
+
+        Returns:
+            The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
+            entry for each epoch. Its attribute ``plan`` says what a step was carried out as.
+
+        Raises:
+            TypeError: if data or options are of the wrong type.
+            ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
+            FileNotFoundError: if there is nothing to resume from.
+            CheckpointError: if what is to be resumed is damaged, or was trained with something else.
+            DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
+        """
+        options = (epochs, batch_size, optimizer, shuffle, progress, compile, threads, accumulate, penalty)
+        epochs, batch_size = check_fit(*options)
+        check_precision(precision, self.backend.xp, self.backend.device)
+        split = check_split(validation_split, validation_data)
+        told = as_callbacks(callbacks) if callbacks != () else []
+        data, held_out = self._gathered(x, y, sample_weight, validation_data, split)
+        if class_weight is not None:
+            classes = self._first(Extent(data.x)).shape[-1]
+            data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
+        optimizer = optim.adam(0.001) if optimizer is None else optimizer
+        if any(callback.scales_learning_rate for callback in told):
+            optimizer = optim.adjustable(optimizer)
+        manner = (penalty, compile, threads, precision, progress)
+        config = FitConfig(epochs, batch_size, shuffle, index(accumulate), optimizer, *manner)
+        validate = None if held_out is None else partial(self._evaluate, held_out, "validation_data")
+        trainer = Trainer(self, data, config, told, validate, self._measure())
+        for _, _, predictor in self._predictors.values():
+            predictor.release()  # memory that plans of predictions keep for later calls
+        trainer.fit(self._shaped(data), resume)
+        return trainer.history
+
+    @activated
+    def partial_fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        optimizer: Optimizer | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Take one step on one batch, going on with the optimiser's state.
+
+        Args:
+            x: inputs, as for `fit`.
+            y: targets, as for `fit`.
+            optimizer: one of `portnn.optim`; by default the last one, or ``adam(0.001)``. A new one begins
+                with a new state. A network that was pickled has kept the state, and is given the optimiser
+                again.
+            sample_weight: weights of the samples.
+
+        Returns:
+            The network itself.
+
+        Raises:
+            TypeError: as for `fit`.
+            ValueError: as for `fit`.
+            DivergenceError: if the loss is not finite; the network is then as it was.
+        """
+        check_fit(1, None, optimizer, False, False, False, None)
+        data = self._dataset(x, y, sample_weight)
+        optimizer, start = self._continued(optimizer)
+        config = FitConfig(1, None, False, 1, optimizer, compile=False)
+        Trainer(self, data, config, measure=self._measure()).step_once(self._shaped(data), start)
+        return self
+
+    def _continued(self, optimizer: Optimizer | None) -> tuple[Optimizer, Snapshot]:
+        """Return the optimizer of a single step, and the arrays that the step begins with.
+
+        Raises:
+            ValueError: if the network was pickled, and no optimizer is passed.
+        """
+        now = self.net_state
+        known = now.optimizer
+        if now.opt_state is not None and known is None:
+            if optimizer is None:
+                raise ValueError(
+                    "partial_fit: a network that was pickled has no optimizer; pass optimizer=..."
+                )
+            if tree.structure(optimizer.init(now.params)) == tree.structure(now.opt_state):
+                return optimizer, now.arrays
+        if known is not None and (optimizer is None or optimizer == known):
+            return known, now.arrays
+        optimizer = optim.adam(0.001) if optimizer is None else optimizer
+        return optimizer, Snapshot(now.shown, now.state, optimizer.init(now.shown))
+
+    def _shaped(self, data: Dataset) -> NetState:
+        """Return the state with the shapes of the data to train on."""
+        return replace(self.net_state, sample_shape=tuple(data.x.shape[1:]), flat_targets=data.flat)
+
+    def _measure(self) -> Callable[..., Array] | None:
+        """Return what counts the right predictions of a batch; None where that has no meaning."""
+        return None if self.task is Task.VALUES else partial(count_right, task=self.task)
+
+    def _gathered(
+        self, x: Any, y: Any, sample_weight: Any, validation_data: Any, split: float
+    ) -> tuple[Dataset, Dataset | None]:
+        """What to learn from, and what to hold out, checked before the first step."""
+        data = self._dataset(x, y, sample_weight, streamed=True)
+        if validation_data is None:
+            return split_off(data, split) if split else (data, None)
+        pair = check_pair(validation_data)
+        try:
+            return data, self._dataset(*pair, streamed=True)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
     @activated
     def evaluate(
@@ -165,7 +729,7 @@ class Network(Trainable):
             >>> {name: y.shape for name, y in net.activations([[1.0, 0.0, 0.0, 0.0]]).items()}
             {'0 Linear(4, 8)': (1, 8), '1.0 Activation(relu)': (1, 8), '1.1 Linear(8, 3)': (1, 3)}
         """
-        from portnn.network._seeing import outputs_of  # not needed to train
+        from portnn.network._inspect import outputs_of  # not needed to train
 
         inputs = bring_inputs(x, self.backend, self.dtype)
         self._check_sample(inputs)
@@ -194,7 +758,7 @@ class Network(Trainable):
             >>> net.gradients([[1.0, 0.0, 0.0, 0.0]], [2])[0]["weight"].shape
             (4, 3)
         """
-        from portnn.network._seeing import gradients_of
+        from portnn.network._inspect import gradients_of
 
         data = self._dataset(x, y, sample_weight)
         grads = gradients_of(self.layer, self.loss, self.params, self.state, data, self.seed)
@@ -219,7 +783,7 @@ class Network(Trainable):
         """
         from portnn.network._files import write_network  # files are not needed to train
 
-        write_network(self, path)
+        write_network(self.net_state, path)
 
     @classmethod
     def load(
@@ -248,4 +812,149 @@ class Network(Trainable):
         """
         from portnn.network._files import read_network
 
-        return read_network(cls, path, backend, loss)
+        return cls.from_state(read_network(path, backend, loss))
+
+    @activated
+    def _dataset(
+        self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None, *, streamed: bool = False
+    ) -> Dataset:
+        """Samples on the backend, checked in full before anything is changed.
+
+        If they may be `streamed`, NumPy inputs that do not fit on the device stay in host memory.
+        """
+        check_detached(x=x, y=y, sample_weight=weight)
+        inputs = bring_inputs(x, self.backend, self.dtype, streamed=streamed)
+        ids = Extent(inputs)
+        home = self.backend if self.backend.owns(inputs) else get_backend("numpy")
+        first = home.asarray(self._first(ids))
+        targets, labels, flat = bring_targets(y, inputs.shape[0], first, self.loss, home, self.dtype)
+        weights = bring_weights(weight, inputs.shape[0], home, self.dtype)
+        counted = without_ignored(weights, targets, self.loss, self.dtype)
+        return Dataset(inputs, targets, counted, self.backend, (ids, labels), flat)
+
+    def _first(self, inputs: Extent) -> Array:
+        """Return the shape and dtype of raw predictions for a sample; ids are checked for all samples."""
+        first = self.backend.asarray(inputs.whole[:1, ...])
+        if is_kind(first, "real floating") and self.backend.on_host:
+            return self._forward(first)
+        self._check_sample(first)
+
+        def raw(params: Tree, state: Tree, x: Array) -> Array:
+            return self.layer.apply(params, x, state=state)[0]
+
+        if is_kind(first, "real floating"):
+            return probe(raw, self.params, self.state, first)
+        with parts_of((first, inputs)):
+            return raw(self.params, self.state, first)
+
+    @activated
+    def _forward(self, x: Array) -> Array:
+        """Return raw predictions for inputs on the backend, or in host memory; the latter are streamed."""
+        self._check_sample(x)
+        n = x.shape[0]
+        if n > _ROWS and is_kind(x, "integral"):
+            self._first(Extent(x))
+        bound, predictor = (self.params, self.state), self._predictor("raw")
+        parts = [predictor(bound, self.backend.asarray(part)) for part in _chunks(x)]
+        return parts[0] if len(parts) == 1 else ops.concat(parts, axis=0)
+
+    def _targets(self, data: Dataset) -> tuple[Array, Array | None]:
+        """Return the targets and the weights of all samples, on the backend."""
+        weight = None if data.weight is None else self.backend.asarray(data.weight)
+        return self.backend.asarray(data.y), weight
+
+    def _check_sample(self, x: Array) -> None:
+        """There is a batch axis before those of a sample."""
+        sample = input_shape_of(self.layer)
+        if sample is not None and len(x.shape) <= len(sample):
+            shape = ", ".join(["n", *map(str, sample)])
+            raise ValueError(
+                f"x: expected shape ({shape}), got {len(x.shape)} axis; for one sample write x[None]"
+            )
+
+    def _show(self, kind: str, x: ArrayLike) -> Any:
+        """What `x` is answered: "decided" or "linked" predictions, in the library of `x`."""
+        predictor = self._predictor("raw" if kind == "decided" else kind)
+        found = predictor.ready((self.params, self.state), x)
+        return self._computed(kind, x) if found is None else self._settled(kind, found)
+
+    @activated
+    def _computed(self, kind: str, x: ArrayLike) -> Any:
+        """Return the predictions of `_show` for inputs of any kind."""
+        predictor = self._predictor("raw" if kind == "decided" else kind)
+        inputs = bring_inputs(x, self.backend, self.dtype, streamed=True)
+        self._check_sample(inputs)
+        if not self.backend.owns(inputs):
+            return self._streamed(kind, inputs)
+        if inputs.shape[0] > _ROWS:
+            found = self._forward(inputs)
+            found = found if kind == "decided" else self._shown(kind, found)
+        else:
+            found = predictor((self.params, self.state), inputs)
+        return self._answer(self._settled(kind, found), x)
+
+    def _streamed(self, kind: str, inputs: Any) -> Any:
+        """Return the predictions of `_show` for inputs in host memory, which are streamed in chunks."""
+        if is_kind(inputs, "integral"):
+            self._first(Extent(inputs))
+        host, parts, before = get_backend("numpy"), [], 0
+        for part in _chunks(inputs):
+            found = self._forward(part)
+            found = found if kind == "decided" else self._shown(kind, found)
+            parts.append(host.asarray(self._settled(kind, found, before)))
+            before += part.shape[0]
+        return ops.concat(parts, axis=0)
+
+    def _shown(self, kind: str, predictions: Array) -> Array:
+        """Return raw predictions, or the result of the loss's inverse link."""
+        link: Array = link_of(self.loss)(predictions) if kind == "linked" else predictions
+        return link
+
+    def _settled(self, kind: str, predictions: Array, before: int = 0) -> Array:
+        """Check predictions, and return them, or the labels for raw ones.
+
+        They belong to the samples after the first `before`.
+        """
+        name = "predict_proba" if kind == "linked" and self.task is not Task.VALUES else "predict"
+        check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided", before=before)
+        return decide(predictions, self.task) if kind == "decided" else predictions
+
+    def _predictor(self, kind: str) -> Predictor:
+        """The network as a function of its parameters and inputs, planned for the shapes that come again."""
+        layer, loss = self.layer, self.loss
+        found = self._predictors.get(kind)
+        if found is None or found[0] is not layer or found[1] is not loss:
+            shown = self._shown
+            predictor = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
+            found = self._predictors[kind] = layer, loss, predictor
+        return found[2]
+
+    def _answer(self, result: Array, question: ArrayLike) -> Any:
+        """A result in the library of the question."""
+        if hasattr(question, "shape") and hasattr(question, "dtype"):
+            return convert_like(result, question)
+        return self.backend.to_numpy(result)
+
+    def _evaluate(self, data: Dataset, name: str) -> dict[str, float]:
+        """Return the loss and, for classes and labels, the accuracy; `name` is the calling method."""
+        predictions = self._forward(data.x)
+        check_predictions(name, predictions, self.task, self.dtype, raw=True)
+        y, weight = self._targets(data)
+        options = {} if weight is None else {"sample_weight": weight}
+        with parts_of(*zip((data.x, y), data.extents, strict=False)):  # the labels were checked before
+            logs = {"loss": float(self.loss(predictions, y, **options))}
+        if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
+            raise ValueError(
+                f"{name}: the loss is NaN, although no prediction is; look for infinite values with "
+                "activations(), and scale inputs to about 1 or train with a smaller learning rate"
+            )
+        if self.task is not Task.VALUES:
+            shown = link_of(self.loss)(predictions)
+            logs["accuracy"] = score_of(predictions, shown, y, self.task, weight)
+        return logs
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return (
+            f"{name}({self.layer!r}, loss={self.loss!r}, backend={self.backend.name!r}, dtype={self.dtype!r})"
+        )

@@ -39,23 +39,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from portnn.train._batches import batches
-from portnn.train._eager import EagerSteps
-from portnn.train._epoch import Callback, Epoch
-from portnn.train._epochs import Plan, Steps, count_steps, run_epochs
-from portnn.train._guard import DivergenceError, Guard, all_finite
-from portnn.train._history import History
-from portnn.train._loop import Batch, Dataset, Snapshot, make_step
-from portnn.train._moment import Moment, Part
-from portnn.train._planned import PlannedSteps, plan_training
+from portnn.train._callback import Callback, CheckpointEvent, Epoch
 from portnn.train._progress import Progress
+from portnn.train._runners import DivergenceError
+from portnn.train._state import FitConfig, NetState, Snapshot
+from portnn.train._step import Batch, Dataset, make_gradient, make_step
+from portnn.train._trainer import History, Trainer
 
 if TYPE_CHECKING:
     from portnn.train import callbacks
 
 __all__ = [
-    "Batch", "Callback", "Dataset", "DivergenceError", "EagerSteps", "Epoch", "Guard", "History", "Moment",
-    "Part", "Plan", "PlannedSteps", "Progress", "Snapshot", "Steps", "all_finite", "batches", "callbacks",
-    "count_steps", "make_step", "plan_training", "run_epochs",
+    "Batch", "Callback", "CheckpointEvent", "Dataset", "DivergenceError", "Epoch", "FitConfig", "History",
+    "NetState", "Progress", "Snapshot", "Trainer", "batches", "callbacks", "make_gradient", "make_step",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from portnn import ops, tree
 from portnn._typing import Tree
 from portnn.ops._indexing import gather
 from portnn.ops._options import check_flag
-from portnn.train._loop import order_of
+from portnn.train._step import order_of
 
 __all__ = ["batches"]
 

@@ -52,7 +52,7 @@ def test_steps_go_on_where_they_were(optimizer):
 
 def test_a_pickled_network_is_told_its_optimiser():
     twin = pickle.loads(pickle.dumps(fitted()))
-    with pytest.raises(ValueError, match="a network that was pickled has no optimiser; pass optimizer="):
+    with pytest.raises(ValueError, match="a network that was pickled has no optimizer; pass optimizer="):
         twin.partial_fit(X, Y)
     twin.partial_fit(X, Y, optimizer=optim.sgd(0.1))
     assert tree.leaves(twin.optimizer_state) == []  # another optimiser begins anew

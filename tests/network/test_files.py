@@ -82,7 +82,7 @@ def test_every_loss_and_dtype(name, dtype, path):
 def test_the_description_is_plain_data_in_the_header(saved):
     head = header(saved)
     description = json.loads(head.pop("__metadata__")["portnn"])
-    assert (description["format"], description["kind"]) == (2, "network")
+    assert (description["format"], description["kind"]) == (3, "network")
     assert description["loss"] == {"name": "softmax_cross_entropy", "options": {}}
     assert description["layers"]["layers"][0]["in_features"] == 4
     assert sorted(head) == ["params.0.bias", "params.0.weight"]

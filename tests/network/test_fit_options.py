@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from portnn import Network, losses, optim, tree
-from portnn.network._samples import weigh_classes
+from portnn.network._inputs import weigh_classes
 from portnn.nn import Dropout, Linear, tanh
 from portnn.train import Dataset
 from tests.compile.test_jit_table import assert_same_bits
@@ -147,7 +147,7 @@ def test_the_network_shows_the_averages(backend, compile):
         callbacks=[lambda epoch: seen.append(epoch.model.evaluate(X, LABELS)["loss"])], **options,
     )  # fmt: skip
     assert history["val_loss"] == seen
-    inside = map(averaged.backend.to_numpy, tree.leaves(averaged._fitted.params))
+    inside = map(averaged.backend.to_numpy, tree.leaves(averaged.net_state.params))
     for a, b in zip(inside, leaves(plain), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=0 if averaged.backend.name != "jax:cpu" else 1e-5)
     assert averaged.params is optim.ema_params(averaged.optimizer_state)
@@ -163,8 +163,8 @@ def test_single_steps_go_on_from_what_is_averaged():
         averaged.partial_fit(X, LABELS, optimizer=second)
         if i == 1:
             averaged = copy.deepcopy(averaged.to("array_api_strict").to("cpu"))
-            second = averaged._fitted.optimizer
-    assert_same_bits(averaged._fitted.params, plain.params)
+            second = averaged.net_state.optimizer
+    assert_same_bits(averaged.net_state.params, plain.params)
     assert averaged.params is optim.ema_params(averaged.optimizer_state)
 
 

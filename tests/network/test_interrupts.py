@@ -19,8 +19,8 @@ X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 Y = np.arange(6) % 2
 HERE = Path(portnn.__file__).parent
 ASSIGNING = {str(HERE / name) for name in (
-    "network/_model.py", "network/_training.py", "network/_fitted.py", "network/_resume.py",
-    "train/_history.py", "train/callbacks/_early_stopping.py",
+    "network/_network.py", "train/_trainer.py", "train/_checkpoint.py", "train/_state.py",
+    "train/callbacks/_early_stopping.py",
 )}  # fmt: skip
 
 
@@ -150,7 +150,7 @@ LOADS = {
     "load_params": lambda net, other: net.load_params(other.params, other.state),
     "flat": lambda net, other: net.load_params(
         *({name: a.tolist() for name, a in tree.items(t)} for t in (other.params, other.state))),
-    "resume": lambda net, other: net.resume(other.params, other.state, 7, 8),
+    "counters": lambda net, other: net.load_params(other.params, other.state, epochs=7, steps=8),
     "restore": lambda net, other: net.restore(other.params, other.state),
     "optimizer_state": lambda net, other: setattr(
         net, "optimizer_state", tree.map(lambda a: a * 2, net.optimizer_state)),

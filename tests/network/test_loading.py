@@ -143,7 +143,7 @@ def test_counters_stay_and_the_optimizer_begins_anew(backend):
     assert net.optimizer_state is None
     assert net.state is before[1]
     other = network(backend.backend, seed=3)
-    other.resume(numbers(), net.state, 2, 6)
+    other.load_params(numbers(), net.state, epochs=2, steps=6)
     for n in (net, other):
         n.partial_fit(X, Y, optimizer=optim.adam(0.01))
     assert same(bits(net), bits(other))
@@ -201,7 +201,7 @@ WRONG = {
 WAYS = {
     "load_params": lambda net, params: net.load_params(params),
     "params": lambda net, params: setattr(net, "params", params),
-    "resume": lambda net, params: net.resume(params, net.state, 4, 5),
+    "counters": lambda net, params: net.load_params(params, net.state, epochs=4, steps=5),
     "restore": lambda net, params: net.restore(params, net.state),
 }
 
@@ -214,7 +214,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(params, kind, text, wa
     before = everything(net)
     with pytest.raises(kind, match=text) as caught:
         WAYS[way](net, params)
-    assert str(caught.value).startswith(f"{way}: ")
+    assert str(caught.value).startswith(f"{way.replace('counters', 'load_params')}: ")
     assert len(str(caught.value)) < 300
     assert unchanged(everything(net), before)
 
@@ -227,7 +227,10 @@ def test_arrays_of_the_backend_are_checked_too(backend):
         ("3.bias", np.asarray([1.0, 2.0, np.nan], "float32"), "has NaN or infinite"),
     ):  # fmt: skip
         for way, load in WAYS.items():
-            with pytest.raises((TypeError, ValueError), match=f"^{way}: '{name}': .*{text}"):
+            with pytest.raises(
+                (TypeError, ValueError),
+                match=f"^{way.replace('counters', 'load_params')}: '{name}': .*{text}",
+            ):
                 load(net, {**numbers(), name: backend.asarray(a)})
     assert unchanged(everything(net), kept)
 
@@ -244,7 +247,7 @@ STATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", ["load_params", "state", "resume", "restore"])
+@pytest.mark.parametrize("way", ["load_params", "state", "counters", "restore"])
 @pytest.mark.parametrize(("state", "kind", "text"), STATES.values(), ids=STATES)
 def test_a_state_that_does_not_fit(state, kind, text, way):
     net = network()
@@ -252,7 +255,7 @@ def test_a_state_that_does_not_fit(state, kind, text, way):
     ways = {
         "load_params": lambda: net.load_params(numbers(), state),
         "state": lambda: setattr(net, "state", state),
-        "resume": lambda: net.resume(numbers(), state, 1, 1),
+        "counters": lambda: net.load_params(numbers(), state, epochs=1, steps=1),
         "restore": lambda: net.restore(numbers(), state),
     }
     with pytest.raises(kind, match=text):
@@ -272,8 +275,9 @@ def test_counters_are_counts(name, value, kind, tmp_path):
     with pytest.raises(kind, match=f"{name} must be") as caught:
         setattr(net, name, value)
     assert len(str(caught.value)) < 300
-    with pytest.raises(kind, match=f"resume: {name} must be"):
-        net.resume(net.params, net.state, **{"epochs": 1, "steps": 1, name: value})
+    if value is not None:  # which keeps the counter
+        with pytest.raises(kind, match=f"load_params: {name} must be"):
+            net.load_params(net.params, net.state, **{"epochs": 1, "steps": 1, name: value})
     assert (net.epochs, net.steps) == (0, 0)
     setattr(net, name, np.int64(7))
     assert type(getattr(net, name)) is int
@@ -284,7 +288,7 @@ def test_counters_are_counts(name, value, kind, tmp_path):
 WAYS = {
     "load_params": lambda net, params: net.load_params(params),
     "params": lambda net, params: setattr(net, "params", params),
-    "resume": lambda net, params: net.resume(params, None, 1, 1),
+    "counters": lambda net, params: net.load_params(params, None, epochs=1, steps=1),
     "restore": lambda net, params: net.restore(params, net.state),
 }
 

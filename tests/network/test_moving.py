@@ -27,9 +27,9 @@ def test_a_move_that_fails_changes_nothing():
     for optimizer in (optim.adam(0.1), optim.sgd(0.1)):
         net = classifier(dtype="float64", backend="array_api_strict")
         net.partial_fit(X, LABELS, optimizer=optimizer)
-        before, fitted, where = bits(net), net._fitted, net.backend
+        before, state = bits(net), net.net_state
         with pytest.raises(ValueError, match="has no dtype 'float64'"):
             net.to("array_api_strict:no_float64")
         assert same(bits(net), before)
-        assert (net._fitted, net.backend) == (fitted, where)
+        assert net.net_state is state
         net.partial_fit(X, LABELS)

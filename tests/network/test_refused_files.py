@@ -22,8 +22,8 @@ def rewrite(path, **changes):
 
 
 CHANGES = {
-    "format": ({"format": 3}, "the file has format 3, this portnn reads 1 to 2; update portnn"),
-    "format 0": ({"format": 0}, "the file has format 0, this portnn reads 1 to 2; update portnn"),
+    "format": ({"format": 4}, "the file has format 4, this portnn reads 1 to 3; update portnn"),
+    "format 0": ({"format": 0}, "the file has format 0, this portnn reads 1 to 3; update portnn"),
     "kind": ({"kind": "training"}, "holds a 'training', expected a 'network'"),
     "no kind": ({"kind": ...}, "lacks a valid 'kind'"),
     "unknown": ({"zzz": 1}, "has the unknown field 'zzz'"),

@@ -83,18 +83,20 @@ def test_going_back_draws_the_same(batch_size: int | None) -> None:
 
 
 def test_networks_that_draw_nothing_carry_no_number() -> None:
-    from portnn.train import Dataset, Plan, Snapshot, make_step, plan_training
+    from portnn.train import Dataset, Progress, Snapshot, make_gradient, make_step
+    from portnn.train._runners import CompiledRunner, Work
+    from portnn.train._state import EpochProgress
 
     data = Dataset(X, Y, None, get_backend("cpu"))
     carried = {}
     for name, layers in {"plain": [nn.Linear(6, 3)], "drops": [nn.Linear(6, 3), nn.Dropout()]}.items():
         net = Network(layers)
         optimizer = optim.sgd(0.1)
-        step = make_step(net.layer, net.loss, optimizer, 0)
+        step = make_step(make_gradient(net.layer, net.loss), optimizer)
         start = Snapshot(net.params, net.state, optimizer.init(net.params))
-        plan = Plan(1, 16, True, 0, 0, 7)
-        loop = plan_training(step, start, data, plan, None, numbered=net.layer.draws)
-        loop.run(np.arange(70), 0, 3)
-        carried[name] = loop.carry()[-1]
+        work = Work(step, data, 16, True, 0 if net.layer.draws else None)
+        runner = CompiledRunner(work, start, (7, EpochProgress()), Progress(5, False), None, "float32")
+        runner._loop.run(np.arange(70), 0, 3)
+        carried[name] = runner._loop.carry()[-2]
     assert carried["plain"] is None
     assert int(carried["drops"]) == 10

@@ -7,8 +7,8 @@ import pytest
 
 from portnn import Network, losses, optim
 from portnn.nn import Linear
-from portnn.train import Epoch
-from portnn.train.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from portnn.train import Callback, Epoch
+from portnn.train.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from tests.train.small import X, Y, leaves, network
 
 
@@ -25,10 +25,12 @@ class Told:
     def go(self, callback, values, name="val_loss"):
         """The numbers of the epochs after which the callback stops."""
         stopped = []
+        callback.model = self
         with callback:
+            callback.on_train_begin(None)
             for i, value in enumerate(values, 1):
                 self.params = i
-                if callback(Epoch(i, len(values), {name: value}, self)) is True:
+                if callback.on_epoch_end(Epoch(i, len(values), {name: value}, self)) is True:
                     stopped.append(i)
                     break
         return stopped
@@ -99,7 +101,7 @@ def test_ctrl_c_restores_and_an_error_does_not():
 
 def test_what_is_watched_must_be_there():
     with pytest.raises(
-        ValueError, match=r"no 'val_loss' to watch, only loss, accuracy; give fit validation_"
+        ValueError, match=r"no log 'val_loss' to watch, only loss, accuracy; pass fit validation_"
     ):
         network().fit(X, Y, callbacks=[EarlyStopping()])
 
@@ -142,8 +144,9 @@ def test_a_plateau_that_is_not_met_changes_no_bit():
 def test_when_the_rate_is_reduced(options, scales):
     model, callback, found = Told(), ReduceLROnPlateau(factor=0.5, **options), []
     with callback:
+        callback.on_train_begin(None)
         for i in range(1, 8):
-            callback(Epoch(i, 7, {"val_loss": 1.0}, model))
+            callback.on_epoch_end(Epoch(i, 7, {"val_loss": 1.0}, model))
             found.append(callback.scale)
             factor = model.optimizer_state["learning rate factor"]
             assert (factor.shape, float(factor)) == ((), pytest.approx(callback.scale, rel=1e-6))
@@ -169,16 +172,121 @@ def test_options_are_checked(make, kind, text):
         make()
 
 
-def test_what_adapts_must_return_an_optimiser():
-    class Odd:
-        def __call__(self, epoch):
+class Recorder(Callback):
+    """Records the calls of all hooks."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __enter__(self):
+        self.calls.append("enter")
+        return self
+
+    def on_train_begin(self, state):
+        self.calls.append(("begin", state.epochs, self.model.epochs, self.resumed))
+
+    def on_epoch_begin(self, epoch):
+        self.calls.append(("epoch", epoch))
+
+    def on_step(self, step):
+        self.calls.append(("step", step.epoch, step.step, step.number))
+        assert isinstance(step.loss, float)
+
+    def on_epoch_end(self, epoch):
+        self.calls.append(("end", epoch.number, epoch.model is self.model))
+        return epoch.number == 2
+
+    def on_train_end(self, history):
+        self.calls.append(("over", len(history["loss"])))
+
+    def __exit__(self, *error):
+        self.calls.append("exit")
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_hooks_are_called_in_order(backend, compile):
+    recorder = Recorder()
+    net = network(backend=backend.backend)
+    net.fit(X, Y, epochs=5, batch_size=12, callbacks=[recorder], compile=compile)  # of 24 samples
+    assert recorder.calls == [
+        "enter", ("begin", 0, 0, False),
+        ("epoch", 1), ("step", 0, 1, 1), ("step", 0, 2, 2), ("end", 1, True),
+        ("epoch", 2), ("step", 1, 1, 3), ("step", 1, 2, 4), ("end", 2, True),
+        ("over", 2), "exit",
+    ]  # fmt: skip
+    assert recorder.model is None, "a callback does not keep the network"
+
+
+def test_pauses_within_epochs_change_no_bit():
+    nets = [network(), network()]
+    nets[0].fit(X, Y, epochs=3, batch_size=5, callbacks=[Recorder()])
+    nets[1].fit(X, Y, epochs=2, batch_size=5)
+    for a, b in zip(*map(leaves, nets), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_compiled_run_pauses_only_for_callbacks_that_want_steps(monkeypatch):
+    from portnn.train._runners import CompiledRunner
+
+    runs, run = [], CompiledRunner.run
+    monkeypatch.setattr(CompiledRunner, "run", lambda self, *a: runs.append(1) or run(self, *a))
+
+    class Idle(Callback):
+        def on_epoch_end(self, epoch):
             return None
 
-        def adapt(self, optimizer):
+    network().fit(X, Y, epochs=2, batch_size=6, callbacks=[Idle(), EarlyStopping("loss")])
+    assert len(runs) == 2
+
+    class Every(Callback):
+        every_steps = 2
+
+        def on_step(self, step):
             return None
 
-    with pytest.raises(TypeError, match=r"Odd\.adapt must return an optimiser, got NoneType"):
-        network().fit(X, Y, callbacks=[Odd()])
+    network().fit(X, Y, epochs=2, batch_size=6, callbacks=[Every()])  # 4 steps an epoch
+    assert len(runs) == 2 + 4
+
+
+def test_what_looks_like_a_hook_and_is_none_is_refused():
+    with pytest.raises(TypeError, match=r"Odd\.on_epoch_ends is not a hook .*; use on_epoch_end"):
+
+        class Odd(Callback):
+            def on_epoch_ends(self, epoch):
+                return None
+
+    with pytest.raises(TypeError, match=r"Other\.on_flight is not a hook .*; use on_train_begin, on_epoch_b"):
+
+        class Other(Callback):
+            def on_flight(self):
+                return None
+
+    class Plain:
+        def on_epoch_end(self, epoch):
+            return None
+
+    with pytest.raises(TypeError, match=r"Plain has on_epoch_end but is not a .*Callback; make it"):
+        network().fit(X, Y, callbacks=[Plain()])
+
+
+def test_logs_that_a_callback_adds_are_seen_by_all(tmp_path):
+    class Extra(Callback):
+        def on_epoch_end(self, epoch):
+            epoch.logs["f1"] = [0.1, 0.5, 0.4, 0.3, 0.2][epoch.number - 1]
+
+    stop, log = EarlyStopping("f1", patience=2), CSVLogger(tmp_path / "log.csv")
+    history = network().fit(X, Y, epochs=5, callbacks=[Extra(), stop, log])
+    assert history["f1"] == [0.1, 0.5, 0.4, 0.3]
+    assert (stop.best_epoch, stop.stopped_epoch) == (2, 4)
+    assert (tmp_path / "log.csv").read_text().splitlines()[0] == "epoch,loss,accuracy,f1"
+    with pytest.raises(ValueError, match="there is no log 'f2' to watch, only loss, accuracy, f1"):
+        network().fit(X, Y, epochs=5, callbacks=[Extra(), EarlyStopping("f2")])
+
+    def wrong(epoch):
+        epoch.logs["f1"] = "high"
+
+    with pytest.raises(TypeError, match=r"the log 'f1' must be a number, got str; write float\(...\)"):
+        network().fit(X, Y, epochs=5, callbacks=[wrong])
 
 
 @pytest.mark.parametrize("compile", [True, False])
@@ -219,12 +327,12 @@ def test_what_is_watched_must_be_there_before_the_training():
     ):  # fmt: skip
         net = network()
         with pytest.raises(
-            ValueError, match=f"{type(callback).__name__}: there is no '(val_loss|lost)' to watch"
+            ValueError, match=f"{type(callback).__name__}: there is no log '(val_loss|lost)' to watch"
         ):
             net.fit(X, Y, epochs=1, callbacks=[callback])
         assert net.epochs == 0
     columns = network().fit(X, Y, epochs=1, validation_split=0.5, callbacks=[EarlyStopping("val_accuracy")])
     assert [*columns] == ["loss", "accuracy", "val_loss", "val_accuracy"]
     values = Network([Linear(4, 1)], loss=losses.squared_error)
-    with pytest.raises(ValueError, match="there is no 'val_accuracy' to watch, only loss, val_loss"):
+    with pytest.raises(ValueError, match="there is no log 'val_accuracy' to watch, only loss, val_loss"):
         values.fit(X, X[:, :1], validation_split=0.5, callbacks=[EarlyStopping("val_accuracy")])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portnn.train import DivergenceError, Guard, History, count_steps
+from portnn.train import DivergenceError, FitConfig, History
+from portnn.train._runners import Guard
 
 NAN = np.asarray(np.nan)
 ONE = np.asarray(1.0)
@@ -66,5 +67,4 @@ def test_history_is_a_mapping_of_lists():
     ("n", "size", "steps"), [(10, 3, 4), (9, 3, 3), (1, 64, 1), (10, None, 1), (10, 10, 1)]
 )
 def test_steps_of_an_epoch(n, size, steps):
-    assert count_steps(n, size, 1) == steps
-    assert count_steps(n, size, 5) == 5 * steps
+    assert FitConfig(5, size, True, 1, None).steps(n) == steps

@@ -78,7 +78,7 @@ def test_another_training_is_refused(change, text, kept):
 
 DAMAGES = {
     "kind": ({"kind": "network"}, "holds a 'network', expected a 'training' to resume"),
-    "format": ({"format": 9}, "format 9, this portnn reads 1"),
+    "format": ({"format": 9}, "format 9, this portnn reads 1 and 3"),
     "unknown": ({"zzz": 1}, "the field 'zzz' is missing or unknown"),
     "optimizer": ({"optimizer": 3}, "lacks a valid 'optimizer'"),
     "another optimizer": (
@@ -136,7 +136,7 @@ def test_a_checkpoint_holds_numbers_and_no_state_of_a_generator(kept):
     assert {"seed", "epochs", "steps", "done", "step"} <= data.keys()
     assert not any(word in json.dumps(data).lower() for word in ("pcg", "generator", "bit_gen", "mt19937"))
     assert {name.split(".")[0] for name in arrays} == {
-        "params", "state", "moments", "history", "losses", "callbacks"
+        "params", "state", "opt_state", "history", "losses", "callbacks"
     }  # fmt: skip
     with pytest.raises(CheckpointError, match="the file holds a 'training', expected a 'network'"):
         Network.load(kept)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from typing import Any, Self, final
+from typing import Any, final
 
-from portnn._typing import Tree
 from portnn.ops._options import check_flag
-from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder, recalled
+from portnn.train._callback import Callback, Epoch
+from portnn.train._state import NetState
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder, loaded
 
 __all__ = ["ModelCheckpoint"]
 
@@ -17,7 +16,7 @@ _REMEMBERED = 1000  # files: they stand in the header of each checkpoint of the 
 
 
 @final
-class ModelCheckpoint:
+class ModelCheckpoint(Callback):
     """Save the network after epochs, by its own `save`, so that no file is ever half written.
 
     Args:
@@ -64,31 +63,28 @@ class ModelCheckpoint:
     ) -> None:
         self._path = os.fspath(path)
         self._monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
+        self.monitored = monitor if save_best_only else None
         self._best_only = check_flag("ModelCheckpoint", "save_best_only", save_best_only)
         self._every = check_count("ModelCheckpoint", "every", every, 1)
         self.saved: list[str] = []
 
-    def check_columns(self, columns: Collection[str]) -> None:
-        """Refuse a quantity that the history will not have; `fit` calls this before it trains."""
-        if self._best_only:
-            self._monitor.check(columns)
-
-    def __enter__(self) -> Self:
+    def on_train_begin(self, state: NetState) -> None:
+        """Check the folder, and forget an earlier training."""
         check_folder("ModelCheckpoint", self._path)
         self._monitor.reset()
         self.saved = []
-        return self
 
-    def remember(self) -> tuple[dict[str, Any], Tree]:
-        """What a checkpoint of the training keeps."""
-        return {"best": self._monitor.remember(), "saved": self.saved[-_REMEMBERED:]}, {}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value and the names of the files."""
+        return {"best": self._monitor.state_dict(), "saved": self.saved[-_REMEMBERED:]}
 
-    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
-        """Go on from what `remember` gave."""
-        self._monitor.recall(data["best"])
-        self.saved = [recalled(path, str) for path in data["saved"]]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self._monitor.load_state_dict(state["best"])
+        self.saved = [loaded(path, str) for path in state["saved"]]
 
-    def __call__(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
+        """Save the network if it is time."""
         if epoch.number % self._every or (self._best_only and not self._monitor.better(epoch)):
             return
         path = self._path_of(epoch)
@@ -105,6 +101,3 @@ class ModelCheckpoint:
             raise ValueError(
                 f"ModelCheckpoint: {self._path[-80:]!r} is no pattern of {known}: {error!r:.60}"
             ) from None
-
-    def __exit__(self, *error: object) -> None:
-        pass

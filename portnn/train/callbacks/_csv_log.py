@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, final
 
-from portnn._typing import Tree
 from portnn.ops._options import check_flag
-from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import check_folder, recalled
+from portnn.train._callback import Callback, Epoch
+from portnn.train._state import NetState
+from portnn.train.callbacks._monitor import check_folder, loaded
 
 __all__ = ["CSVLogger"]
 
 
 @final
-class CSVLogger:
+class CSVLogger(Callback):
     """Write a line for each epoch: its number, and its values to the last digit.
 
     The file is there after the first epoch and complete after each, so a training can be watched by it.
@@ -50,24 +50,25 @@ class CSVLogger:
         self._append = check_flag("CSVLogger", "append", append)
         self._file: Any = None
         self._before = self._done = 0
-        self._recalled = False
+        self._loaded = False
 
-    def __enter__(self) -> Self:
+    def on_train_begin(self, state: NetState) -> None:
+        """Check the folder, and forget an earlier training."""
         check_folder("CSVLogger", str(self._path))
         self._before = self._done = 0
-        self._recalled = False
-        return self
+        self._loaded = False
 
-    def remember(self) -> tuple[dict[str, Any], Tree]:
-        """What a checkpoint keeps: the epochs of the file before this training, and those of it."""
-        return {"before": self._before, "done": self._done}, {}
+    def state_dict(self) -> dict[str, Any]:
+        """Return how many epochs the file had before this training, and how many of it."""
+        return {"before": self._before, "done": self._done}
 
-    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
-        """Go on below the line of the last epoch that counts; what came after it goes."""
-        self._before, self._done = recalled(data["before"], int), recalled(data["done"], int)
-        self._recalled = True
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue below the line of the last epoch that counts; what came after it goes."""
+        self._before, self._done = loaded(state["before"], int), loaded(state["done"], int)
+        self._loaded = True
 
-    def __call__(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
+        """Write a line."""
         if self._file is None:
             self._open(["epoch", *epoch.logs])
         row = [self._before + epoch.number, *(repr(float(v)) for v in epoch.logs.values())]
@@ -78,7 +79,7 @@ class CSVLogger:
     def _open(self, columns: list[str]) -> None:
         """Open the file with its first line, or at the end of what is there."""
         rows: list[list[str]] = []
-        if (self._append or self._recalled) and self._path.exists():
+        if (self._append or self._loaded) and self._path.exists():
             with self._path.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.reader(file))
         if rows and rows[0] != columns:
@@ -86,15 +87,13 @@ class CSVLogger:
                 f"CSVLogger: {self._path.name[-60:]} has the columns {', '.join(rows[0])[:80]}, not "
                 f"{', '.join(columns)[:80]}; write to another file"
             )
-        if self._recalled:
+        if self._loaded:
             last = self._before + self._done
             rows = [columns, *(row for row in rows[1:] if int(row[0]) <= last)]
         else:
             self._before = int(rows[-1][0]) if len(rows) > 1 else 0
-        self._file = self._path.open(
-            "a" if rows and not self._recalled else "w", newline="", encoding="utf-8"
-        )
-        if self._recalled or not rows:
+        self._file = self._path.open("a" if rows and not self._loaded else "w", newline="", encoding="utf-8")
+        if self._loaded or not rows:
             csv.writer(self._file, lineterminator="\n").writerows(rows or [columns])
 
     def __exit__(self, *error: object) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, final
 
-from portnn._typing import Tree
 from portnn.ops._options import check_flag
-from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, recalled
+from portnn.train._callback import Callback, Epoch
+from portnn.train._state import NetState
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, loaded
 
 __all__ = ["EarlyStopping"]
 
 
 @final
-class EarlyStopping:
+class EarlyStopping(Callback):
     """Stop when a quantity has not got better for some epochs, and go back to the best parameters.
 
     However the training ends, by this, by another callback, by Ctrl-C or at its last epoch, the network
@@ -59,41 +58,39 @@ class EarlyStopping:
         restore_best: bool = True,
     ) -> None:
         self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
+        self.monitored = monitor
         self._patience = check_count("EarlyStopping", "patience", patience, 1)
         self._restore = check_flag("EarlyStopping", "restore_best", restore_best)
         self.best_epoch = 0
         self.stopped_epoch = 0
-        self._best: tuple[Any, Any, Any] | None = None  # the model, its parameters and its state
+        self._best: tuple[Any, Any] | None = None  # parameters and running state
 
-    def check_columns(self, columns: Collection[str]) -> None:
-        """Refuse a quantity that the history will not have; `fit` calls this before it trains."""
-        self._monitor.check(columns)
-
-    def __enter__(self) -> Self:
+    def on_train_begin(self, state: NetState) -> None:
+        """Forget an earlier training."""
         self._monitor.reset()
         self.best_epoch = self.stopped_epoch = 0
         self._best = None
-        return self
 
-    def remember(self) -> tuple[dict[str, Any], Tree]:
-        """What a checkpoint keeps: numbers, and the best parameters and state."""
-        best = {} if self._best is None else {"params": self._best[1], "state": self._best[2]}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the numbers, and the best parameters and running state."""
+        best = {} if self._best is None else dict(zip(("params", "state"), self._best, strict=True))
         numbers = {"best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
-        return {**numbers, "best": self._monitor.remember()}, best
+        return {**numbers, "best": self._monitor.state_dict(), **best}
 
-    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
-        """Go on from what `remember` gave."""
-        self._monitor.recall(data["best"])
-        self.best_epoch = recalled(data["best_epoch"], int)
-        self.stopped_epoch = recalled(data["stopped_epoch"], int)
-        if self._restore and arrays:
-            self._best = model, arrays["params"], arrays["state"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self._monitor.load_state_dict(state["best"])
+        self.best_epoch = loaded(state["best_epoch"], int)
+        self.stopped_epoch = loaded(state["stopped_epoch"], int)
+        if self._restore and "params" in state:
+            self._best = state["params"], state["state"]
 
-    def __call__(self, epoch: Epoch) -> bool:
+    def on_epoch_end(self, epoch: Epoch) -> bool:
+        """Compare the epoch with the best one; return whether to stop."""
         if self._monitor.better(epoch):
             self.best_epoch = epoch.number
             if self._restore:
-                self._best = epoch.model, epoch.model.params, epoch.model.state
+                self._best = epoch.model.params, epoch.model.state
             return False
         if epoch.number - self.best_epoch >= self._patience:
             self.stopped_epoch = epoch.number
@@ -104,6 +101,5 @@ class EarlyStopping:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._best is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
-            model, params, state = self._best
-            model.restore(params, state)
+            self.model.restore(*self._best)
         self._best = None

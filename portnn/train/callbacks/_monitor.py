@@ -1,16 +1,15 @@
-"""Whether a quantity that is watched got better."""
+"""The best value of a log so far, and checks that callbacks share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from math import inf, isfinite
 from operator import index
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
-from portnn.train._epoch import Epoch
+from portnn.train._callback import Epoch
 
-__all__ = ["Mode", "Monitor", "check_count", "check_folder", "recalled"]
+__all__ = ["Mode", "Monitor", "check_count", "check_folder", "loaded"]
 
 Mode: TypeAlias = Literal["auto", "min", "max"]
 """Which is better, less or more; "auto" takes less of a loss or an error, more of anything else."""
@@ -47,35 +46,29 @@ class Monitor:
         """Forget the best value."""
         self.best = inf if self._less else -inf
 
-    def remember(self) -> float | None:
-        """The best value so far as plain data, None if there is none."""
+    def state_dict(self) -> float | None:
+        """Return the best value so far as plain data; None if there is none."""
         return self.best if isfinite(self.best) else None
 
-    def recall(self, best: Any) -> None:
-        """Go on from what `remember` gave."""
+    def load_state_dict(self, best: Any) -> None:
+        """Continue from what `state_dict` returned."""
         self.reset()
         if best is not None:
-            self.best = recalled(best, float)
-
-    def check(self, columns: Collection[str]) -> None:
-        """Look whether the quantity is there.
-
-        Raises:
-            ValueError: if it is none of the columns.
-        """
-        if self._name not in columns:
-            known = ", ".join(columns)
-            hint = "; give fit validation_data" if self._name.startswith("val_") else ""
-            raise ValueError(f"{self._who}: there is no {self._name!r} to watch, only {known}{hint}")
+            self.best = loaded(best, float)
 
     def better(self, epoch: Epoch) -> bool:
         """Whether the value of an epoch beats the best so far; it is then the best.
 
         Raises:
-            ValueError: if the epoch has no such quantity.
+            ValueError: if the epoch has no such log.
         """
-        self.check(epoch.logs)
-        value = epoch.logs[self._name]
+        if self._name not in epoch.logs:
+            known = ", ".join(map(str, epoch.logs))
+            hint = "; pass fit validation_data" if self._name.startswith("val_") else ""
+            raise ValueError(
+                f"{self._who}: there is no log {self._name!r:.60} to watch, only {known:.80}{hint}"
+            )
+        value = float(epoch.logs[self._name])
         margin = -self._min_delta if self._less else self._min_delta
         beats = value < self.best + margin if self._less else value > self.best + margin
         if isfinite(value) and beats:
@@ -87,15 +80,15 @@ class Monitor:
 K = TypeVar("K", int, float, str)
 
 
-def recalled(value: Any, kind: type[K]) -> K:
-    """What a checkpoint says that a callback remembers, if it can be true.
+def loaded(value: Any, kind: type[K]) -> K:
+    """Return a value of a callback's state in a checkpoint, if it can be one.
 
     Raises:
         ValueError: if it cannot.
     """
     wrong = isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind)
     if wrong or (kind is int and value < 0):
-        raise ValueError(f"expected a number or text that a callback remembered, got {value!r:.40}")
+        raise ValueError(f"expected a number or text of a callback's state, got {value!r:.40}")
     return kind(value)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Self, final
+from typing import Any, final
 
-from portnn._typing import Tree
-from portnn.optim import Optimizer, adjustable, scale_learning_rate
-from portnn.train._epoch import Epoch
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, recalled
+from portnn.optim import scale_learning_rate
+from portnn.train._callback import Callback, Epoch
+from portnn.train._state import NetState
+from portnn.train.callbacks._monitor import Mode, Monitor, check_count, loaded
 
 __all__ = ["ReduceLROnPlateau"]
 
 
 @final
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(Callback):
     """Multiply the learning rate by a factor when a quantity has not got better for some epochs.
 
     It makes the optimiser `portnn.optim.adjustable`, so the rate is an array in its state: a planned or
@@ -48,6 +47,8 @@ class ReduceLROnPlateau:
         0.25
     """
 
+    scales_learning_rate = True
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -67,38 +68,32 @@ class ReduceLROnPlateau:
         if not 0.0 <= min_scale <= 1.0:
             raise ValueError(f"ReduceLROnPlateau: min_scale must be from 0 to 1, got {min_scale}")
         self._monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
+        self.monitored = monitor
         self._factor, self._least = float(factor), float(min_scale)
         self._patience = check_count("ReduceLROnPlateau", "patience", patience, 1)
         self._cooldown = check_count("ReduceLROnPlateau", "cooldown", cooldown, 0)
         self.scale = 1.0
         self._waited = self._rest = 0
 
-    def adapt(self, optimizer: Optimizer) -> Optimizer:
-        """The same optimiser, with a rate that can be changed; `fit` calls this."""
-        return adjustable(optimizer)
-
-    def check_columns(self, columns: Collection[str]) -> None:
-        """Refuse a quantity that the history will not have; `fit` calls this before it trains."""
-        self._monitor.check(columns)
-
-    def __enter__(self) -> Self:
+    def on_train_begin(self, state: NetState) -> None:
+        """Forget an earlier training."""
         self._monitor.reset()
         self.scale = 1.0
         self._waited = self._rest = 0
-        return self
 
-    def remember(self) -> tuple[dict[str, Any], Tree]:
-        """What a checkpoint keeps; the scale itself is in the optimiser's state too."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the numbers; the scale itself is in the optimizer's state too."""
         counts = {"scale": self.scale, "waited": self._waited, "rest": self._rest}
-        return {**counts, "best": self._monitor.remember()}, {}
+        return {**counts, "best": self._monitor.state_dict()}
 
-    def recall(self, data: dict[str, Any], arrays: Tree, model: Any) -> None:
-        """Go on from what `remember` gave."""
-        self._monitor.recall(data["best"])
-        self.scale = recalled(data["scale"], float)
-        self._waited, self._rest = recalled(data["waited"], int), recalled(data["rest"], int)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self._monitor.load_state_dict(state["best"])
+        self.scale = loaded(state["scale"], float)
+        self._waited, self._rest = loaded(state["waited"], int), loaded(state["rest"], int)
 
-    def __call__(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
+        """Count the epochs without a better value, and reduce the learning rate if there are too many."""
         better = self._monitor.better(epoch)
         resting, self._rest = self._rest > 0, max(self._rest - 1, 0)
         self._waited = 0 if better or resting else self._waited + 1
@@ -112,6 +107,3 @@ class ReduceLROnPlateau:
             model = epoch.model
             model.optimizer_state = scale_learning_rate(model.optimizer_state, scale / self.scale)
             self.scale = scale
-
-    def __exit__(self, *error: object) -> None:
-        pass

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Any, Self, final
+from typing import Any, final
 
-from portnn.train._epoch import Epoch
+from portnn.train._callback import Callback, Epoch
+from portnn.train._state import NetState
 
 __all__ = ["TensorBoard"]
 
@@ -14,7 +15,7 @@ _WRITERS = ("tensorboardX", "torch.utils.tensorboard")
 
 
 @final
-class TensorBoard:
+class TensorBoard(Callback):
     """Write the values of each epoch to a folder that TensorBoard shows.
 
     Values of the validation data stand in one chart with those of the training: "loss/train" and
@@ -35,19 +36,21 @@ class TensorBoard:
         self._folder = os.fspath(folder)
         self._writer: Any = None
 
-    def __enter__(self) -> Self:
+    def on_train_begin(self, state: NetState) -> None:
+        """Open the files."""
         self._writer = _writer_class()(self._folder)
-        return self
 
-    def __call__(self, epoch: Epoch) -> None:
+    def on_epoch_end(self, epoch: Epoch) -> None:
+        """Write the values of the epoch."""
         for name, value in epoch.logs.items():
             part = "val" if name.startswith("val_") else "train"
             self._writer.add_scalar(f"{name.removeprefix('val_')}/{part}", float(value), epoch.number)
         self._writer.flush()
 
     def __exit__(self, *error: object) -> None:
-        self._writer.close()
-        self._writer = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
 def _writer_class() -> Any:

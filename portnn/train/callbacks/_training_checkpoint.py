@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from math import gcd
 from pathlib import Path
 from types import TracebackType
-from typing import Self, final
+from typing import final
 
 from portnn.serialize import checkpoint_path, checkpoints, held, remove_old, remove_unfinished
-from portnn.train._epoch import Epoch
-from portnn.train._moment import Moment
+from portnn.train._callback import Callback, CheckpointEvent, Epoch
+from portnn.train._state import NetState
 from portnn.train.callbacks._monitor import check_count, check_folder
 
 __all__ = ["Checkpoint"]
 
 
 @final
-class Checkpoint:
+class Checkpoint(Callback):
     """Write down the whole training now and then; ``fit(..., resume=folder)`` goes on from there.
 
     A checkpoint has the parameters, the running state, the optimiser's state (with the step of its
@@ -34,6 +35,8 @@ class Checkpoint:
         every_steps: after how many steps; None for none within epochs.
         every_epochs: after how many epochs; None for none but the last.
         keep: how many files to keep, at least 1; None keeps all.
+        interrupt_every: within an epoch, Ctrl-C writes the last multiple of this number of steps, or of
+            `every_steps`. Each costs a copy of the parameters.
 
     Attributes:
         saved: the files written by the last training, in order; the old ones may be deleted by now.
@@ -61,55 +64,67 @@ class Checkpoint:
         (5, 5)
     """
 
+    runs_last = True
+
     def __init__(
         self,
         folder: str | os.PathLike[str],
         every_steps: int | None = None,
         every_epochs: int | None = 1,
         keep: int | None = 2,
+        *,
+        interrupt_every: int | None = None,
     ) -> None:
-        counts = {"every_steps": every_steps, "every_epochs": every_epochs, "keep": keep}
+        counts = {
+            "every_steps": every_steps,
+            "every_epochs": every_epochs,
+            "keep": keep,
+            "interrupt_every": interrupt_every,
+        }
         for name, value in counts.items():
             counts[name] = None if value is None else check_count("Checkpoint", name, value, 1)
         self._folder = Path(folder)
-        self.every_steps = counts["every_steps"]
-        self._every_epochs, self._keep = counts["every_epochs"], counts["keep"]
-        self._unwritten: Moment | None = None
+        self._every_steps, self._every_epochs = counts["every_steps"], counts["every_epochs"]
+        self._keep = counts["keep"]
+        self.every_steps = gcd(*[n for n in (self._every_steps, counts["interrupt_every"]) if n]) or None
+        self._unwritten: CheckpointEvent | None = None
         self._held = ExitStack()
         self.saved: list[Path] = []
 
-    def begin(self, resumed: bool) -> None:
-        """Make the folder, unless there is another training in it; `fit` calls this before it trains."""
+    def on_train_begin(self, state: NetState) -> None:
+        """Make the folder, unless there is another training in it."""
         check_folder("Checkpoint", str(self._folder))
         self._folder.mkdir(exist_ok=True)
-        if not resumed and (files := checkpoints(self._folder)):
+        if not self.resumed and (files := checkpoints(self._folder)):
             raise FileExistsError(
                 f"Checkpoint: {str(self._folder)[-80:]!r} has {len(files)} checkpoints of another training; "
-                "go on from them with fit(resume=...), or give another folder"
+                "continue from them with fit(resume=...), or pass another folder"
             )
-
-    def __enter__(self) -> Self:
         self._held.enter_context(held(self._folder))
         remove_unfinished(self._folder)
         self.saved, self._unwritten = [], None
-        return self
 
-    def __call__(self, epoch: Epoch) -> None:
-        """Nothing yet: other callbacks may still change the network; `keep` is called after all of them."""
+    def on_step(self, step: CheckpointEvent) -> None:
+        """Write a checkpoint if it is time, or remember the event for Ctrl-C."""
+        done = step.epoch * step.steps + step.step
+        self._unwritten = step
+        if self._every_steps is not None and not done % self._every_steps and step.step < step.steps:
+            self._write(step)
 
-    def keep(self, moment: Moment) -> None:
-        """Write the moment down if it is time."""
-        done = moment.epoch * moment.steps + moment.step
-        due = not moment.step and (moment.ended or moment.epoch == moment.total)
-        due |= not moment.step and self._every_epochs is not None and moment.epoch % self._every_epochs == 0
-        due |= self.every_steps is not None and done % self.every_steps == 0
-        self._unwritten = moment
+    def on_epoch_end(self, epoch: Epoch) -> None:
+        """Write a checkpoint if it is time."""
+        event = epoch.checkpoint
+        assert event is not None, "the callback runs last"
+        due = event.ended or event.epoch == event.total
+        due |= self._every_epochs is not None and not event.epoch % self._every_epochs
+        due |= self._every_steps is not None and not (event.epoch * event.steps) % self._every_steps
+        self._unwritten = event
         if due:
-            self._write(moment)
+            self._write(event)
 
-    def _write(self, moment: Moment) -> None:
-        path = checkpoint_path(self._folder, moment.number)
-        moment.save(path)
+    def _write(self, event: CheckpointEvent) -> None:
+        path = checkpoint_path(self._folder, event.number)
+        event.save(path)
         self._unwritten = None
         self.saved.append(path)
         if self._keep is not None:

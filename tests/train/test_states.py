@@ -1,4 +1,4 @@
-"""What callbacks remember: one that recalls it goes on as if nothing had been between."""
+"""The states of callbacks: one that loads a state continues as if nothing had been between."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ def seen(callback, answer):
 
 
 def follow(callback, model, numbers, before=None):
-    """What is seen after each epoch, and what it remembers then."""
+    """What is seen after each epoch, and its state then."""
     result = []
+    callback.model = model
     with callback:
+        callback.on_train_begin(None)
         if before is not None:
-            callback.recall(*before, model)
+            callback.load_state_dict(before)
         for i in numbers:
             model.params = i
-            answer = callback(Epoch(i, len(VALUES), {"val_loss": VALUES[i - 1]}, model))
-            data, arrays = callback.remember()
-            result.append((seen(callback, answer), (json.loads(json.dumps(data)), arrays)))
+            answer = callback.on_epoch_end(Epoch(i, len(VALUES), {"val_loss": VALUES[i - 1]}, model))
+            result.append((seen(callback, answer), json.loads(json.dumps(callback.state_dict()))))
     return result
 
 
@@ -75,29 +76,29 @@ def test_going_on_is_as_going_through(name, tmp_path, monkeypatch):
 def test_a_callback_that_is_used_again_begins_anew(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     callback = MAKE[name]()
-    fresh = callback.remember()
+    fresh = callback.state_dict()
     for n in range(1, 15):  # wherever the training before has ended
         follow(callback, Model(), range(1, n))
         with callback:
-            assert {**callback.remember()[0], "saved": []} == {**fresh[0], "saved": []}
-            assert callback.remember()[1] == fresh[1]
+            callback.on_train_begin(None)
+            assert callback.state_dict() == fresh
     callback = MAKE[name]()
     first = follow(callback, Model(), range(1, 16))
     again = follow(callback, Model(), range(1, 16))
-    for (one, (data, _)), (two, (later, _)) in zip(first, again, strict=True):
+    for (one, state), (two, later) in zip(first, again, strict=True):
         assert one[0] == two[0]
-        for key in set(data) - {"saved"}:  # the names of files stay
-            assert data[key] == later[key]
+        assert state == later
 
 
 def test_a_log_that_is_used_again_begins_anew(tmp_path):
     logger = CSVLogger(tmp_path / "log.csv")
     for _ in range(2):
         with logger:
-            assert logger.remember()[0] == {"before": 0, "done": 0}
+            logger.on_train_begin(None)
+            assert logger.state_dict() == {"before": 0, "done": 0}
             for i in (1, 2):
-                logger(Epoch(i, 2, {"loss": 2.0 * i}, None))
-                assert logger.remember()[0] == {"before": 0, "done": i}
+                logger.on_epoch_end(Epoch(i, 2, {"loss": 2.0 * i}, None))
+                assert logger.state_dict() == {"before": 0, "done": i}
         assert (tmp_path / "log.csv").read_text().splitlines() == ["epoch,loss", "1,2.0", "2,4.0"]
 
 
@@ -116,51 +117,54 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_no_callback_remembers_is_refused(name, tmp_path, monkeypatch):
+def test_a_state_that_cannot_be_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make, good = ODD[name]
     with make() as callback:
-        callback.recall(good, {}, None)
+        callback.load_state_dict(good)
         if name != "log":
-            assert callback.remember()[0] == good
+            assert callback.state_dict() == good
         for key, value in good.items():
             odd = [True, "1", [1], *([-1, 1.0] if isinstance(value, int) else [])]
             for wrong in odd:
-                with pytest.raises(ValueError, match="expected a number or text that a callback remembered"):
-                    callback.recall({**good, key: wrong}, {}, None)
+                with pytest.raises(ValueError, match="expected a number or text of a callback's state"):
+                    callback.load_state_dict({**good, key: wrong})
 
 
-def test_only_names_of_files_are_remembered(tmp_path):
+def test_only_names_of_files_are_kept(tmp_path):
     callback = ModelCheckpoint(str(tmp_path / "x"))
-    callback.recall({"best": 1, "saved": ["a", "b"]}, {}, None)
+    callback.load_state_dict({"best": 1, "saved": ["a", "b"]})
     assert callback.saved == ["a", "b"]
-    assert callback.remember()[0] == {"best": 1.0, "saved": ["a", "b"]}
+    assert callback.state_dict() == {"best": 1.0, "saved": ["a", "b"]}
     for wrong in (1, True, ["a"]):
-        with pytest.raises(ValueError, match="that a callback remembered"):
-            callback.recall({"best": None, "saved": [wrong]}, {}, None)
+        with pytest.raises(ValueError, match="of a callback's state"):
+            callback.load_state_dict({"best": None, "saved": [wrong]})
 
 
 def test_the_log_of_a_training_that_goes_on(tmp_path):
     """Lines of epochs that did not count are replaced; those of an earlier training stay."""
     path = tmp_path / "log.csv"
     with CSVLogger(path) as logger:
+        logger.on_train_begin(None)
         for i in (1, 2):
-            logger(Epoch(i, 2, {"loss": 2.0 * i}, None))
+            logger.on_epoch_end(Epoch(i, 2, {"loss": 2.0 * i}, None))
     first = path.read_text().splitlines()
     assert first == ["epoch,loss", "1,2.0", "2,4.0"]
     logger = CSVLogger(path, append=True)
     with logger:
+        logger.on_train_begin(None)
         for i in (1, 2, 3):
-            logger(Epoch(i, 5, {"loss": 1.0 / i}, None))
+            logger.on_epoch_end(Epoch(i, 5, {"loss": 1.0 / i}, None))
             assert path.read_text().splitlines()[-1] == f"{2 + i},{1.0 / i!r}"  # it is there at once
-        data, _ = logger.remember()
-        logger(Epoch(4, 5, {"loss": 9.0}, None))
+        data = logger.state_dict()
+        logger.on_epoch_end(Epoch(4, 5, {"loss": 9.0}, None))
     assert data == {"before": 2, "done": 3}
     again = CSVLogger(path)
     with again:
-        again.recall(data, {}, None)
-        again(Epoch(4, 5, {"loss": 0.25}, None))
-        assert again.remember()[0] == {"before": 2, "done": 4}
+        again.on_train_begin(None)
+        again.load_state_dict(data)
+        again.on_epoch_end(Epoch(4, 5, {"loss": 0.25}, None))
+        assert again.state_dict() == {"before": 2, "done": 4}
     assert b"\r" not in path.read_bytes()
     lines = path.read_text().splitlines()
     assert lines[:3] == first

@@ -1,0 +1,351 @@
+"""Inspection: the table of a network's layers, the outputs of each layer, and the gradient of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from html import escape
+from math import prod
+from typing import Any, final
+
+from portnn import tree
+from portnn._typing import Array, Tree
+from portnn.autodiff import value_and_grad
+from portnn.backend import Backend
+from portnn.nn import (
+    Activation,
+    Cast,
+    Embedding,
+    Layer,
+    Linear,
+    Repeat,
+    Sequential,
+    Shared,
+    Visit,
+    walk,
+    watched,
+)
+from portnn.program import Program, trace
+from portnn.random import key as make_key
+from portnn.tracing import ControlFlowError
+from portnn.train import Dataset
+
+__all__ = [
+    "Row", "Survey", "as_html", "as_text", "check_table", "gradients_of", "label_of", "outputs_of", "survey",
+]  # fmt: skip
+
+_MOST = 1 << 25  # numbers of a sample: it is made and tried, with memory for what the layers make of it
+
+
+@final
+@dataclass(frozen=True)
+class Row:
+    """A layer of a network.
+
+    Attributes:
+        path: its place, as in `portnn.nn.Visit`.
+        name: what it is, in a few words.
+        output: the shapes of what it makes of one sample; None if not known.
+        parameters: how many numbers it learns, with those of its members; None if not known.
+        flops: the arithmetic operations for one sample, likewise; None if not known.
+        is_container: whether it has members.
+    """
+
+    path: tuple[int, ...]
+    name: str
+    output: str | None = None
+    parameters: int | None = None
+    flops: int | None = None
+    is_container: bool = False
+
+
+@final
+@dataclass(frozen=True)
+class Survey:
+    """The layers of a network, without the `Sequential` around them, and the cost of the whole.
+
+    Attributes:
+        rows: a row for each layer, containers before their members.
+        parameters: how many numbers the network learns.
+        parameter_bytes: their memory.
+        program: what the network does with one sample; None if its shape is not known or Python asks for
+            values on the way.
+    """
+
+    rows: tuple[Row, ...]
+    parameters: int
+    parameter_bytes: int
+    program: Program | None
+
+
+def survey(
+    layer: Layer, params: Tree, state: Tree, backend: Backend, dtype: str, shape: tuple[int, ...] | None
+) -> Survey:
+    """Look at each layer of a network.
+
+    Args:
+        layer: the network's description.
+        params: its parameters.
+        state: its running state.
+        backend: where they lie.
+        dtype: the dtype of its input.
+        shape: the shape of one sample; None leaves outputs and costs unknown.
+
+    Raises:
+        ValueError: if the sample is too large to be tried.
+    """
+    if shape is not None and prod(shape) > _MOST:
+        raise ValueError(
+            f"summary: a sample of shape {shape!s:.80} is too large to be tried; "
+            f"it may have {_MOST:,} numbers at most"
+        )
+    counts = dict(_counts(layer, params, ()))
+    rows = {
+        path: Row(path, label_of(part), parameters=counts.get(path), is_container=bool(part.members))
+        for path, part in walk(layer)
+    }
+    program = None
+    if shape is not None:
+        x = _sample(layer, backend, dtype, shape)
+        watched(layer, lambda visit: _note(rows, visit)).apply(params, x, state=state)
+        program = _written(lambda p, s, x: layer.apply(p, x, state=s)[0], params, state, x)
+    if isinstance(layer, Sequential):
+        del rows[()]
+    total = _count_numbers(params)
+    return Survey(tuple(rows.values()), total, total * (8 if dtype == "float64" else 4), program)
+
+
+def _sample(layer: Layer, backend: Backend, dtype: str, shape: tuple[int, ...]) -> Array:
+    """One sample of zeros: numbers of words for a network that begins with an embedding."""
+    first = next(part for _, part in walk(layer) if not part.members)
+    name = "int64" if isinstance(first, Embedding) else dtype
+    return backend.xp.zeros((1, *shape), dtype=backend.dtype(name), device=backend.device)
+
+
+def _note(rows: dict[tuple[int, ...], Row], visit: Visit) -> None:
+    """Write down what a layer did; a layer that is used several times is paid for as often."""
+    row = rows[visit.path]
+    outputs = [str(tuple(y.shape[1:])) for y in tree.leaves(visit.output)]
+    options = visit.options
+
+    def again(p: Tree, s: Tree, *inputs: Array) -> Any:
+        return visit.layer.forward(p, s, *inputs, **options)[0]
+
+    program = _written(again, visit.params, visit.state, *visit.inputs)
+    flops = None if program is None else program.flops + (row.flops or 0)
+    count = _count_numbers(visit.params) if row.parameters is None else row.parameters
+    rows[visit.path] = replace(row, output=", ".join(outputs), parameters=count, flops=flops)
+
+
+def _written(f: Any, *args: Any) -> Program | None:
+    """What a function does; None if it cannot be written down."""
+    try:
+        return trace(f)(*args)
+    except ControlFlowError:
+        return None
+
+
+def _count_numbers(params: Tree) -> int:
+    return sum([prod(a.shape) for a in tree.leaves(params)])
+
+
+def _counts(layer: Layer, params: Tree, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int]]:
+    """How many parameters each layer has, as far as the structure of the parameters tells it."""
+    yield path, _count_numbers(params)
+    for i, own in enumerate(_shares(layer, params)):
+        yield from _counts(layer.members[i], own, (*path, i))
+
+
+def _shares(layer: Layer, params: Tree) -> list[Tree]:
+    """The parameters of each member; nothing if a container of one's own keeps them in another way."""
+    members = layer.members
+    if isinstance(layer, Cast):
+        return [params]
+    if isinstance(params, tuple | list) and len(params) == len(members):
+        return list(params)
+    if isinstance(layer, Shared):
+        return [{}]  # they are counted where they are held
+    if isinstance(params, dict):
+        names = list(layer.parts()) if hasattr(layer, "parts") else ["layer", "shortcut"][: len(members)]
+        if all(name in params for name in names) and len(names) == len(members):
+            return [params[name] for name in names]
+    return []
+
+
+def label_of(layer: Layer) -> str:
+    """A layer in at most 40 characters."""
+    if isinstance(layer, Activation) and layer.options == ():
+        return repr(layer)
+    if isinstance(layer, Linear):
+        return f"Linear({layer.in_features}, {layer.out_features}{'' if layer.bias else ', bias=False'})"
+    if isinstance(layer, Repeat):
+        return f"Repeat({layer.times} times)"
+    if isinstance(layer, Shared):
+        return f"Shared({layer.name!r})"[:40]
+    if layer.members:
+        return type(layer).__name__
+    text = repr(layer)
+    if len(text) > 40 and is_dataclass(layer):
+        text = _short(layer)
+    return text if len(text) <= 40 else f"{type(layer).__name__}(...)"
+
+
+def _short(layer: Any) -> str:
+    """A layer by what it has to be told, such as ``Conv2d(1, 16, 5)``; a tuple of one number as that."""
+    needed = [f.name for f in fields(layer) if f.default is MISSING and f.default_factory is MISSING]
+    values = [getattr(layer, name) for name in needed]
+    once = [v[0] if isinstance(v, tuple) and v and set(v) == {v[0]} else v for v in values]
+    return f"{type(layer).__name__}({', '.join(map(repr, once))})"
+
+
+_HEAD = ("layer", "output", "parameters", "flops")
+# Everything is drawn in the colour of the page's own text, so that it suits light and dark pages alike.
+_STYLE = (
+    ".portnn-net table{color:inherit;border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    ".portnn-net th,.portnn-net td{padding:.15em .8em;text-align:right;background:none;color:inherit}"
+    ".portnn-net th:first-child,.portnn-net td:first-child{text-align:left;font-family:monospace}"
+    ".portnn-net thead th,.portnn-net tbody{border-bottom:1px solid rgba(128,128,128,.6)}"
+    ".portnn-net caption{text-align:left;padding:.2em .8em;caption-side:top;color:inherit}"
+    ".portnn-net tfoot td{text-align:left;font-family:inherit;opacity:.8}"
+)
+
+
+def check_table(input_shape: Any, depth: Any) -> None:
+    """What `summary` is asked for.
+
+    Raises:
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a length or the depth is out of range.
+    """
+    if isinstance(input_shape, int):
+        raise TypeError(f"summary: input_shape must be a tuple, got int; write ({input_shape},)")
+    if any(isinstance(n, bool) or not hasattr(n, "__index__") or n < 0 for n in input_shape or ()):
+        raise ValueError(f"summary: input_shape must be a tuple of lengths, got {input_shape!r:.60}")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+        raise TypeError(f"summary: depth must be an integer or None, got {type(depth).__name__}")
+    if depth is not None and depth < 1:
+        raise ValueError(f"summary: depth must be at least 1, got {depth}")
+
+
+def as_text(survey: Survey, backend: Backend, dtype: str, depth: int | None = None) -> str:
+    """A table with a line a layer, members indented below their container.
+
+    Args:
+        survey: the layers.
+        backend: where the network lives.
+        dtype: the dtype of its parameters.
+        depth: how deep to look into containers; None shows all.
+
+    Returns:
+        Several lines of text.
+    """
+    rows = [_HEAD, *[("  " * level + name, *rest) for level, name, *rest in _cells(survey, depth)]]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(survey, backend, dtype)])
+
+
+def as_html(survey: Survey, backend: Backend, dtype: str, title: str) -> str:
+    """The same table for a notebook: a piece of HTML that needs nothing else.
+
+    Args:
+        survey: the layers.
+        backend: where the network lives.
+        dtype: the dtype of its parameters.
+        title: a line above the table.
+    """
+    head = "".join([f"<th>{name}</th>" for name in _HEAD])
+    body = "".join([_html_row(*row) for row in _cells(survey, None)])
+    foot = "<br>".join([escape(line) for line in _totals(survey, backend, dtype)])
+    return (
+        f'<div class="portnn-net"><style>{_STYLE}</style><table><caption>{escape(title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        f'<tfoot><tr><td colspan="4">{foot}</td></tr></tfoot></table></div>'
+    )
+
+
+def _html_row(level: int, name: str, *rest: str) -> str:
+    first = f'<td style="padding-left:{0.8 + 1.2 * level:g}em">{escape(name)}</td>'
+    return f"<tr>{first}{''.join([f'<td>{escape(cell)}</td>' for cell in rest])}</tr>"
+
+
+def _cells(survey: Survey, depth: int | None) -> list[tuple[int, str, str, str, str]]:
+    """For each row how far it is indented, and its texts."""
+    outermost = min([len(row.path) for row in survey.rows], default=0)
+    cells = []
+    for row in survey.rows:
+        level = len(row.path) - outermost
+        if depth is None or level < depth:
+            numbers = [f"{n:,}" if n is not None else "?" for n in (row.parameters, row.flops)]
+            cells.append((level, row.name, row.output or "?", numbers[0], numbers[1]))
+    return cells
+
+
+def _totals(survey: Survey, backend: Backend, dtype: str) -> list[str]:
+    """The parameters of the whole, and what one sample costs."""
+    memory = f"{survey.parameters:,} parameters ({_bytes_text(survey.parameter_bytes)})"
+    lines = [f"{memory}, {dtype}, on {backend.name}"]
+    program = survey.program
+    if program is not None:
+        moved, peak = _bytes_text(program.bytes), _bytes_text(program.peak_bytes)
+        lines.append(f"a sample: {program.flops:,} flops, {moved} read and written, {peak} of memory")
+    return lines
+
+
+def _bytes_text(n: int) -> str:
+    """A number of bytes in a few characters; a kB is 1000 bytes."""
+    value, unit = float(n), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}" if unit != "B" else f"{n} B"
+
+
+def outputs_of(layer: Layer, params: Tree, state: Tree, x: Array) -> dict[str, Array]:
+    """What each layer makes of `x`, by its place and what it is.
+
+    Args:
+        layer: the network's description.
+        params: its parameters.
+        state: its running state.
+        x: inputs, on the backend.
+
+    Returns:
+        The outputs of the layers without members in the order of their calls; one that is called several
+        times, or has several outputs, is there as often, with a number behind its name.
+    """
+    found: dict[str, Array] = {}
+
+    def see(visit: Visit) -> None:
+        if visit.layer.members:
+            return
+        name = f"{'.'.join(map(str, visit.path)) or '0'} {label_of(visit.layer)}"
+        for y in tree.leaves(visit.output):
+            times = sum([known.partition(" #")[0] == name for known in found])
+            found[f"{name} #{times + 1}" if times else name] = y
+
+    watched(layer, see).apply(params, x, state=state)
+    return found
+
+
+def gradients_of(layer: Layer, loss: Any, params: Tree, state: Tree, data: Dataset, seed: int) -> Tree:
+    """The gradient of the loss on all of the data as a step of training sees it.
+
+    Args:
+        layer: the network's description.
+        loss: its loss.
+        params: its parameters.
+        state: its running state, which stays as it is.
+        data: inputs, targets and weights, on the backend.
+        seed: of the noise of layers that draw.
+    """
+    options = {} if data.weight is None else {"sample_weight": data.weight}
+    key = make_key(seed, like=data.x) if layer.draws else None
+
+    def objective(p: Tree) -> Array:
+        predictions, _ = layer.forward(p, state, data.x, training=True, key=key)
+        return loss(predictions, data.y, **options)
+
+    return value_and_grad(objective)(params)[1]

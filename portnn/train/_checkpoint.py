@@ -1,0 +1,380 @@
+"""Checkpoints of trainings as files: what a step changes, where the training stands, its callbacks' state."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeAlias, final
+
+from portnn import losses, tree
+from portnn._typing import Array, Tree
+from portnn.backend import get_backend
+from portnn.nn import Layer, describe
+from portnn.serialize import (
+    CheckpointError,
+    Header,
+    check_tensors,
+    latest,
+    read_checked,
+    save_tensors,
+)  # fmt: skip
+from portnn.train._callback import Callback
+from portnn.train._runners import all_finite
+from portnn.train._state import COUNTS, SEEDS, EpochProgress, FitConfig, NetState, Position, Snapshot
+
+__all__ = [
+    "FORMAT", "ODD", "Resumed", "Training", "describe_loss", "read_field", "read_training", "write_training",
+]  # fmt: skip
+
+FORMAT = 3  # the version of the header of network files and checkpoints
+KIND = "training"
+ARRAYS = ("params", "state")  # what a callback may keep arrays under: trees like those of the network
+
+# What Python raises over a description that is plain data and still not a layer, or a callback's state.
+ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError)
+
+_NUMBERS = ("seed", "epochs", "steps", "done", "step", "samples", "accumulate")
+_FIELDS = {
+    "kind", "format", "layers", "loss", "right", "ended", "batch_size", "shuffle", "columns", "callbacks",
+    "optimizer", *_NUMBERS,
+}  # fmt: skip
+_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")  # that no callback added
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+@final
+@dataclass(frozen=True)
+class Training:
+    """What a training is, for checkpoints.
+
+    Attributes:
+        config: its options.
+        samples: how many samples an epoch has.
+        columns: the names of the values that every epoch has.
+        callbacks: the callbacks that have a state.
+    """
+
+    config: FitConfig
+    samples: int
+    columns: list[str]
+    callbacks: Sequence[Callback]
+
+    @property
+    def steps(self) -> int:
+        """How many steps an epoch has."""
+        return self.config.steps(self.samples)
+
+
+def write_training(
+    path: PathLike,
+    training: Training,
+    state: NetState,
+    now: Snapshot,
+    position: Position,
+    history: Mapping[str, list[float]],
+    callbacks: Sequence[tuple[str, dict[str, Any]]],
+    ended: bool,
+) -> None:
+    """Write everything that is needed to continue a training.
+
+    Args:
+        path: the file.
+        training: the training.
+        state: the network as of its last whole epoch, with the seed of the training.
+        now: the arrays of its last step.
+        position: where the training stands.
+        history: the values of the epochs that are done.
+        callbacks: the names and states of the callbacks that have some.
+        ended: whether a callback stopped the training.
+    """
+    host, progress = get_backend("numpy"), position.progress
+    kept = [{name: value for name, value in own.items() if name in ARRAYS} for _, own in callbacks]
+    tensors = tree.map(
+        state.backend.to_numpy,
+        {"params": now.params, "state": now.state, "opt_state": now.opt_state, "callbacks": kept},
+    )
+    tensors["history"] = [host.asarray(values, dtype="float64") for values in history.values()]
+    tensors["losses"] = host.asarray([*progress.losses], dtype="float64")
+    description = {
+        "kind": KIND,
+        "format": FORMAT,
+        "layers": _described(state.layer),
+        "optimizer": training.config.optimizer.name,
+        "seed": state.seed,
+        "epochs": position.first_epoch,
+        "steps": position.first_step,
+        "done": position.done,
+        "step": progress.step,
+        "right": progress.right,
+        "ended": ended,
+        "columns": [*history],
+        "callbacks": [
+            {"is": name, **{key: v for key, v in own.items() if key not in ARRAYS}} for name, own in callbacks
+        ],
+        **_settings(training, state),
+    }
+    save_tensors(path, tensors, description)
+
+
+@final
+@dataclass(frozen=True)
+class Resumed:
+    """Where a training continues.
+
+    Attributes:
+        path: the file.
+        snapshot: the arrays that its next step begins with.
+        seed: the seed of the training.
+        position: where it stands.
+        columns: the history so far.
+        states: the states of the callbacks that have some, in their order.
+        trained: how many whole epochs the network has been trained for, and how many steps in them.
+        over: whether nothing of the training is left.
+    """
+
+    path: Path
+    snapshot: Snapshot
+    seed: int
+    position: Position
+    columns: dict[str, list[float]]
+    states: list[dict[str, Any]]
+    trained: tuple[int, int]
+    over: bool
+
+    def load_callbacks(self, callbacks: Sequence[Callback]) -> None:
+        """Give callbacks their states back.
+
+        Raises:
+            CheckpointError: if one cannot be such a state.
+        """
+        for callback, state in zip(callbacks, self.states, strict=True):
+            try:
+                callback.load_state_dict(state)
+            except ODD as error:
+                name = type(callback).__name__
+                raise CheckpointError(
+                    f"{self.path}: the state of {name} is not whole: {error!r:.120}"
+                ) from None
+
+
+def read_training(training: Training, state: NetState, source: PathLike, start: Snapshot) -> Resumed:
+    """Read a checkpoint; nothing is changed.
+
+    Args:
+        training: the training that shall continue.
+        state: the network.
+        source: a file, or a folder whose newest whole checkpoint is meant.
+        start: arrays like those to read: where the training would begin.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or no checkpoint in the folder.
+        CheckpointError: if the file is damaged, or of another training.
+    """
+    path = _file_of(source)
+    template = {"params": start.params, "state": start.state, "opt_state": start.opt_state}
+    best = {name: template[name] for name in ARRAYS}
+    like: list[Tree] = []
+
+    def check(header: Header) -> None:
+        data = header.description
+        _check(training, state, data, path)
+        _check_optimizer(training, header, start.opt_state, path)
+        starts = [f"callbacks.{i}." for i in range(len(training.callbacks))]
+        kept = [best if any(name.startswith(s) for name in header.tensors) else {} for s in starts]
+        like.append({**template, "callbacks": kept})
+        host = get_backend("numpy")
+        expected = {n: (a.shape, a.dtype) for n, a in tree.items(tree.map(host.to_numpy, like[0]))}
+        real = host.dtype("float64")
+        expected["losses"] = (data["step"],), real
+        expected |= {f"history.{i}": ((data["done"],), real) for i in range(len(data["columns"]))}
+        check_tensors(_old_names(expected, data), header.tensors, path)
+
+    arrays, header = read_checked(path, check)
+    data = header.description
+    placed = {
+        new: state.backend.asarray(arrays[old])
+        for new, old in zip(tree.named(like[0]), _old_names(tree.named(like[0]), data), strict=True)
+    }
+    filled = tree.unflatten(like[0], [*placed.values()])
+    snapshot = Snapshot(filled["params"], filled["state"], filled["opt_state"])
+    if not all_finite(snapshot.params):
+        raise CheckpointError(f"{path} has parameters that are not finite; no training can continue from it")
+    own = [{name: value for name, value in c.items() if name != "is"} for c in data["callbacks"]]
+    progress = EpochProgress(data["step"], tuple(arrays["losses"].tolist()), data["right"])
+    return Resumed(
+        path,
+        snapshot,
+        data["seed"],
+        Position(data["epochs"], data["steps"], data["done"], progress),
+        {name: arrays[f"history.{i}"].tolist() for i, name in enumerate(data["columns"])},
+        [{**plain, **kept} for plain, kept in zip(own, filled["callbacks"], strict=True)],
+        (data["epochs"] + data["done"], data["steps"] + data["done"] * training.steps),
+        data["ended"] or data["done"] == training.config.epochs,
+    )
+
+
+def _old_names(expected: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same under the names of the file's format: in format 1 `opt_state` was called moments."""
+    if data["format"] != 1:
+        return dict(expected)
+    return {
+        f"moments{name.removeprefix('opt_state')}" if name.partition(".")[0] == "opt_state" else name: value
+        for name, value in expected.items()
+    }
+
+
+def _check(training: Training, state: NetState, data: dict[str, Any], path: Path) -> None:
+    """Check that the description is whole, and of this training.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    if (kind := read_field(data, "kind", str, path)) != KIND:
+        raise CheckpointError(f"{path}: the file holds a {kind[:40]!r}, expected a {KIND!r} to resume")
+    if (version := read_field(data, "format", int, path)) not in (1, FORMAT):
+        raise CheckpointError(
+            f"{path}: the file has format {version}, this portnn reads 1 and {FORMAT}; update portnn"
+        )
+    absent = {"optimizer"} if version == 1 else set[str]()  # it is missing in the oldest files
+    if odd := sorted((data.keys() ^ _FIELDS) - absent):
+        raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
+    for name in _NUMBERS:
+        read_field(data, name, int, path)
+    for name, inner in (("columns", str), ("callbacks", dict)):
+        if not all(isinstance(value, inner) for value in read_field(data, name, list, path)):
+            raise CheckpointError(f"{path}: the description lacks a valid {name!r}")
+    if "optimizer" in data:
+        read_field(data, "optimizer", str, path)
+    right = read_field(data, "right", (int, float, NoneType), path)
+    if right is not None and not 0 <= right < 2**53:
+        raise CheckpointError(f"{path}: the description has right={right}; expected a count of samples")
+    if not isinstance(data["ended"], bool):
+        raise CheckpointError(f"{path}: the description lacks a valid 'ended'")
+    _check_training(training, state, data, path)
+
+
+def _check_training(training: Training, state: NetState, data: dict[str, Any], path: Path) -> None:
+    """Check that the training is this one, and has not gone further than this one shall.
+
+    Raises:
+        CheckpointError: if it is another.
+    """
+    steps, epochs = training.steps, training.config.epochs
+    expected = {**_settings(training, state), "callbacks": [type(c).__name__ for c in training.callbacks]}
+    found = {**data, "callbacks": [c.get("is") for c in data["callbacks"]]}
+    if data["done"]:
+        expected["columns"] = training.columns
+        if [name for name in data["columns"] if name in _COLUMNS] == training.columns:
+            found["columns"] = training.columns  # callbacks may have added others
+    for name, value in expected.items():
+        if found[name] != value:
+            raise CheckpointError(
+                f"{path} is of a training with {name}={found[name]!r:.60}; expected {value!r:.60}, "
+                "so that it can continue in the same way"
+            )
+    layers = _described(state.layer)
+    if layers is not None and data["layers"] not in (None, layers):
+        raise CheckpointError(f"{path} is of a network with other layers; expected {state.layer!r:.120}")
+    if data["step"] > steps or data["done"] + (data["step"] > 0) > epochs:
+        raise CheckpointError(
+            f"{path}: {data['done']} epochs and {data['step']} of {steps} steps are done; "
+            f"expected at most {epochs} epochs; epochs= counts those before too"
+        )
+
+
+def _check_optimizer(training: Training, header: Header, opt_state: Tree, path: Path) -> None:
+    """Check that the state is one of this optimizer; numbers such as the learning rate may differ.
+
+    Raises:
+        CheckpointError: if the recipes or the names of the state's arrays differ; it names both optimizers.
+    """
+    found, expected = header.description.get("optimizer", ""), training.config.optimizer.name
+    names = _old_names(tree.named({"opt_state": opt_state}), header.description).keys()
+    stored = {name for name in header.tensors if name.partition(".")[0] in ("opt_state", "moments")}
+    other = "" not in (found, expected) and _recipes(found) != _recipes(expected)
+    if other or stored != names:
+        raise CheckpointError(
+            f"{path} is of a training with optimizer={found or 'one without a name':.90}; "
+            f"expected {expected or 'the present one, without a name':.90}; pass that training's optimizer"
+        )
+
+
+def _recipes(name: str) -> list[str]:
+    """Return the names of the recipes that made an optimizer, without their numbers."""
+    return re.findall(r"\w+(?=\()", name)
+
+
+def _settings(training: Training, state: NetState) -> dict[str, Any]:
+    """Return what must be the same for a training to continue."""
+    config = training.config
+    return {
+        "samples": training.samples,
+        "batch_size": config.batch_size,
+        "shuffle": config.shuffle,
+        "accumulate": config.accumulate,
+        "loss": describe_loss(state.loss),
+    }
+
+
+def _described(layer: Layer) -> Any:
+    """Return layers as plain data; None for those with parts of one's own, which are not compared."""
+    try:
+        return describe(layer)
+    except TypeError:
+        return None
+
+
+def describe_loss(loss: Callable[..., Array]) -> dict[str, Any] | None:
+    """Return a loss of portnn as plain data; None for one of the user's own, which a file cannot name."""
+    options: dict[str, Any] = {}
+    inner: Any = loss
+    while isinstance(inner, partial):
+        options, inner = {**inner.keywords, **options}, inner.func
+    name = getattr(inner, "__name__", "")
+    plain = all(value is None or isinstance(value, bool | int | float | str) for value in options.values())
+    if name not in losses.__all__ or getattr(losses, name) is not inner or not plain:
+        return None
+    return {"name": name, "options": options}
+
+
+def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -> Any:
+    """Return one field of a description, of the type that it must have.
+
+    Raises:
+        CheckpointError: if it is missing or of another type.
+    """
+    value = data.get(name) if isinstance(data, dict) else None
+    if type(value) is int and value >= COUNTS and name != "seed":
+        raise CheckpointError(
+            f"{path}: the description has {name}={value if value < 2**64 else 'a huge number'}; "
+            "expected less than 2^32"
+        )
+    odd = isinstance(value, int) and (isinstance(value, bool) or not 0 <= value < SEEDS)
+    if odd or not isinstance(value, kind):
+        raise CheckpointError(
+            f"{path}: the description lacks a valid {name!r}; the file is damaged or not portnn's"
+        )
+    return value
+
+
+def _file_of(source: PathLike) -> Path:
+    """Return the file that is meant.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        TypeError: if it is not a path.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"fit: resume must be a file or a folder of checkpoints, got {type(source).__name__}")
+    path = Path(source)
+    found = latest(path) if path.is_dir() else path
+    if found is None:
+        raise FileNotFoundError(
+            f"fit: resume: there is no checkpoint in {str(path)[-120:]!r}; leave resume out to begin"
+        )
+    return found

@@ -1,0 +1,396 @@
+"""Runners: what executes the steps of a training, eagerly or compiled, and stops when they diverge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Protocol, TypeAlias, final
+from warnings import warn
+
+from portnn import ops, tree
+from portnn._typing import Array, Tree
+from portnn.compile import Loop, PlanWarning, Precision, has_loops, make_loop
+from portnn.optim import NonFiniteGradientError
+from portnn.random import fold_in
+from portnn.train._progress import Progress
+from portnn.train._state import EpochProgress, Snapshot
+from portnn.train._step import Batch, Dataset, Step, noise_key
+
+__all__ = [
+    "CompiledRunner", "DivergenceError", "EagerRunner", "Guard", "StepRunner", "Work",
+    "all_finite", "make_runner",
+]  # fmt: skip
+
+_CHUNK = 32  # steps between snapshots on the host, where each costs a copy of the parameters
+_LOOK = 32  # steps between looks at the loss where looking makes an accelerator wait
+
+Measure: TypeAlias = Callable[[Array, Array, Array | None], Array]
+
+
+class DivergenceError(ArithmeticError, ValueError):
+    """The loss, or a gradient, stopped being finite; the parameters are the last good ones.
+
+    It is a ValueError, too, as scikit-learn's estimators raise one.
+    """
+
+
+@final
+@dataclass(frozen=True)
+class Work:
+    """What a runner does again and again.
+
+    Attributes:
+        step: one training step, made by `make_step`.
+        data: the samples.
+        batch_size: samples a step; None for all.
+        shuffled: whether epochs have an order.
+        seed: the seed of the noise of layers that need a key; None if none does.
+        measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
+            meaning.
+    """
+
+    step: Step
+    data: Dataset
+    batch_size: int | None
+    shuffled: bool = False
+    seed: int | None = None
+    measure: Measure | None = None
+
+    def count(self, progress: EpochProgress) -> Array:
+        """What was counted so far, as the measure counts: in the library's integers, or as weights are."""
+        like, weight = self.data.backend, self.data.weight
+        if weight is None:
+            dtype = ops.count_nonzero(ops.zeros((1,), dtype="bool", like=like)).dtype
+            return ops.asarray(int(progress.right or 0), dtype=dtype, like=like)
+        return ops.asarray(progress.right or 0.0, dtype=weight.dtype, like=like)
+
+
+class StepRunner(Protocol):
+    """A way to run the steps of a training.
+
+    Attributes:
+        now: the arrays that the last step made.
+        guard: knows what to keep after an error.
+    """
+
+    now: Snapshot
+    guard: Guard
+
+    def run(self, order: Any, before: int, progress: EpochProgress, stop: int) -> EpochProgress:
+        """Run steps of an epoch.
+
+        Args:
+            order: the order of its samples, a NumPy array; None for unshuffled.
+            before: how many steps the network had been trained for when the epoch began.
+            progress: what is done of the epoch.
+            stop: the last step to run, counted within the epoch.
+
+        Returns:
+            What is done of the epoch then.
+
+        Raises:
+            DivergenceError: if a loss, a gradient, or the parameters in the end are not finite.
+        """
+
+    def write(self, now: Snapshot, number: int) -> None:
+        """Continue from a snapshot, after a step of this number."""
+
+    def limits(self) -> AbstractContextManager[None]:
+        """The context in which `run` is called; it limits the threads of BLAS."""
+
+    def explain(self) -> str:
+        """How steps are run, for people to read."""
+
+
+def all_finite(arrays: Tree) -> bool:
+    """Return whether all numbers of a tree of arrays are finite; reads one number from the device."""
+    found = [ops.all(ops.isfinite(a)) for a in tree.leaves(arrays)]
+    return not found or bool(ops.all(ops.stack(found)))
+
+
+def check_finite(now: Snapshot, number: int) -> None:
+    """Check the parameters after the last step of a run: a loss is computed before its step's update."""
+    if not all_finite(now.params):
+        raise DivergenceError(
+            f"parameters are not finite after step {number}; try a smaller learning rate; "
+            "the parameters are the last good ones"
+        )
+
+
+@final
+class Guard:
+    """Watches the losses of a training, and remembers the snapshot from which they were last finite.
+
+    Reading a loss makes a GPU wait for it, so losses are read `interval` at a time; the snapshot is then up
+    to that many steps old.
+
+    Args:
+        interval: how many steps to let pass between looks.
+    """
+
+    def __init__(self, interval: int) -> None:
+        self._interval = interval
+        self._pending: list[tuple[int, Array]] = []
+        self._candidate: Snapshot | None = None
+        self.good: Snapshot | None = None
+
+    def watch(self, step: int, loss: Array, snapshot: Snapshot) -> None:
+        """Remember the loss of a step.
+
+        Args:
+            step: its number, counted from 1.
+            loss: the loss before the update of this step.
+            snapshot: what this loss was computed from.
+
+        Raises:
+            DivergenceError: if a loss since the last look is not finite.
+        """
+        if not self._pending:
+            self._candidate = snapshot
+        self._pending.append((step, loss))
+        if len(self._pending) >= self._interval:
+            self.look()
+
+    def look(self) -> None:
+        """Read the losses that were not read yet.
+
+        Raises:
+            DivergenceError: if one is not finite.
+        """
+        pending, self._pending = self._pending, []
+        for step, loss in pending:
+            value = float(loss)
+            if not isfinite(value):
+                raise self.diverged(step, value)
+            self.good = self._candidate  # what the first of them was computed from
+
+    def diverged(self, step: int, value: float) -> DivergenceError:
+        """The error for a loss that is not finite.
+
+        Args:
+            step: the number of the step, counted from 1.
+            value: the loss.
+        """
+        return DivergenceError(
+            f"the loss is {value} at step {step}; try a smaller learning rate, "
+            "portnn.optim.clip_by_global_norm, or inputs scaled to about 1; "
+            "the parameters are those before it went wrong"
+        )
+
+
+def make_runner(
+    work: Work,
+    start: Snapshot,
+    first: tuple[int, EpochProgress],
+    progress: Progress,
+    *,
+    compile: bool,
+    threads: int | None = None,
+    precision: Precision = "float32",
+) -> StepRunner:
+    """Return a runner: compiled where that is possible and wanted.
+
+    Args:
+        work: what it does.
+        start: where to begin.
+        first: the number of the step before the first one, and what is done of the epoch.
+        progress: is told of the steps.
+        compile: whether steps are compiled.
+        threads: as for `portnn.compile.make_loop`.
+        precision: likewise.
+    """
+    if not compile:
+        return EagerRunner(work, start, progress, "compile=False")
+    if not has_loops(work.data.backend.xp):
+        return EagerRunner(work, start, progress, f"there are no plans for {work.data.backend.name}")
+    try:
+        return CompiledRunner(work, start, first, progress, threads, precision)
+    except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows
+        why = str(error)[:220]
+        warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=6)
+        return EagerRunner(work, start, progress, why)
+
+
+@final
+class EagerRunner:
+    """Runs the steps of a training with Python between the calls.
+
+    Args:
+        work: what it does.
+        start: where to begin.
+        progress: is told of each step.
+        why: why the steps are not compiled.
+    """
+
+    def __init__(self, work: Work, start: Snapshot, progress: Progress, why: str) -> None:
+        self._work, self._progress, self._why = work, progress, why
+        self.now = start
+        self.guard = Guard(1 if work.data.backend.on_host else _LOOK)
+
+    def run(self, order: Any, before: int, progress: EpochProgress, stop: int) -> EpochProgress:
+        """Run steps of an epoch; `StepRunner.run` has the arguments."""
+        data, measure = self._work.data, self._work.measure
+        losses: list[Array] = []
+        right = None if progress.right is None else self._work.count(progress)
+        placed = None if order is None else data.home.asarray(order)
+        batches = data.batches(self._work.batch_size, placed, progress.step)
+        for i, batch in zip(range(progress.step + 1, stop + 1), batches, strict=False):
+            loss, predictions = self._advance(batch, before + i)
+            losses.append(loss)
+            if measure is not None:
+                count = measure(predictions, batch.y, batch.weight)
+                right = count if right is None else ops.add(right, count)
+            self._progress.step()
+        self.guard.look()
+        check_finite(self.now, before + stop)
+        found = data.backend.to_numpy(ops.stack(losses)).tolist() if losses else []
+        return EpochProgress(stop, (*progress.losses, *found), None if right is None else float(right))
+
+    def _advance(self, batch: Batch, number: int) -> tuple[Array, Array]:
+        """Run a step whose loss, and whose gradient if the optimizer looks at it, the guard has seen."""
+        seed = self._work.seed
+        key = None if seed is None else noise_key(seed, batch.x, number)
+        try:
+            after, loss, predictions = self._work.step(self.now, batch, key)
+        except NonFiniteGradientError as error:
+            self.guard.look()
+            raise DivergenceError(
+                f"at step {number}: {str(error)[:200]}; the parameters are the last good ones"
+            ) from error
+        self.guard.watch(number, loss, self.now)
+        self.now = after
+        return loss, predictions
+
+    def write(self, now: Snapshot, number: int) -> None:
+        """Continue from a snapshot; the number of a step is passed to each."""
+        self.now = now
+
+    def limits(self) -> AbstractContextManager[None]:
+        """No limits."""
+        return nullcontext()
+
+    def explain(self) -> str:
+        """Why steps are run eagerly."""
+        return f"eager: {self._why}"
+
+
+@final
+class CompiledRunner:
+    """Runs the steps of a training by a loop, without Python between the calls of a step.
+
+    A plan overwrites its parameters, so it works in pieces, and a snapshot is kept of the beginning of each.
+    What went wrong within one is found by running the same steps again up to there: they give the same bits.
+    The loop carries the parameters, the state, the optimizer's state, and, where they are needed, the sum of
+    what the measure counted, the number of the last step and the key of the training.
+
+    Args:
+        work: what it does.
+        start: where to begin.
+        first: the number of the step before the first one, and what is done of the epoch.
+        progress: is told of the steps.
+        threads: as for `portnn.compile.make_loop`.
+        precision: likewise.
+
+    Raises:
+        PlanError: if there are no plans for the library of the data.
+        ControlFlowError: if something in the step looks at the value of an array.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        start: Snapshot,
+        first: tuple[int, EpochProgress],
+        progress: Progress,
+        threads: int | None,
+        precision: Precision,
+    ) -> None:
+        self._work, self._progress = work, progress
+        self._extents = work.data.extents
+        self.guard = Guard(1)
+        self.now = start
+        self._before: tuple[Any, Any, int, int] | None = None  # snapshot, order, first step, number of steps
+        options: dict[str, Any] = {"shuffled": work.shuffled, "threads": threads, "precision": precision}
+        carry = self._carry(start, *first)
+        self._loop: Loop = make_loop(self._traced, carry, work.data.arrays, work.batch_size, **options)
+
+    def _traced(self, carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
+        """One step of the loop; it is traced, once for each size of batch."""
+        params, state, opt_state, right, number, key = carry
+        batch, own = Batch(x, y, weight, x.shape[0], self._extents), None
+        if key is not None:
+            number = ops.add(number, 1)
+            own = fold_in(key, number)
+        after, loss, predictions = self._work.step(Snapshot(params, state, opt_state), batch, own)
+        if right is not None:
+            assert self._work.measure is not None, "there is a sum because there is a measure"
+            right = ops.add(right, self._work.measure(predictions, y, weight))
+        return (after.params, after.state, after.opt_state, right, number, key), loss
+
+    def _carry(self, now: Snapshot, number: int, progress: EpochProgress) -> Tree:
+        """What a step hands on."""
+        work, like = self._work, self._work.data.backend
+        right = None if work.measure is None else work.count(progress)
+        last = key = None
+        if work.seed is not None:
+            last, key = ops.asarray(number, dtype="uint32", like=like), noise_key(work.seed, like)
+        return now.params, now.state, now.opt_state, right, last, key
+
+    def run(self, order: Any, before: int, progress: EpochProgress, stop: int) -> EpochProgress:
+        """Run steps of an epoch; `StepRunner.run` has the arguments."""
+        losses: list[float] = []
+        piece = _CHUNK if self._work.data.backend.on_host else max(stop, 1)
+        for first in range(progress.step, stop, piece):
+            losses += self._run_piece(order, before, first, min(piece, stop - first))
+        params, state, opt_state, right, *_ = self._loop.carry()
+        self.now = Snapshot(params, state, opt_state)
+        self._check(before + stop)
+        return EpochProgress(stop, (*progress.losses, *losses), None if right is None else float(right))
+
+    def _run_piece(self, order: Any, before: int, first: int, count: int) -> list[float]:
+        """Return the losses of some steps that come after step `first` of an epoch."""
+        saved = self._loop.save()
+        found: list[float] = self._loop.run(order, first, count, self._progress.step).tolist()
+        bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
+        if bad is not None:
+            self._go_back(saved, order, first, bad)
+            raise self.guard.diverged(before + first + bad + 1, found[bad])
+        self._before = saved, order, first, count
+        return found
+
+    def _go_back(self, saved: Any, order: Any, first: int, bad: int) -> None:
+        """Go back to what the last finite loss was computed from."""
+        if bad > 0:
+            self._loop.restore(saved)
+            self._loop.run(order, first, bad - 1)
+        elif self._before is not None:
+            saved, order, first, count = self._before
+            self._loop.restore(saved)
+            self._loop.run(order, first, count - 1)
+        else:
+            return  # the very first loss: nothing is known to be good
+        params, state, opt_state, *_ = self._loop.carry()
+        self.guard.good = Snapshot(params, state, opt_state)
+
+    def _check(self, number: int) -> None:
+        """Look at the parameters after a step, whose update no loss has seen."""
+        try:
+            check_finite(self.now, number)
+        except DivergenceError:
+            if self._before is not None:
+                self._go_back(*self._before[:3], self._before[3])
+            raise
+
+    def write(self, now: Snapshot, number: int) -> None:
+        """Continue from a snapshot, after a step of this number."""
+        self._loop.write(self._carry(now, number, EpochProgress()))
+
+    def limits(self) -> AbstractContextManager[None]:
+        """The threads of BLAS that the steps are made for."""
+        return self._loop.limits()
+
+    def explain(self) -> str:
+        """What a step does."""
+        return self._loop.explain()

@@ -145,7 +145,10 @@ CALLS = {
 FREE = {"monitor", "note", "unit"}  # any text is right where it is given: what it names shows later
 # Called by Network alone, which has checked; and results, which nobody makes.
 INTERNAL = {
+    "train.CheckpointEvent",
+    "train.Dataset",
     "train.FitConfig",
+    "train.NetState",
     "train.make_gradient",
     "data.Table",
     "program.LineDifference",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, final
 
 from portnn import ops, optim
 from portnn.ops._indexing import gather
-from portnn.serialize import CheckpointError
 from portnn.train._callback import Callback, CheckpointEvent, Epoch, overrides
 from portnn.train._progress import Progress
 from portnn.train._runners import (
@@ -184,7 +183,7 @@ class Trainer:
             self.history = History(**found.columns)
             try:
                 found.load_callbacks(self._stateful)
-            except CheckpointError:
+            except Exception:
                 self.model.net_state = before
                 raise
 
@@ -201,15 +200,15 @@ class Trainer:
     def _train(self, stack: ExitStack, start: Snapshot, position: Position) -> None:
         """Make the runner, and go through the epochs that are left."""
         config, state = self.config, self.model.net_state
-        bar = stack.enter_context(Progress(self.steps * config.epochs, config.progress))
+        bar = stack.enter_context(Progress(self.steps * config.epochs, config.progress, epochs=config.epochs))
         work = self._work(state, start)
         number = position.first_step + position.done * self.steps + position.progress.step
         options: dict[str, Any] = {"compile": config.compile, "threads": config.threads}
+        bar.step(number - position.first_step)
         with bar.busy("compiling the step"):
             first = number, position.progress
             runner = make_runner(work, start, first, bar, precision=config.precision, **options)
         stack.enter_context(runner.limits())
-        bar.step(number - position.first_step)
         try:
             self._epochs(runner, work, position, bar)
         except DivergenceError:

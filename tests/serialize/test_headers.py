@@ -190,7 +190,7 @@ def test_deep_networks_and_long_histories_fit(tmp_path):
     assert len(Network.load(path).params) == 600
     keeper = ModelCheckpoint(str(tmp_path / "network-{epoch:06d}.safetensors"))
     keeper.saved = [str(tmp_path / f"network-{i:06d}.safetensors") for i in range(100_000)]
-    data, _ = keeper.remember()
+    data = keeper.state_dict()
     history = {f"history.{i}": np.zeros(100_000) for i in range(4)}
     save_tensors(path, history, {"callbacks": [data]})
     assert load_tensors(path)[1]["callbacks"][0]["saved"] == keeper.saved[-1000:]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from zipfile import ZipFile
 
 import numpy as np
@@ -283,7 +284,10 @@ def spoilt():
     yield "'params.0.bias' has values that are not", change(lambda net: net.params[0]["bias"].fill(np.nan))
     yield "'state.1.var' has values that are not", change(lambda net: net.state[1]["var"].fill(np.inf))
     yield "lacks a valid 'notes'", change(lambda net: setattr(net, "notes", [1]))
-    yield "dtype must be", change(lambda net: setattr(net, "dtype", "float16"))
+    yield (
+        "dtype must be",
+        change(lambda net: setattr(net, "net_state", replace(net.net_state, dtype="float16"))),
+    )
     yield "nested deeper", change(lambda net: setattr(net, "notes", {"y": deep(301)}))
 
 

@@ -63,8 +63,8 @@ class ModelCheckpoint(Callback):
     ) -> None:
         self._path = os.fspath(path)
         self._monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
-        self.monitored = monitor if save_best_only else None
         self._best_only = check_flag("ModelCheckpoint", "save_best_only", save_best_only)
+        self.monitored = monitor if self._best_only else None
         self._every = check_count("ModelCheckpoint", "every", every, 1)
         self.saved: list[str] = []
 

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial, wraps
-from math import isnan
 from operator import index
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, final
 
-from portnn import losses, ops, optim, tree
+from portnn import losses, optim, tree
 from portnn._typing import Array, ArrayLike, Tree
-from portnn.backend import Backend, convert_like, get_backend
-from portnn.compile import Precision, Predictor, check_precision, probe
-from portnn.losses import Task, link_of, task_of
+from portnn.backend import Backend, get_backend
+from portnn.compile import Precision, check_precision
+from portnn.losses import Task, task_of
 from portnn.network._inputs import (
     bring_inputs,
     bring_targets,
@@ -31,11 +30,11 @@ from portnn.network._inputs import (
     without_ignored,
 )
 from portnn.network._loading import check_count, expected_of, matched, matched_like, matched_state
-from portnn.network._measures import check_predictions, count_right, decide, score_of
+from portnn.network._predict import Predictions, count_right
 from portnn.nn import Layer, Sequential
 from portnn.optim import Optimizer
 from portnn.random import stream
-from portnn.tracing import Extent, is_kind, parts_of
+from portnn.tracing import Extent
 from portnn.train import Callback, Dataset, Epoch, FitConfig, History, NetState, Snapshot, Trainer
 from portnn.train._callback import as_callbacks
 
@@ -60,12 +59,6 @@ def activated(method: Callable[Concatenate[N, P], T]) -> Callable[Concatenate[N,
             return method(self, *args, **options)
 
     return there
-
-
-def _chunks(x: Array) -> Iterator[Array]:
-    """Yield the rows in chunks."""
-    n = x.shape[0]
-    return (x[i : min(i + _ROWS, n), ...] for i in range(0, n, _ROWS)) if n > _ROWS else iter([x])
 
 
 @final
@@ -158,7 +151,7 @@ class Network:
     def _hold(self, state: NetState) -> None:
         self.net_state = state
         self._expected = None, None
-        self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
+        self._predictions = Predictions()
 
     def __getstate__(self) -> dict[str, Any]:
         # An optimizer is made of functions; CuPy unpickles arrays on the current GPU.
@@ -538,17 +531,16 @@ class Network:
         told = as_callbacks(callbacks) if callbacks != () else []
         data, held_out = self._gathered(x, y, sample_weight, validation_data, split)
         if class_weight is not None:
-            classes = self._first(Extent(data.x)).shape[-1]
+            classes = self._predictions.first(self.net_state, Extent(data.x)).shape[-1]
             data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
         optimizer = optim.adam(0.001) if optimizer is None else optimizer
         if any(callback.scales_learning_rate for callback in told):
             optimizer = optim.adjustable(optimizer)
         manner = (penalty, compile, threads, precision, progress)
         config = FitConfig(epochs, batch_size, shuffle, index(accumulate), optimizer, *manner)
-        validate = None if held_out is None else partial(self._evaluate, held_out, "validation_data")
+        validate = None if held_out is None else partial(self._validate, held_out)
         trainer = Trainer(self, data, config, told, validate, self._measure())
-        for _, _, predictor in self._predictors.values():
-            predictor.release()  # memory that plans of predictions keep for later calls
+        self._predictions.release()
         trainer.fit(self._shaped(data), resume)
         return trainer.history
 
@@ -610,6 +602,10 @@ class Network:
         """Return the state with the shapes of the data to train on."""
         return replace(self.net_state, sample_shape=tuple(data.x.shape[1:]), flat_targets=data.flat)
 
+    def _validate(self, held_out: Dataset) -> dict[str, float]:
+        """Return the loss and the accuracy on validation data."""
+        return self._predictions.evaluate(self.net_state, held_out, who="validation_data")
+
     def _measure(self) -> Callable[..., Array] | None:
         """Return what counts the right predictions of a batch; None where that has no meaning."""
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
@@ -629,14 +625,22 @@ class Network:
 
     @activated
     def evaluate(
-        self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int | None = None,
     ) -> dict[str, float]:
-        """The loss on data, and the accuracy for classes and labels.
+        """Return the loss on data, and the accuracy for classes and labels.
+
+        The loss is the mean over batches by their weights, so a loss of your own should be a mean over samples.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             sample_weight: weights of the samples.
+            batch_size: samples that are worked on at a time, as for `predict`.
 
         Returns:
             ``{"loss": ..., "accuracy": ...}``; for values the loss alone.
@@ -645,16 +649,25 @@ class Network:
             TypeError: as for `fit`.
             ValueError: as for `fit`, and if a prediction is NaN.
         """
-        return self._evaluate(self._dataset(x, y, sample_weight, streamed=True), "evaluate")
+        data = self._dataset(x, y, sample_weight, streamed=True)
+        return self._predictions.evaluate(self.net_state, data, batch_size)
 
     @activated
-    def score(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-        """One number for how good the predictions are: accuracy, or R² for values.
+    def score(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int | None = None,
+    ) -> float:
+        """Return one number for how good the predictions are: accuracy, or R² for values.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             sample_weight: weights of the samples.
+            batch_size: samples that are worked on at a time, as for `predict`.
 
         Returns:
             The share of samples that are wholly right; for values the coefficient of determination.
@@ -664,56 +677,60 @@ class Network:
             ValueError: as for `fit`, and if a prediction is NaN.
         """
         data = self._dataset(x, y, sample_weight, streamed=True)
-        predictions = self._forward(data.x)
-        check_predictions("score", predictions, self.task, self.dtype, raw=True)
-        shown = link_of(self.loss)(predictions)
-        check_predictions("score", shown, self.task, self.dtype, raw=False)
-        y, weight = self._targets(data)
-        return score_of(predictions, shown, y, self.task, weight)
+        return self._predictions.score(self.net_state, data, batch_size)
 
-    def predict(self, x: ArrayLike) -> Any:
-        """Decisions: the class of each sample, yes or no for each label, or values.
+    def predict(self, x: ArrayLike | Iterator[ArrayLike], *, batch_size: int | None = None) -> Any:
+        """Return the class of each sample, yes or no for each label, or values.
 
         Args:
-            x: inputs, as for `fit`.
+            x: inputs, as for `fit`. Or an iterator of such inputs (an object with ``__next__``, such as a
+                generator), for which an iterator of predictions is returned.
+            batch_size: samples that are worked on at a time. None chooses: intermediate results take at most
+                64 MB on the host, and a share of the free memory on a device.
 
         Returns:
             Integers (n,), booleans (n, labels), or values of the shape of the output, in the library of `x`
-            (NumPy for lists).
+            (NumPy for lists). With one output, labels and values are (n,) if the targets of the last training
+            were.
 
         Raises:
             TypeError: if `x` is not made of real numbers.
             ValueError: if its shape does not fit, it is empty, it has NaN or an id that does not exist, or a
                 prediction is NaN or an infinite value.
-        """
-        return self._show("linked" if self.task is Task.VALUES else "decided", x)
 
-    def predict_proba(self, x: ArrayLike) -> Any:
-        """Probabilities: of each class, or of yes for each label.
+        Example:
+            >>> import numpy as np
+            >>> from portnn.nn import Linear
+            >>> net = Network([Linear(4, 3)])
+            >>> [y.shape for y in net.predict(np.ones((n, 4), dtype=np.float32) for n in (5, 2))]
+            [(5,), (2,)]
+        """
+        return self._predictions.predict(self.net_state, x, batch_size)
+
+    def predict_proba(self, x: ArrayLike | Iterator[ArrayLike], *, batch_size: int | None = None) -> Any:
+        """Return probabilities: of each class, or of yes for each label.
 
         Args:
-            x: inputs, as for `fit`.
+            x: inputs, or an iterator of them, as for `predict`.
+            batch_size: as for `predict`.
 
         Returns:
-            Probabilities of the shape of the output, in the library of `x` (NumPy for lists).
+            Probabilities of the shape of the output, in the library of `x` (NumPy for lists); an iterator of
+            them for an iterator.
 
         Raises:
             TypeError: if `x` is not made of real numbers, or the network predicts values.
             ValueError: if the shape of `x` does not fit, it is empty, it has NaN or an id that does not
                 exist, or a prediction is NaN, as where a layer overflows.
         """
-        if self.task is Task.VALUES:
-            raise TypeError(
-                "predict_proba: the network's loss is for values, which have no probabilities; use predict"
-            )
-        return self._show("linked", x)
+        return self._predictions.predict(self.net_state, x, batch_size, proba=True)
 
-    @activated
-    def activations(self, x: ArrayLike) -> dict[str, Any]:
-        """What each layer makes of inputs: hidden units, feature maps, and the raw predictions last.
+    def activations(self, x: ArrayLike, *, batch_size: int | None = None) -> dict[str, Any]:
+        """Return the output of each layer: hidden units, feature maps, and the raw predictions last.
 
         Args:
             x: inputs, as for `fit`.
+            batch_size: samples that are worked on at a time, as for `predict`.
 
         Returns:
             By the place and the kind of a layer its output (n, ...), in the library of `x` (NumPy for lists),
@@ -729,21 +746,25 @@ class Network:
             >>> {name: y.shape for name, y in net.activations([[1.0, 0.0, 0.0, 0.0]]).items()}
             {'0 Linear(4, 8)': (1, 8), '1.0 Activation(relu)': (1, 8), '1.1 Linear(8, 3)': (1, 3)}
         """
-        from portnn.network._inspect import outputs_of  # not needed to train
-
-        inputs = bring_inputs(x, self.backend, self.dtype)
-        self._check_sample(inputs)
-        outputs = outputs_of(self.layer, self.params, self.state, inputs)
-        return {name: self._answer(y, x) for name, y in outputs.items()}
+        return self._predictions.activations(self.net_state, x, batch_size)
 
     @activated
-    def gradients(self, x: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> Tree:
-        """The gradient of the loss on data, as a step of training on all of them would see it.
+    def gradients(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int | None = None,
+    ) -> Tree:
+        """Return the gradient of the loss on data, as one training step on all of them would see it.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             sample_weight: weights of the samples.
+            batch_size: samples that are worked on at a time. None chooses; layers with a running state, and
+                those that draw random numbers, then see all samples at once.
 
         Returns:
             A tree of the structure of `params`, of NumPy arrays. The network stays as it is.
@@ -758,11 +779,8 @@ class Network:
             >>> net.gradients([[1.0, 0.0, 0.0, 0.0]], [2])[0]["weight"].shape
             (4, 3)
         """
-        from portnn.network._inspect import gradients_of
-
         data = self._dataset(x, y, sample_weight)
-        grads = gradients_of(self.layer, self.loss, self.params, self.state, data, self.seed)
-        return tree.map(self.backend.to_numpy, grads)
+        return self._predictions.gradients(self.net_state, data, batch_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file: its description as plain data, and its arrays.
@@ -826,132 +844,11 @@ class Network:
         inputs = bring_inputs(x, self.backend, self.dtype, streamed=streamed)
         ids = Extent(inputs)
         home = self.backend if self.backend.owns(inputs) else get_backend("numpy")
-        first = home.asarray(self._first(ids))
+        first = home.asarray(self._predictions.first(self.net_state, ids))
         targets, labels, flat = bring_targets(y, inputs.shape[0], first, self.loss, home, self.dtype)
         weights = bring_weights(weight, inputs.shape[0], home, self.dtype)
         counted = without_ignored(weights, targets, self.loss, self.dtype)
         return Dataset(inputs, targets, counted, self.backend, (ids, labels), flat)
-
-    def _first(self, inputs: Extent) -> Array:
-        """Return the shape and dtype of raw predictions for a sample; ids are checked for all samples."""
-        first = self.backend.asarray(inputs.whole[:1, ...])
-        if is_kind(first, "real floating") and self.backend.on_host:
-            return self._forward(first)
-        self._check_sample(first)
-
-        def raw(params: Tree, state: Tree, x: Array) -> Array:
-            return self.layer.apply(params, x, state=state)[0]
-
-        if is_kind(first, "real floating"):
-            return probe(raw, self.params, self.state, first)
-        with parts_of((first, inputs)):
-            return raw(self.params, self.state, first)
-
-    @activated
-    def _forward(self, x: Array) -> Array:
-        """Return raw predictions for inputs on the backend, or in host memory; the latter are streamed."""
-        self._check_sample(x)
-        n = x.shape[0]
-        if n > _ROWS and is_kind(x, "integral"):
-            self._first(Extent(x))
-        bound, predictor = (self.params, self.state), self._predictor("raw")
-        parts = [predictor(bound, self.backend.asarray(part)) for part in _chunks(x)]
-        return parts[0] if len(parts) == 1 else ops.concat(parts, axis=0)
-
-    def _targets(self, data: Dataset) -> tuple[Array, Array | None]:
-        """Return the targets and the weights of all samples, on the backend."""
-        weight = None if data.weight is None else self.backend.asarray(data.weight)
-        return self.backend.asarray(data.y), weight
-
-    def _check_sample(self, x: Array) -> None:
-        """There is a batch axis before those of a sample."""
-        sample = input_shape_of(self.layer)
-        if sample is not None and len(x.shape) <= len(sample):
-            shape = ", ".join(["n", *map(str, sample)])
-            raise ValueError(
-                f"x: expected shape ({shape}), got {len(x.shape)} axis; for one sample write x[None]"
-            )
-
-    def _show(self, kind: str, x: ArrayLike) -> Any:
-        """What `x` is answered: "decided" or "linked" predictions, in the library of `x`."""
-        predictor = self._predictor("raw" if kind == "decided" else kind)
-        found = predictor.ready((self.params, self.state), x)
-        return self._computed(kind, x) if found is None else self._settled(kind, found)
-
-    @activated
-    def _computed(self, kind: str, x: ArrayLike) -> Any:
-        """Return the predictions of `_show` for inputs of any kind."""
-        predictor = self._predictor("raw" if kind == "decided" else kind)
-        inputs = bring_inputs(x, self.backend, self.dtype, streamed=True)
-        self._check_sample(inputs)
-        if not self.backend.owns(inputs):
-            return self._streamed(kind, inputs)
-        if inputs.shape[0] > _ROWS:
-            found = self._forward(inputs)
-            found = found if kind == "decided" else self._shown(kind, found)
-        else:
-            found = predictor((self.params, self.state), inputs)
-        return self._answer(self._settled(kind, found), x)
-
-    def _streamed(self, kind: str, inputs: Any) -> Any:
-        """Return the predictions of `_show` for inputs in host memory, which are streamed in chunks."""
-        if is_kind(inputs, "integral"):
-            self._first(Extent(inputs))
-        host, parts, before = get_backend("numpy"), [], 0
-        for part in _chunks(inputs):
-            found = self._forward(part)
-            found = found if kind == "decided" else self._shown(kind, found)
-            parts.append(host.asarray(self._settled(kind, found, before)))
-            before += part.shape[0]
-        return ops.concat(parts, axis=0)
-
-    def _shown(self, kind: str, predictions: Array) -> Array:
-        """Return raw predictions, or the result of the loss's inverse link."""
-        link: Array = link_of(self.loss)(predictions) if kind == "linked" else predictions
-        return link
-
-    def _settled(self, kind: str, predictions: Array, before: int = 0) -> Array:
-        """Check predictions, and return them, or the labels for raw ones.
-
-        They belong to the samples after the first `before`.
-        """
-        name = "predict_proba" if kind == "linked" and self.task is not Task.VALUES else "predict"
-        check_predictions(name, predictions, self.task, self.dtype, raw=kind == "decided", before=before)
-        return decide(predictions, self.task) if kind == "decided" else predictions
-
-    def _predictor(self, kind: str) -> Predictor:
-        """The network as a function of its parameters and inputs, planned for the shapes that come again."""
-        layer, loss = self.layer, self.loss
-        found = self._predictors.get(kind)
-        if found is None or found[0] is not layer or found[1] is not loss:
-            shown = self._shown
-            predictor = Predictor(lambda bound, x: shown(kind, layer.apply(bound[0], x, state=bound[1])[0]))
-            found = self._predictors[kind] = layer, loss, predictor
-        return found[2]
-
-    def _answer(self, result: Array, question: ArrayLike) -> Any:
-        """A result in the library of the question."""
-        if hasattr(question, "shape") and hasattr(question, "dtype"):
-            return convert_like(result, question)
-        return self.backend.to_numpy(result)
-
-    def _evaluate(self, data: Dataset, name: str) -> dict[str, float]:
-        """Return the loss and, for classes and labels, the accuracy; `name` is the calling method."""
-        predictions = self._forward(data.x)
-        check_predictions(name, predictions, self.task, self.dtype, raw=True)
-        y, weight = self._targets(data)
-        options = {} if weight is None else {"sample_weight": weight}
-        with parts_of(*zip((data.x, y), data.extents, strict=False)):  # the labels were checked before
-            logs = {"loss": float(self.loss(predictions, y, **options))}
-        if isnan(logs["loss"]):  # infinite predictions, which are allowed, can cause this
-            raise ValueError(
-                f"{name}: the loss is NaN, although no prediction is; look for infinite values with "
-                "activations(), and scale inputs to about 1 or train with a smaller learning rate"
-            )
-        if self.task is not Task.VALUES:
-            shown = link_of(self.loss)(predictions)
-            logs["accuracy"] = score_of(predictions, shown, y, self.task, weight)
-        return logs
 
     def __repr__(self) -> str:
         name = type(self).__name__

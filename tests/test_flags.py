@@ -152,6 +152,7 @@ INTERNAL = {
     "train.make_gradient",
     "data.Table",
     "program.LineDifference",
+    "program.record",
     "optim.Optimizer",
 }
 

@@ -634,7 +634,7 @@ class Network:
     ) -> dict[str, float]:
         """Return the loss on data, and the accuracy for classes and labels.
 
-        The loss is the mean over batches by their weights, so a loss of your own should be a mean over samples.
+        The loss is the mean over batches by their weights, so your own loss should be a mean over samples.
 
         Args:
             x: inputs, as for `fit`.

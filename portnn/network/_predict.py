@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf, isnan, prod
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from array_api_compat import is_writeable_array
 
@@ -25,16 +25,16 @@ from portnn.backend import Backend, backend_of, convert_like, get_backend
 from portnn.compile import Predictor, probe, sketch
 from portnn.losses import Task, link_of, task_of
 from portnn.network._inputs import bring_inputs, input_shape_of, option
-from portnn.nn import Layer, Visit, watched
+from portnn.nn import Layer
 from portnn.ops._indexing import gather
 from portnn.ops._options import check_whole
 from portnn.program import Program
 from portnn.random import fold_in
 from portnn.random import key as make_key
 from portnn.tracing import Extent, is_kind, parts_of
-from portnn.train import Batch, Dataset
+from portnn.train import Batch, Dataset, NetState
 
-__all__ = ["Predictions", "Shown", "check_predictions", "count_right"]
+__all__ = ["Predictions", "check_predictions", "count_right"]
 
 _HOST = 2**23  # bytes of results alive at a time in a batch on the host, which should be in the caches,
 _FEW = 16  # unless they are fewer samples than this, which may take four times as much
@@ -45,42 +45,6 @@ _CAUTIOUS = 32  # samples of a batch if the layers cannot be traced, as with an 
 _SMALL = (
     2**15
 )  # bytes of floating-point inputs that are not worth a trace: all layers can make of them is small
-
-
-class Shown(Protocol):
-    """What predictions need to know of a network: a `portnn.train.NetState`."""
-
-    @property
-    def layer(self) -> Layer:
-        """The layers."""
-
-    @property
-    def loss(self) -> Callable[..., Array]:
-        """The loss, which decides the task."""
-
-    @property
-    def backend(self) -> Backend:
-        """Where the arrays lie."""
-
-    @property
-    def dtype(self) -> str:
-        """The dtype of floating-point inputs."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of the noise of layers that draw."""
-
-    @property
-    def shown(self) -> Tree:
-        """The parameters to predict with."""
-
-    @property
-    def state(self) -> Tree:
-        """The running state of the layers."""
-
-    @property
-    def flat_targets(self) -> bool:
-        """Return whether targets were (n,) for one output: then predictions are, too."""
 
 
 @final
@@ -95,7 +59,9 @@ class Predictions:
         self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
         self._sizes: dict[Any, tuple[Any, int]] = {}
 
-    def predict(self, net: Shown, x: ArrayLike, batch_size: int | None = None, *, proba: bool = False) -> Any:
+    def predict(
+        self, net: NetState, x: ArrayLike, batch_size: int | None = None, *, proba: bool = False
+    ) -> Any:
         """Return decisions or values, or with `proba` probabilities: see `portnn.Network.predict`."""
         if proba and task_of(net.loss) is Task.VALUES:
             raise TypeError(
@@ -110,7 +76,7 @@ class Predictions:
             return self._each(net, x, size, proba)
         return self._predicted(net, x, size, proba)
 
-    def _each(self, net: Shown, batches: Any, batch_size: int | None, proba: bool) -> Iterator[Any]:
+    def _each(self, net: NetState, batches: Any, batch_size: int | None, proba: bool) -> Iterator[Any]:
         """Yield the predictions for each batch of an iterator."""
         for i, x in enumerate(batches):
             try:
@@ -119,7 +85,7 @@ class Predictions:
                 raise type(error)(f"batch {i}: {str(error)[:270]}") from None
             yield found
 
-    def _predicted(self, net: Shown, x: ArrayLike, batch_size: int | None, proba: bool) -> Any:
+    def _predicted(self, net: NetState, x: ArrayLike, batch_size: int | None, proba: bool) -> Any:
         """Return the predictions for one array of inputs."""
         with net.backend.activate():
             samples = _samples(net, x)
@@ -133,7 +99,7 @@ class Predictions:
                 answer.add(_settled(net, found, proba, start))
         return answer.whole()
 
-    def activations(self, net: Shown, x: ArrayLike, batch_size: int | None = None) -> dict[str, Any]:
+    def activations(self, net: NetState, x: ArrayLike, batch_size: int | None = None) -> dict[str, Any]:
         """Return the output of each layer: see `portnn.Network.activations`."""
         batch_size = _checked_size("activations", batch_size)
         with net.backend.activate():
@@ -151,7 +117,7 @@ class Predictions:
                         answers.setdefault(name, _Answer(n if each else y.shape[0], x)).add(y)
         return {name: answer.whole() for name, answer in answers.items()}
 
-    def gradients(self, net: Shown, data: Dataset, batch_size: int | None = None) -> Tree:
+    def gradients(self, net: NetState, data: Dataset, batch_size: int | None = None) -> Tree:
         """Return the gradient of the loss, NumPy arrays: see `portnn.Network.gradients`.
 
         Layers with a running state, such as batch normalization, and those that draw random numbers see all
@@ -178,7 +144,7 @@ class Predictions:
         return tree.map(net.backend.to_numpy, grads)
 
     def evaluate(
-        self, net: Shown, data: Dataset, batch_size: int | None = None, *, who: str = "evaluate"
+        self, net: NetState, data: Dataset, batch_size: int | None = None, *, who: str = "evaluate"
     ) -> dict[str, float]:
         """Return the loss and, for classes and labels, the accuracy: see `portnn.Network.evaluate`.
 
@@ -198,7 +164,7 @@ class Predictions:
                 hits.add(predictions, batch, task)
         return {"loss": value} if task is Task.VALUES else {"loss": value, "accuracy": hits.share()}
 
-    def score(self, net: Shown, data: Dataset, batch_size: int | None = None) -> float:
+    def score(self, net: NetState, data: Dataset, batch_size: int | None = None) -> float:
         """Return the accuracy, or R² for values: see `portnn.Network.score`."""
         size, task = self._sized(net, data, batch_size, "score"), task_of(net.loss)
         link, before = link_of(net.loss), 0
@@ -210,9 +176,10 @@ class Predictions:
             before += batch.size
         return measure.share()
 
-    def first(self, net: Shown, inputs: Extent) -> Array:
+    def first(self, net: NetState, inputs: Extent) -> Array:
         """Return the shape and dtype of raw predictions for a sample; ids are checked for all samples."""
         with net.backend.activate():
+            assert inputs.whole is not None, "the whole array is at hand"
             sample = net.backend.asarray(inputs.whole[:1, ...])
             _check_sample(net, sample)
             if is_kind(sample, "real floating"):
@@ -225,7 +192,7 @@ class Predictions:
         for _, _, predictor in self._predictors.values():
             predictor.release()
 
-    def _answered(self, net: Shown, data: Dataset, size: int, who: str) -> Iterator[tuple[Batch, Array]]:
+    def _answered(self, net: NetState, data: Dataset, size: int, who: str) -> Iterator[tuple[Batch, Array]]:
         """Yield batches with their raw predictions, which are checked."""
         predictor, bound, before = self._predictor(net, "raw"), (net.shown, net.state), 0
         for batch in data.batches(size, None):
@@ -234,7 +201,7 @@ class Predictions:
             before += batch.size
             yield batch, found
 
-    def _predictor(self, net: Shown, kind: str) -> Predictor:
+    def _predictor(self, net: NetState, kind: str) -> Predictor:
         """The network as a function of its parameters and inputs, planned for the shapes that come again."""
         layer, loss = net.layer, net.loss
         found = self._predictors.get(kind)
@@ -244,12 +211,12 @@ class Predictions:
             found = self._predictors[kind] = layer, loss, Predictor(f)
         return found[2]
 
-    def _sized(self, net: Shown, data: Dataset, batch_size: int | None, who: str) -> int:
+    def _sized(self, net: NetState, data: Dataset, batch_size: int | None, who: str) -> int:
         """Return how many samples of a data set make a batch."""
         _check_sample(net, data.x)
         return self._size(net, data.x, _checked_size(who, batch_size))
 
-    def _size(self, net: Shown, x: Array, batch_size: int | None, *, kept: int = 0) -> int:
+    def _size(self, net: NetState, x: Array, batch_size: int | None, *, kept: int = 0) -> int:
         """Return how many samples make a batch.
 
         Args:
@@ -264,7 +231,7 @@ class Predictions:
             self.first(net, Extent(x))  # errors give the place of a wrong id among all samples
         return size
 
-    def _chosen(self, net: Shown, x: Array, kept: int) -> int:
+    def _chosen(self, net: NetState, x: Array, kept: int) -> int:
         """Return a power of two, so that few plans serve all; kept for each shape of a sample."""
         n: int = x.shape[0]
         few = n <= _MOST and not kept and is_kind(x, "real floating") and n * _bytes_of(x) <= _SMALL
@@ -326,12 +293,12 @@ def _apply(layer: Layer) -> Callable[[Tree, Array], Array]:
     return lambda bound, x: layer.apply(bound[0], x, state=bound[1])[0]
 
 
-def _kind(net: Shown, proba: bool) -> str:
+def _kind(net: NetState, proba: bool) -> str:
     """Return whether predictions are made from the "raw" outputs, or "linked" ones are shown."""
     return "linked" if proba or task_of(net.loss) is Task.VALUES else "raw"
 
 
-def _samples(net: Shown, x: ArrayLike) -> Array:
+def _samples(net: NetState, x: ArrayLike) -> Array:
     """Return inputs to slice: an array of any library as it is, everything else read and checked."""
     if backend_of(x) is None or not x.shape or 0 in x.shape:
         x = bring_inputs(x, get_backend("numpy"), net.dtype)
@@ -339,7 +306,7 @@ def _samples(net: Shown, x: ArrayLike) -> Array:
     return x
 
 
-def _check_sample(net: Shown, x: Array) -> None:
+def _check_sample(net: NetState, x: Array) -> None:
     """Check that there is a batch axis before those of a sample."""
     sample = input_shape_of(net.layer)
     if sample is not None and len(x.shape) <= len(sample):
@@ -354,7 +321,7 @@ def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + size, n)) for start in range(0, n, size))
 
 
-def _brought(net: Shown, samples: Array, start: int, stop: int) -> Array:
+def _brought(net: NetState, samples: Array, start: int, stop: int) -> Array:
     """Return some of the inputs on the backend, checked."""
     try:
         return bring_inputs(samples[start:stop, ...], net.backend, net.dtype)
@@ -404,13 +371,14 @@ class _Answer:
         return self._parts[0] if len(self._parts) == 1 else ops.concat(self._parts, axis=0)
 
 
-def _outputs_of(net: Shown, x: Array) -> dict[str, Array]:
+def _outputs_of(net: NetState, x: Array) -> dict[str, Array]:
     """What each layer without members makes of `x`, in the order of the calls, by its place and what it is.
 
     One that is called several times, or has several outputs, is there as often, with a number behind its
     name.
     """
-    from portnn.network._survey import label_of  # not needed to train
+    from portnn.network._inspect import label_of  # neither is needed to train
+    from portnn.nn import Visit, watched
 
     found: dict[str, Array] = {}
 
@@ -426,7 +394,7 @@ def _outputs_of(net: Shown, x: Array) -> dict[str, Array]:
     return found
 
 
-def _settled(net: Shown, predictions: Array, proba: bool, before: int = 0) -> Array:
+def _settled(net: NetState, predictions: Array, proba: bool, before: int = 0) -> Array:
     """Check predictions for the samples after the first `before`, and return what is shown of them."""
     task = task_of(net.loss)
     raw = not proba and task is not Task.VALUES
@@ -502,13 +470,13 @@ def count_right(predictions: Array, y: Array, weight: Array | None, task: Task) 
     return ops.count_nonzero(right) if weight is None else ops.sum(ops.where(right, weight, 0.0))
 
 
-def _loss(net: Shown, predictions: Array, batch: Batch) -> Array:
+def _loss(net: NetState, predictions: Array, batch: Batch) -> Array:
     options = {} if batch.weight is None else {"sample_weight": batch.weight}
     return net.loss(predictions, batch.y, **options)
 
 
 def _checked_loss(
-    net: Shown, predictions: Array, batch: Batch, extents: tuple[Extent, ...], who: str
+    net: NetState, predictions: Array, batch: Batch, extents: tuple[Extent, ...], who: str
 ) -> float:
     """Return the loss of a batch, whose labels were checked before; it may be infinite but not NaN."""
     with parts_of(*zip((batch.x, batch.y), extents, strict=False)):
@@ -521,7 +489,7 @@ def _checked_loss(
     return value
 
 
-def _shares(net: Shown, data: Dataset, size: int) -> list[float]:
+def _shares(net: NetState, data: Dataset, size: int) -> list[float]:
     """Return the shares of the batches in the mean of the loss; the only batch has all."""
     if size >= data.size:
         return [1.0]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import portnn as pn
-from portnn.cli import _keeper, _train
+from portnn.cli import _train
 
 
 @pytest.mark.parametrize(("steps", "saved"), [(170, 162), (25, 20)])
 def test_ctrl_c_saves_and_resuming_gives_the_same_bits(steps, saved, flowers, portnn, stops_in, monkeypatch):
-    monkeypatch.setattr(_keeper, "_EVERY", 10)
+    monkeypatch.setattr(_train, "_LOST", 10)
     options = (
         "train",
         flowers,

@@ -15,7 +15,7 @@ import onnx
 import portnn as pn
 from portnn import nn, tree
 from portnn.export import export_onnx
-from tests.export.run import Runtime
+from tests.export.run import Runtime, raw
 
 ULP = 2.0**-24  # half the distance of neighbours in float32, relative
 ACTIVATIONS = [
@@ -129,7 +129,7 @@ class RandomNetwork:
 
     def truth(self, x: Any) -> Any:
         """The output in float64."""
-        return self.exact._forward(_wide(x))
+        return raw(self.exact, _wide(x))
 
     def model(self) -> onnx.ModelProto:
         """As it is exported."""
@@ -190,7 +190,7 @@ def main(count: int) -> None:
         run = Runtime(network.model())
         for n in (1, 7):
             x = network.batch(n)
-            truth, mine, (other,) = network.truth(x), network.net._forward(x), run(x)
+            truth, mine, (other,) = network.truth(x), raw(network.net, x), run(x)
             apart.append(distance(mine, other))
             ours.append(distance(mine, truth))
             theirs.append(distance(other, truth))
@@ -211,9 +211,9 @@ def functions() -> None:
     """Print how far a function is from float64: of its value, where that is small, and of one."""
     for f, x in ((nn.gelu, -4.0), (nn.sigmoid, -16.0), (nn.elu, -1e-3)):
         near = (x * np.linspace(0.99, 1.01, 1001)[:, None]).astype("float32")
-        net, exact = pn.Network([f]), pn.Network([f], dtype="float64")._forward(near.astype("float64"))
+        net, exact = pn.Network([f]), raw(pn.Network([f], dtype="float64"), near.astype("float64"))
         for name, y in (
-            ("portnn", net._forward(near)),
+            ("portnn", raw(net, near)),
             ("onnxruntime", Runtime(export_onnx(net, input_shape=(1,)))(near)[0]),
         ):
             apart = np.abs(y - exact)

@@ -66,3 +66,8 @@ def agree(model: onnx.ModelProto, f: Callable[..., Any], shapes: Any, tolerance:
     for n in (1, 7):
         arrays = samples(named, runtime.inputs, n)
         compare(runtime(*arrays), f(*arrays), tolerance)
+
+
+def raw(net: Any, x: Any) -> Any:
+    """The output of a network's last layer."""
+    return net.layer.apply(net.params, x, state=net.state)[0]

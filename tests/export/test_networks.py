@@ -31,7 +31,7 @@ from portnn.data import load_mnist
 from portnn.export import ExportError, export_onnx
 from portnn.optim import adam
 from portnn.random import stream
-from tests.export.run import Runtime, agree, compare
+from tests.export.run import Runtime, agree, compare, raw
 
 ARGS = argparse.Namespace(backend="cpu", seed=0, output="softmax", augment=True)
 SIGMOID = argparse.Namespace(backend="cpu", seed=0, output="sigmoid", augment=False)
@@ -50,7 +50,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_example(name: str):
     net, shape = NETWORKS[name]
-    agree(export_onnx(net, input_shape=shape), lambda x: net._forward(x), shape)
+    agree(export_onnx(net, input_shape=shape), lambda x: raw(net, x), shape)
     if name != "regression_rotation":
         agree(export_onnx(net, input_shape=shape, softmax=True), net.predict_proba, shape)
 
@@ -116,7 +116,7 @@ def test_other_opsets(opset: int):
     net = pn.Network([nn.GRU(3, 4), nn.LayerNorm(4), nn.AvgPool1d(2), nn.Flatten(), smooth, nn.BatchNorm(10)])
     model = onnx.version_converter.convert_version(export_onnx(net, input_shape=(5, 3)), opset)
     assert [o.version for o in model.opset_import] == [opset]
-    agree(model, lambda x: net._forward(x), (5, 3))
+    agree(model, lambda x: raw(net, x), (5, 3))
 
 
 @pytest.mark.parametrize(("unit", "most"), [(nn.RNN, 5), (nn.GRU, 16), (nn.LSTM, 14)])
@@ -165,7 +165,7 @@ def test_bytes_in():
     model = export_onnx(net, input_shape=(3, 4))
     assert Runtime(model).inputs == {"x": "uint8"}
     x = np.random.default_rng(0).integers(0, 256, size=(5, 3, 4), dtype="uint8")
-    compare(Runtime(model)(x), net._forward(x))
+    compare(Runtime(model)(x), raw(net, x))
     assert Runtime(export_onnx(net, input_shape=(3, 4), input_dtype="float32")).inputs == {"x": "float32"}
 
 
@@ -176,7 +176,7 @@ def test_the_shape_is_that_of_the_training():
     with pytest.raises(ValueError, match=r"the shape of a sample is not known; give it: input_shape"):
         export_onnx(net)
     net.fit(x, y, epochs=3, batch_size=5, optimizer=adam(0.1), progress=False)
-    compare(Runtime(export_onnx(net))(x), net._forward(x))
+    compare(Runtime(export_onnx(net))(x), raw(net, x))
 
 
 def test_from_any_backend(backend):
@@ -264,7 +264,7 @@ def test_a_layer_of_ones_own():
     net = pn.Network([nn.Linear(4, 3), Own(lambda x: ops.sort(x, axis=1)), Own(softplus)])
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     model = export_onnx(net)
-    compare(Runtime(model)(x), net._forward(x))
+    compare(Runtime(model)(x), raw(net, x))
     kept = {entry.key: entry.value for entry in model.metadata_props}
     assert kept["portnn.layers"] == repr(net.layer)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol, TypeAlias, final
@@ -11,11 +11,11 @@ from warnings import warn
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
-from portnn.compile import Loop, PlanWarning, Precision, has_loops, make_loop
+from portnn.compile import Loop, PlanWarning, has_loops, kept_loop
 from portnn.optim import NonFiniteGradientError
 from portnn.random import fold_in
 from portnn.train._progress import Progress
-from portnn.train._state import EpochProgress, Snapshot
+from portnn.train._state import EpochProgress, FitConfig, Snapshot
 from portnn.train._step import Batch, Dataset, Step, noise_key
 
 __all__ = [
@@ -49,6 +49,7 @@ class Work:
         seed: the seed of the noise of layers that need a key; None if none does.
         measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
             meaning.
+        key: equal for steps that do the same; None if that is not known.
     """
 
     step: Step
@@ -57,6 +58,7 @@ class Work:
     shuffled: bool = False
     seed: int | None = None
     measure: Measure | None = None
+    key: Hashable | None = None
 
     def count(self, progress: EpochProgress) -> Array:
         """What was counted so far, as the measure counts: in the library's integers, or as weights are."""
@@ -96,9 +98,6 @@ class StepRunner(Protocol):
 
     def write(self, now: Snapshot, number: int) -> None:
         """Continue from a snapshot, after a step of this number."""
-
-    def limits(self) -> AbstractContextManager[None]:
-        """The context in which `run` is called; it limits the threads of BLAS."""
 
     def explain(self) -> str:
         """How steps are run, for people to read."""
@@ -185,10 +184,8 @@ def make_runner(
     start: Snapshot,
     first: tuple[int, EpochProgress],
     progress: Progress,
-    *,
-    compile: bool,
-    threads: int | None = None,
-    precision: Precision = "float32",
+    stack: ExitStack,
+    config: FitConfig,
 ) -> StepRunner:
     """Return a runner: compiled where that is possible and wanted.
 
@@ -197,20 +194,57 @@ def make_runner(
         start: where to begin.
         first: the number of the step before the first one, and what is done of the epoch.
         progress: is told of the steps.
-        compile: whether steps are compiled.
-        threads: as for `portnn.compile.make_loop`.
-        precision: likewise.
+        stack: is entered by the loop, which is kept for equal trainings after it.
+        config: the options of the training.
     """
-    if not compile:
+    data, batch_size = work.data, work.batch_size
+    if not config.compile:
         return EagerRunner(work, start, progress, "compile=False")
-    if not has_loops(work.data.backend.xp):
-        return EagerRunner(work, start, progress, f"there are no plans for {work.data.backend.name}")
+    if not has_loops(data.backend.xp):
+        return EagerRunner(work, start, progress, f"there are no plans for {data.backend.name}")
+    carry, step = carry_of(work, start, *first), loop_step(work.step, work.measure)
+    options: dict[str, Any] = {"extents": data.extents, "shuffled": work.shuffled}
+    options |= {"threads": config.threads, "precision": config.precision}
     try:
-        return CompiledRunner(work, start, first, progress, threads, precision)
+        loop = stack.enter_context(kept_loop(work.key, step, carry, data.arrays, batch_size, **options))
     except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows
         why = str(error)[:220]
         warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=6)
         return EagerRunner(work, start, progress, why)
+    stack.enter_context(loop.limits())
+    return CompiledRunner(loop, work, start, progress)
+
+
+def loop_step(step: Step, measure: Measure | None) -> Callable[..., tuple[Tree, Array]]:
+    """Return one step of a compiled loop; it refers to nothing that changes from training to training."""
+
+    def traced(carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
+        params, state, opt_state, right, number, key = carry
+        own = None
+        if key is not None:
+            number = ops.add(number, 1)
+            own = fold_in(key, number)
+        batch = Batch(x, y, weight, x.shape[0])
+        after, loss, predictions = step(Snapshot(params, state, opt_state), batch, own)
+        if measure is not None:
+            right = ops.add(right, measure(predictions, y, weight))
+        return (after.params, after.state, after.opt_state, right, number, key), loss
+
+    return traced
+
+
+def carry_of(work: Work, now: Snapshot, number: int, progress: EpochProgress) -> Tree:
+    """Return what the steps of a compiled loop hand on.
+
+    These are the parameters, the state, the optimizer's state, and, where they are needed, the sum of what
+    the measure counted, the number of the last step and the key of the training.
+    """
+    like = work.data.backend
+    right = None if work.measure is None else work.count(progress)
+    last = key = None
+    if work.seed is not None:
+        last, key = ops.asarray(number, dtype="uint32", like=like), noise_key(work.seed, like)
+    return now.params, now.state, now.opt_state, right, last, key
 
 
 @final
@@ -267,10 +301,6 @@ class EagerRunner:
         """Continue from a snapshot; the number of a step is passed to each."""
         self.now = now
 
-    def limits(self) -> AbstractContextManager[None]:
-        """No limits."""
-        return nullcontext()
-
     def explain(self) -> str:
         """Why steps are run eagerly."""
         return f"eager: {self._why}"
@@ -282,61 +312,19 @@ class CompiledRunner:
 
     A plan overwrites its parameters, so it works in pieces, and a snapshot is kept of the beginning of each.
     What went wrong within one is found by running the same steps again up to there: they give the same bits.
-    The loop carries the parameters, the state, the optimizer's state, and, where they are needed, the sum of
-    what the measure counted, the number of the last step and the key of the training.
 
     Args:
+        loop: made for `loop_step` and what `carry_of` returns.
         work: what it does.
         start: where to begin.
-        first: the number of the step before the first one, and what is done of the epoch.
         progress: is told of the steps.
-        threads: as for `portnn.compile.make_loop`.
-        precision: likewise.
-
-    Raises:
-        PlanError: if there are no plans for the library of the data.
-        ControlFlowError: if something in the step looks at the value of an array.
     """
 
-    def __init__(
-        self,
-        work: Work,
-        start: Snapshot,
-        first: tuple[int, EpochProgress],
-        progress: Progress,
-        threads: int | None,
-        precision: Precision,
-    ) -> None:
-        self._work, self._progress = work, progress
-        self._extents = work.data.extents
+    def __init__(self, loop: Loop, work: Work, start: Snapshot, progress: Progress) -> None:
+        self._loop, self._work, self._progress = loop, work, progress
         self.guard = Guard(1)
         self.now = start
         self._before: tuple[Any, Any, int, int] | None = None  # snapshot, order, first step, number of steps
-        options: dict[str, Any] = {"shuffled": work.shuffled, "threads": threads, "precision": precision}
-        carry = self._carry(start, *first)
-        self._loop: Loop = make_loop(self._traced, carry, work.data.arrays, work.batch_size, **options)
-
-    def _traced(self, carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
-        """One step of the loop; it is traced, once for each size of batch."""
-        params, state, opt_state, right, number, key = carry
-        batch, own = Batch(x, y, weight, x.shape[0], self._extents), None
-        if key is not None:
-            number = ops.add(number, 1)
-            own = fold_in(key, number)
-        after, loss, predictions = self._work.step(Snapshot(params, state, opt_state), batch, own)
-        if right is not None:
-            assert self._work.measure is not None, "there is a sum because there is a measure"
-            right = ops.add(right, self._work.measure(predictions, y, weight))
-        return (after.params, after.state, after.opt_state, right, number, key), loss
-
-    def _carry(self, now: Snapshot, number: int, progress: EpochProgress) -> Tree:
-        """What a step hands on."""
-        work, like = self._work, self._work.data.backend
-        right = None if work.measure is None else work.count(progress)
-        last = key = None
-        if work.seed is not None:
-            last, key = ops.asarray(number, dtype="uint32", like=like), noise_key(work.seed, like)
-        return now.params, now.state, now.opt_state, right, last, key
 
     def run(self, order: Any, before: int, progress: EpochProgress, stop: int) -> EpochProgress:
         """Run steps of an epoch; `StepRunner.run` has the arguments."""
@@ -385,11 +373,7 @@ class CompiledRunner:
 
     def write(self, now: Snapshot, number: int) -> None:
         """Continue from a snapshot, after a step of this number."""
-        self._loop.write(self._carry(now, number, EpochProgress()))
-
-    def limits(self) -> AbstractContextManager[None]:
-        """The threads of BLAS that the steps are made for."""
-        return self._loop.limits()
+        self._loop.write(carry_of(self._work, now, number, EpochProgress()))
 
     def explain(self) -> str:
         """What a step does."""

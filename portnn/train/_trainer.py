@@ -10,6 +10,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, final
 
 from portnn import ops, optim
+from portnn.compile import fingerprint
 from portnn.ops._indexing import gather
 from portnn.train._callback import Callback, CheckpointEvent, Epoch, overrides
 from portnn.train._progress import Progress
@@ -195,7 +196,9 @@ class Trainer:
         step = make_step(make_gradient(state.layer, state.loss, **options), config.optimizer)
         shuffled = config.shuffle and (config.batch_size or self.data.size) < self.data.size
         seed = state.seed if state.layer.draws else None
-        return Work(step, self.data, config.batch_size, shuffled, seed, self._measure)
+        parts = (state.layer, state.loss, config.optimizer, config.penalty, self._measure, config.accumulate)
+        key = fingerprint(*parts) if config.compile else None
+        return Work(step, self.data, config.batch_size, shuffled, seed, self._measure, key)
 
     def _train(self, stack: ExitStack, start: Snapshot, position: Position) -> None:
         """Make the runner, and go through the epochs that are left."""
@@ -203,12 +206,9 @@ class Trainer:
         bar = stack.enter_context(Progress(self.steps * config.epochs, config.progress, epochs=config.epochs))
         work = self._work(state, start)
         number = position.first_step + position.done * self.steps + position.progress.step
-        options: dict[str, Any] = {"compile": config.compile, "threads": config.threads}
         bar.step(number - position.first_step)
         with bar.busy("compiling the step"):
-            first = number, position.progress
-            runner = make_runner(work, start, first, bar, precision=config.precision, **options)
-        stack.enter_context(runner.limits())
+            runner = make_runner(work, start, (number, position.progress), bar, stack, config)
         try:
             self._epochs(runner, work, position, bar)
         except DivergenceError:

@@ -83,8 +83,10 @@ def test_going_back_draws_the_same(batch_size: int | None) -> None:
 
 
 def test_networks_that_draw_nothing_carry_no_number() -> None:
-    from portnn.train import Dataset, Progress, Snapshot, make_gradient, make_step
-    from portnn.train._runners import CompiledRunner, Work
+    from contextlib import ExitStack
+
+    from portnn.train import Dataset, FitConfig, Progress, Snapshot, make_gradient, make_step
+    from portnn.train._runners import Work, make_runner
     from portnn.train._state import EpochProgress
 
     data = Dataset(X, Y, None, get_backend("cpu"))
@@ -95,8 +97,10 @@ def test_networks_that_draw_nothing_carry_no_number() -> None:
         step = make_step(make_gradient(net.layer, net.loss), optimizer)
         start = Snapshot(net.params, net.state, optimizer.init(net.params))
         work = Work(step, data, 16, True, 0 if net.layer.draws else None)
-        runner = CompiledRunner(work, start, (7, EpochProgress()), Progress(5, False), None, "float32")
-        runner._loop.run(np.arange(70), 0, 3)
-        carried[name] = runner._loop.carry()[-2]
+        config = FitConfig(1, 16, True, 1, optimizer)
+        with ExitStack() as stack:
+            runner = make_runner(work, start, (7, EpochProgress()), Progress(5, False), stack, config)
+            runner._loop.run(np.arange(70), 0, 3)
+            carried[name] = runner._loop.carry()[-2]
     assert carried["plain"] is None
     assert int(carried["drops"]) == 10

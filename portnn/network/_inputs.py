@@ -13,6 +13,7 @@ from typing import Any, SupportsIndex
 from portnn import ops
 from portnn._typing import Array, ArrayLike, DType
 from portnn.backend import Backend, get_backend
+from portnn.backend._finite import all_finite, cast_finite
 from portnn.compile import probe
 from portnn.losses import Task, task_of
 from portnn.nn import Layer, Linear
@@ -48,10 +49,18 @@ def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
     return x
 
 
+def _cast(name: str, x: Array, dtype: DType) -> Array:
+    """Return finite numbers in the network's dtype; they are read once, unless one is refused."""
+    cast = cast_finite(x, dtype)
+    if cast is None:
+        _check_finite(name, x)
+        cast = _fit(x, dtype, name)  # says what is too large
+    return cast
+
+
 def _check_finite(name: str, x: Array) -> None:
-    """No NaN and no infinity; the message names the first sample that has one."""
-    # Both ends are finite only if all in between are: NaN is larger and smaller than everything.
-    if bool(ops.isfinite(ops.max(x))) and bool(ops.isfinite(ops.min(x))):
+    """Check that there is no NaN and no infinity; the message names the first sample that has one."""
+    if all_finite(x):
         return
     rows = ops.all(ops.reshape(ops.isfinite(x), (x.shape[0], -1)), axis=1)
     first = int(ops.argmin(ops.astype(rows, "int32")))
@@ -104,8 +113,7 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bo
     door = _door(value, backend, dtype, streamed=streamed)
     x = _bring("x", value, door)
     if is_kind(x, "real floating"):
-        _check_finite("x", x)
-        x = _fit(x, door.dtype(dtype), "x")
+        x = _cast("x", x, door.dtype(dtype))
     elif not is_kind(x, "integral"):
         raise TypeError(f"x: expected real numbers, got dtype {x.dtype}; convert with astype")
     return x if door is backend or (streamed and not _fits(x, backend)) else backend.asarray(x)

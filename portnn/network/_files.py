@@ -14,6 +14,7 @@ from portnn import losses, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
 from portnn.losses import Loss, task_of
+from portnn.network._mistakes import check_save_path
 from portnn.nn import Layer, describe, from_description, outline
 from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, write_checked
 from portnn.train import NetState
@@ -63,6 +64,7 @@ def write_network(state: NetState, path: Path) -> None:
         TypeError: if a part of it is not portnn's own.
         ValueError: if `read_network` would refuse the file.
     """
+    check_save_path(path)
     description = {
         "kind": KIND,
         "format": FORMAT,

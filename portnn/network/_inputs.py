@@ -16,6 +16,7 @@ from portnn.backend import Backend, get_backend
 from portnn.backend._finite import all_finite, cast_finite
 from portnn.compile import probe
 from portnn.losses import Task, task_of
+from portnn.network._mistakes import floating_labels, to_predict_numbers
 from portnn.nn import Layer, Linear
 from portnn.ops._helpers import held
 from portnn.ops._indexing import gather
@@ -192,15 +193,20 @@ def _check_probabilities(y: Array, task: Task) -> None:
         off = ops.abs(ops.subtract(ops.sum(y, axis=-1), 1.0))
         if bool(ops.any(ops.greater(off, 1e-3))):
             raise ValueError(
-                "y: expected one-hot or soft rows that sum to 1; for several labels use sigmoid_cross_entropy"
+                "y: expected one-hot or soft rows that sum to 1; for several labels use "
+                "sigmoid_cross_entropy, to predict numbers loss=portnn.losses.squared_error"
             )
 
 
 def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
     """Integer labels that are classes, with a sign and room to be compared with any class."""
     if not is_kind(y, "integral"):
-        raise TypeError(
-            f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
+        raise (
+            floating_labels(y, classes)
+            if is_kind(y, "real floating")
+            else TypeError(
+                f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
+            )
         )
     odd = first_outside(y, 0, classes, ignored)
     if odd is not None:
@@ -209,10 +215,11 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
         if classes == 1:
             raise ValueError(
                 f"{label} one class; for yes or no give it loss=portnn.losses.sigmoid_cross_entropy, "
-                "for more classes widen the last layer"
+                "to predict numbers loss=portnn.losses.squared_error; for more classes widen the last layer"
             )
         raise ValueError(
             f"{label} {classes} classes, 0 to {classes - 1}; widen the last layer or renumber the labels"
+            f"{to_predict_numbers(int(y[first]), classes)}"
         )
     return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # the dtype of positions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from html import escape
 from math import prod
 from typing import Any, final
@@ -11,24 +11,13 @@ from typing import Any, final
 from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend
-from portnn.nn import (
-    Activation,
-    Cast,
-    Embedding,
-    Layer,
-    Linear,
-    Repeat,
-    Sequential,
-    Shared,
-    Visit,
-    walk,
-    watched,
-)
+from portnn.nn import Cast, Embedding, Layer, Sequential, Shared, Visit, walk, watched
+from portnn.nn._text import label_of
 from portnn.program import Program, trace
 from portnn.tracing import ControlFlowError
 
 __all__ = [
-    "Row", "Survey", "as_html", "as_text", "check_table", "label_of", "survey",
+    "Row", "Survey", "as_html", "as_text", "check_table", "survey",
 ]  # fmt: skip
 
 _MOST = 1 << 25  # numbers of a sample: it is made and tried, with memory for what the layers make of it
@@ -167,32 +156,6 @@ def _shares(layer: Layer, params: Tree) -> list[Tree]:
         if all(name in params for name in names) and len(names) == len(members):
             return [params[name] for name in names]
     return []
-
-
-def label_of(layer: Layer) -> str:
-    """A layer in at most 40 characters."""
-    if isinstance(layer, Activation) and layer.options == ():
-        return repr(layer)
-    if isinstance(layer, Linear):
-        return f"Linear({layer.in_features}, {layer.out_features}{'' if layer.bias else ', bias=False'})"
-    if isinstance(layer, Repeat):
-        return f"Repeat({layer.times} times)"
-    if isinstance(layer, Shared):
-        return f"Shared({layer.name!r})"[:40]
-    if layer.members:
-        return type(layer).__name__
-    text = repr(layer)
-    if len(text) > 40 and is_dataclass(layer):
-        text = _short(layer)
-    return text if len(text) <= 40 else f"{type(layer).__name__}(...)"
-
-
-def _short(layer: Any) -> str:
-    """A layer by what it has to be told, such as ``Conv2d(1, 16, 5)``; a tuple of one number as that."""
-    needed = [f.name for f in fields(layer) if f.default is MISSING and f.default_factory is MISSING]
-    values = [getattr(layer, name) for name in needed]
-    once = [v[0] if isinstance(v, tuple) and v and set(v) == {v[0]} else v for v in values]
-    return f"{type(layer).__name__}({', '.join(map(repr, once))})"
 
 
 _HEAD = ("layer", "output", "parameters", "flops")

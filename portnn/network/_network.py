@@ -11,10 +11,12 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, final
 
 from portnn import losses, optim, tree
+from portnn._suggest import with_known_options
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend, get_backend
 from portnn.compile import Precision, check_precision
 from portnn.losses import Task, task_of
+from portnn.losses._loss import warn_of_probabilities
 from portnn.network._inputs import (
     bring_inputs,
     bring_targets,
@@ -30,8 +32,11 @@ from portnn.network._inputs import (
     without_ignored,
 )
 from portnn.network._loading import check_count, expected_of, matched, matched_like, matched_state
+from portnn.network._mistakes import warn_of_weights
 from portnn.network._predict import Predictions, count_right
 from portnn.nn import Layer, Sequential
+from portnn.nn._fitting import check_shapes, output_activation
+from portnn.nn._text import one_line
 from portnn.optim import Optimizer
 from portnn.random import stream
 from portnn.tracing import Extent
@@ -47,7 +52,7 @@ P = ParamSpec("P")
 N = TypeVar("N", bound="Network")
 T = TypeVar("T")
 
-_ROWS = 4096  # samples predicted at a time: enough to keep a device busy, few enough to fit
+_COLUMNS = 100  # of a line of text
 
 
 def activated(method: Callable[Concatenate[N, P], T]) -> Callable[Concatenate[N, P], T]:
@@ -110,6 +115,7 @@ class Network:
     net_state: NetState
     _expected: tuple[Layer | None, Tree]  # shapes and dtypes of what a layer makes
 
+    @with_known_options
     def __init__(
         self,
         layers: Layer | Sequence[Any],
@@ -125,6 +131,8 @@ class Network:
         task_of(loss)
         layer: Layer = layers if isinstance(layers, Layer) else Sequential(layers)
         made = layer.init(rng, dtype), layer.init_state(dtype)
+        check_shapes(layer, *made)
+        warn_of_probabilities(loss, output_activation(layer))
         params, state = tree.map(backend.asarray, made)
         seed, shape = check_seed(int(seed)), input_shape_of(layer)
         self._hold(NetState(layer, loss, backend, dtype, seed, params, state, sample_shape=shape))
@@ -446,6 +454,7 @@ class Network:
         return as_html(self.survey(self.sample_shape), self.backend, self.dtype, title)
 
     @activated
+    @with_known_options
     def fit(
         self,
         x: ArrayLike,
@@ -533,6 +542,9 @@ class Network:
         if class_weight is not None:
             classes = self._predictions.first(self.net_state, Extent(data.x)).shape[-1]
             data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
+        for name, weights in (("sample_weight", sample_weight), ("class_weight", class_weight)):
+            if weights is not None:
+                warn_of_weights(name, batch_size, data.size)
         optimizer = optim.adam(0.001) if optimizer is None else optimizer
         if any(callback.scales_learning_rate for callback in told):
             optimizer = optim.adjustable(optimizer)
@@ -545,6 +557,7 @@ class Network:
         return trainer.history
 
     @activated
+    @with_known_options
     def partial_fit(
         self,
         x: ArrayLike,
@@ -624,6 +637,7 @@ class Network:
             raise type(error)(f"validation_data: {str(error)[:270]}") from None
 
     @activated
+    @with_known_options
     def evaluate(
         self,
         x: ArrayLike,
@@ -851,7 +865,15 @@ class Network:
         return Dataset(inputs, targets, counted, self.backend, (ids, labels), flat)
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-        return (
-            f"{name}({self.layer!r}, loss={self.loss!r}, backend={self.backend.name!r}, dtype={self.dtype!r})"
-        )
+        options = f"loss={_loss_text(self.loss)}, backend={self.backend.name!r}, dtype={self.dtype!r}"
+        layers = one_line(self.layer, _COLUMNS - len("Network(),"))
+        space = " " if len(layers) + len(options) < _COLUMNS - len("Network(, )") else "\n    "
+        return f"Network({layers},{space}{options})"
+
+
+def _loss_text(loss: Any) -> str:
+    """Return a loss as one writes it, without options that are long."""
+    if isinstance(loss, partial):
+        options = [f"{name}={value!r:.20}".partition("\n")[0] for name, value in loss.keywords.items()]
+        return f"partial({', '.join([_loss_text(loss.func), *options])})"[:60]
+    return str(getattr(loss, "__name__", type(loss).__name__))[:40]

@@ -129,7 +129,8 @@ class Predictions:
             size = data.size if whole else self._size(net, data.x, None, kept=2)
 
         def objective(params: Tree, batch: Batch, key: Any) -> Array:
-            predictions, _ = net.layer.forward(params, net.state, batch.x, training=True, key=key)
+            applied = net.layer.apply(params, batch.x, state=net.state, training=True, key=key)
+            predictions = applied[0]
             return _loss(net, predictions, batch)
 
         grads: Tree = None
@@ -377,15 +378,16 @@ def _outputs_of(net: NetState, x: Array) -> dict[str, Array]:
     One that is called several times, or has several outputs, is there as often, with a number behind its
     name.
     """
-    from portnn.network._inspect import label_of  # neither is needed to train
     from portnn.nn import Visit, watched
+    from portnn.nn._naming import path_text  # none of this is needed to train
+    from portnn.nn._text import label_of
 
     found: dict[str, Array] = {}
 
     def see(visit: Visit) -> None:
         if visit.layer.members:
             return
-        name = f"{'.'.join(map(str, visit.path)) or '0'} {label_of(visit.layer)}"
+        name = f"{path_text(visit.path)} {label_of(visit.layer)}"
         for y in tree.leaves(visit.output):
             times = sum([known.partition(" #")[0] == name for known in found])
             found[f"{name} #{times + 1}" if times else name] = y

@@ -38,6 +38,7 @@ multiply the loss by for half precision. On a GPU, collect losses and read them 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from portnn._suggest import missing
 from portnn.train._batches import batches
 from portnn.train._callback import Callback, CheckpointEvent, Epoch
 from portnn.train._progress import Progress
@@ -58,4 +59,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "callbacks":  # not every training has some
         return import_module("portnn.train.callbacks")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise missing(__name__, name, __all__)

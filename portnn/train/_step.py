@@ -11,12 +11,14 @@ from portnn._typing import Array, Tree
 from portnn.autodiff import value_and_grad
 from portnn.backend import Backend, get_backend
 from portnn.nn import Key, Layer
+from portnn.nn._naming import name_layer
 from portnn.ops._indexing import gather
 from portnn.ops._weights import relative
 from portnn.optim import Optimizer, apply_updates, loss_scale
 from portnn.random import fold_in, stream
 from portnn.random import key as make_key
 from portnn.tracing import Extent, is_array, is_kind, parts_of
+from portnn.train._mistakes import name_accumulate
 from portnn.train._state import Snapshot
 
 __all__ = ["Batch", "Dataset", "Gradient", "Step", "make_gradient", "make_step", "noise_key", "order_of"]
@@ -179,7 +181,12 @@ def make_gradient(
     ) -> tuple[Array, tuple[Array, Tree]]:
         options = {} if batch.weight is None else {"sample_weight": batch.weight}
         with parts_of(*zip((batch.x, batch.y), batch.extents, strict=False)):
-            predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
+            try:
+                predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
+            except (TypeError, ValueError) as error:
+                name_layer(layer, error)
+                name_accumulate(error, parts, batch.size)
+                raise
             value = loss(predictions, batch.y, **options)
         return ops.multiply(value, *scale) if scale else value, (predictions, state)
 

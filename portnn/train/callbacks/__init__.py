@@ -11,6 +11,9 @@ each starts it anew. What an object of your own may have besides ``__call__``, t
 training and to go on from a checkpoint, `portnn.train.Callback` says.
 """
 
+from typing import TYPE_CHECKING
+
+from portnn._suggest import missing
 from portnn.train.callbacks._checkpoint import ModelCheckpoint
 from portnn.train.callbacks._csv_log import CSVLogger
 from portnn.train.callbacks._early_stopping import EarlyStopping
@@ -19,3 +22,8 @@ from portnn.train.callbacks._tensorboard import TensorBoard
 from portnn.train.callbacks._training_checkpoint import Checkpoint
 
 __all__ = ["CSVLogger", "Checkpoint", "EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau", "TensorBoard"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> None:
+        raise missing(__name__, name, __all__)

@@ -274,3 +274,20 @@ def test_a_recipe_that_is_equal_goes_on():
     net.partial_fit(X, LABELS, optimizer=optim.adam(0.01))
     net.partial_fit(X, LABELS, optimizer=optim.adam(0.01))
     assert int(net.optimizer_state[0]["step"]) == 2
+
+
+def test_a_log_that_is_not_a_number():
+    for value, kind in (("0.1", "str"), (np.ones(3), "ndarray"), (None, "NoneType")):
+
+        def note(epoch, value=value):
+            epoch.logs["rate"] = value
+
+        text = f"^fit: the log 'rate' must be a number, got {kind}; write float\\(...\\)$"
+        with pytest.raises(TypeError, match=text):
+            fit(classifier(), callbacks=[note])
+
+
+def test_residuals_of_flat_targets():
+    net = classifier(pn.Linear(4, 1), loss=losses.squared_error)
+    fit(net, VALUES)
+    assert (VALUES - net.predict(X)).shape == (12,)

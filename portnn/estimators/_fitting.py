@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy, deepcopy
-from math import ceil
 from typing import Any, Self
 from warnings import warn
 
@@ -31,7 +30,6 @@ _NON_FINITE = (  # scikit-learn's message, which its users search for
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
     "preprocessed."
 )
-_FEW = 16  # steps that are carried out sooner than planned
 
 
 class Fitting(CallbackSupportMixin, BaseEstimator):
@@ -249,7 +247,6 @@ class Fitting(CallbackSupportMixin, BaseEstimator):
                 callbacks=callbacks,
                 progress=False,
                 penalty=L2(self.alpha) if self.alpha else None,
-                compile=epochs * ceil(n / size) > _FEW,
             )
         except KeyboardInterrupt:
             warn("Training interrupted by user.", stacklevel=4)

@@ -25,7 +25,8 @@ _MOST = 5000  # things that are looked at
 _LARGEST = 4096  # bytes of an array that is part of a key
 _NUMBERS = (float, complex)  # 0.0 and -0.0 are equal, NaN and NaN are not
 _PLAIN = (int, bool, str, bytes, type(None), type(...), type(NotImplemented), CodeType)
-_ALONE = (BuiltinFunctionType, np.ufunc, type(np.dtype("f4")), np.dtype)
+_WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_ALONE = (np.ufunc, type(np.dtype("f4")), np.dtype)
 # The functions of these do not change, and read nothing that does.
 _FIXED = frozenset({
     *sys.stdlib_module_names, "array_api_compat", "array_api_strict", "cupy", "cupyx", "jax", "jaxlib",
@@ -155,14 +156,17 @@ class _Reader:
 
 def _parts(x: Any) -> list[Any] | None:
     """The things that make up a container or a bound function; None for all others."""
+    more = [x.__dict__] if hasattr(x, "__dict__") and not isinstance(x, type) else []
     if isinstance(x, tuple | list):
-        return [*x]
+        return [*x, *more]
     if isinstance(x, dict):
-        return [*x, *x.values()]
+        return [*x, *x.values(), *more]
     if isinstance(x, Made) and x.made is not None:  # what it is made of says nothing more
         return [x.made]
     if isinstance(x, partial):
-        return [x.func, x.args, x.keywords]
+        return [x.func, x.args, x.keywords, *more]
+    if isinstance(x, BuiltinFunctionType):  # of an object, such as the `append` of a list
+        return [x.__self__, x.__name__]
     return [x.__self__, x.__func__] if isinstance(x, MethodType) else None
 
 
@@ -174,6 +178,8 @@ def _is_fixed(x: Any) -> bool:
     """Whether a thing is a module of a library, or stands in one by its name."""
     if isinstance(x, ModuleType):
         return x.__name__.partition(".")[0] in _FIXED
+    if isinstance(x, BuiltinFunctionType) and (x.__self__ is None or isinstance(x.__self__, ModuleType)):
+        return True
     if _package(x) not in _FIXED:
         return False
     found: Any = sys.modules.get(x.__module__)
@@ -223,14 +229,20 @@ def _fields(x: Any) -> dict[str, Any]:
     """The fields of an object.
 
     Raises:
-        _NotKeptError: if it has none that Python shows.
+        _NotKeptError: if it may have others that Python does not show: numbers and strings of a class of
+            one's own, and objects that say themselves what a copy needs, such as generators of numbers.
     """
-    slots = [name for base in type(x).__mro__ for name in _slots(base)]
-    if not hasattr(x, "__dict__") and not slots:
+    kind = type(x)
+    slots = [name for base in kind.__mro__ for name in _slots(base)]
+    hidden = not all(base is object or base.__flags__ & _WRITTEN_IN_PYTHON for base in kind.__mro__)
+    own = any("__reduce__" in vars(base) or "__reduce_ex__" in vars(base) for base in kind.__mro__[:-1])
+    if hidden or (own and _package(kind) != "portnn") or not (hasattr(x, "__dict__") or slots):
         raise _NotKeptError
     return {**{name: getattr(x, name) for name in slots if hasattr(x, name)}, **getattr(x, "__dict__", {})}
 
 
 def _slots(kind: type) -> tuple[str, ...]:
     slots = vars(kind).get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    private = f"_{kind.__name__.lstrip('_')}"
+    return tuple([f"{private}{n}" if n.startswith("__") and not n.endswith("__") else n for n in names])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -504,6 +505,36 @@ def test_what_cannot_be_looked_into_has_no_key() -> None:
     many = [[i] for i in range(6000)]
     for thing in (lambda x: x + large, partial(max, iterator), np.asarray([None]), many):
         assert fingerprint(thing) is None
+
+
+class _Rate(float):
+    pass
+
+
+class _Hidden:
+    __slots__ = ("__value",)
+
+    def __init__(self, value: Any) -> None:
+        self.__value = value
+
+
+class _Named(dict):  # type: ignore[type-arg]
+    name = ""
+
+
+def test_what_objects_hold_without_showing_it() -> None:
+    assert fingerprint(_Rate(0.1)) is None
+    assert fingerprint(random.Random(0)) is None
+    assert fingerprint(np.random.default_rng(0)) is None
+    assert fingerprint(_Hidden(1)) == fingerprint(_Hidden(1)) != fingerprint(_Hidden(2))
+    first, second = _Named(a=1), _Named(a=1)
+    assert fingerprint(first) == fingerprint(second)
+    second.name = "b"
+    assert fingerprint(first) != fingerprint(second)
+    numbers = [1]
+    before = fingerprint(numbers.__getitem__, max)
+    numbers[0] = 2
+    assert fingerprint(numbers.__getitem__, max) != before is not None
 
 
 def test_things_that_refer_to_themselves() -> None:

@@ -497,8 +497,8 @@ def _shares(net: NetState, data: Dataset, size: int) -> list[float]:
         return [1.0]
     counted = []
     for start, stop in _spans(data.size, size):
-        weight = None if data.weight is None else data.weight[start:stop]
-        counted.append(_counted(net.loss, data.y[start:stop, ...], weight))
+        rows = data.rows(start, stop)
+        counted.append(_counted(net.loss, rows.y, rows.weight))
     total = sum(counted)
     return [count / total if total else 0.0 for count in counted]
 

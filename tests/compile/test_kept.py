@@ -353,24 +353,22 @@ def _raise(error: type[Exception]) -> Any:
 def test_threads_train_side_by_side() -> None:
     step, carry = training(0)
     wanted = {seed: epochs(make_loop(step, carry, samples(seed), ROWS)) for seed in range(4)}
-    failed: list[Any] = []
+    found: list[tuple[int, Any]] = []
 
     def train(seed: int) -> None:
         for _ in range(5):
             with kept_loop("net", step, carry, samples(seed), ROWS) as loop:
-                found = epochs(loop)
-            try:
-                np.testing.assert_array_equal(found[0], wanted[seed][0])
-                assert_same_bits(found[1], wanted[seed][1])
-            except AssertionError as error:
-                failed.append(error)
+                found.append((seed, epochs(loop)))
 
     threads = [threading.Thread(target=train, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failed
+    assert len(found) == 20
+    for seed, (losses_of_epochs, after) in found:
+        np.testing.assert_array_equal(losses_of_epochs, wanted[seed][0])
+        assert_same_bits(after, wanted[seed][1])
     assert 1 <= len(kept._loops) <= 4
 
 

@@ -1,0 +1,147 @@
+"""Trainings with kept plans: bit for bit those with plans of their own."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import portnn as pn
+from portnn import losses, nn, ops, optim, tree
+from portnn.compile import _kept as kept
+from portnn.compile import forget_loops
+from portnn.network import Network
+from tests.compile.test_jit_table import assert_same_bits
+
+N = 100
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 6)).astype("float32")
+IDS = RNG.integers(0, 9, (N, 4))
+Y = RNG.integers(0, 4, N)
+WEIGHTS = RNG.uniform(0.5, 2.0, N).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def _empty() -> Iterator[None]:
+    forget_loops()
+    yield
+    forget_loops()
+
+
+def noisy() -> Any:
+    return [nn.Linear(6, 8), nn.BatchNorm(8), nn.relu, nn.Dropout(0.3), nn.Linear(8, 4)]
+
+
+FITS: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
+    "noise": (noisy, X, Y, {}),
+    "weights": (noisy, X, Y, {"sample_weight": WEIGHTS}),
+    "accumulate": (noisy, X, Y, {"accumulate": 2}),
+    "whole": (noisy, X, Y, {"batch_size": None}),
+    "unshuffled": (noisy, X, Y, {"shuffle": False}),
+    "ids": (lambda: [nn.Embedding(9, 3), nn.Flatten(), nn.Linear(12, 4)], IDS, Y, {}),
+}
+
+
+def fitted(name: str, seed: int, *, backend: Any = "cpu", optimizer: Any = None, **more: Any) -> Any:
+    layers, x, y, options = FITS[name]
+    net = Network(layers(), seed=seed, backend=backend)
+    options = {"batch_size": 16, "epochs": 2, **options, **more}
+    turn = np.random.default_rng(seed).permutation(N)
+    history = net.fit(
+        x[turn], (y[turn] + seed) % 4, optimizer=optimizer or optim.adam(0.01), progress=False, **options
+    )
+    arrays = net.net_state.arrays
+    return tree.map(net.backend.to_numpy, (arrays.params, arrays.state, arrays.opt_state)), dict(history)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_second_fit_gives_the_bits_of_a_first_one(name: str) -> None:
+    fitted(name, 1)
+    again = fitted(name, 2)
+    assert len(kept._loops) == 1
+    forget_loops()
+    alone = fitted(name, 2)
+    assert again[1] == alone[1]
+    assert_same_bits(again[0], alone[0])
+
+
+def test_on_every_library(backend) -> None:
+    fitted("noise", 1, backend=backend.backend)
+    again = fitted("noise", 2, backend=backend.backend)
+    forget_loops()
+    alone = fitted("noise", 2, backend=backend.backend)
+    assert again[1] == alone[1]
+    assert_same_bits(again[0], alone[0])
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_what_is_trained_differently_has_its_own_plan(number: int) -> None:
+    for optimizer in (optim.sgd(0.1), optim.sgd(0.1), optim.sgd(0.2), optim.adam(0.1))[: number + 1]:
+        fitted("noise", 1, optimizer=optimizer)
+    assert len(kept._loops) == number
+
+
+rate = 1.0
+
+
+def scaled(predictions: Any, targets: Any, **options: Any) -> Any:
+    return ops.multiply(losses.softmax_cross_entropy(predictions, targets, **options), rate)
+
+
+def test_a_loss_that_reads_a_global(monkeypatch) -> None:
+    def trained() -> Any:
+        net = Network([nn.Linear(6, 4)], loss=losses.Loss(scaled, task=losses.Task.CLASSES), seed=0)
+        return net.fit(X, Y, epochs=1, batch_size=16, optimizer=optim.sgd(0.1), progress=False)["loss"]
+
+    one = trained()
+    monkeypatch.setattr(f"{__name__}.rate", 2.0)
+    assert trained() != one
+    monkeypatch.setattr(f"{__name__}.rate", 1.0)
+    assert trained() == one
+    assert len(kept._loops) == 2
+
+
+def test_after_a_fit_the_data_are_free() -> None:
+    net = Network([nn.Linear(6, 4)], seed=0)
+    x, y = X.copy(), Y.copy()
+    held = weakref.ref(x), weakref.ref(y)
+    net.fit(x, y, epochs=1, batch_size=16, progress=False)
+    del x, y
+    gc.collect()
+    assert [ref() for ref in held] == [None, None]
+    assert len(kept._loops) == 1
+
+
+def test_a_fit_that_fails_leaves_nothing() -> None:
+    class Failed(pn.train.Callback):
+        def on_epoch_end(self, epoch: Any) -> None:
+            raise RuntimeError("of a callback")
+
+    with pytest.raises(RuntimeError, match="of a callback"):
+        fitted("noise", 1, callbacks=[Failed()])
+    assert len(kept._loops) == 0
+    forget_loops()
+
+
+def test_threads_side_by_side() -> None:
+    wanted = {seed: fitted("noise", seed) for seed in range(3)}
+    found: dict[int, Any] = {}
+
+    def train(seed: int) -> None:
+        for _ in range(3):
+            found[seed] = fitted("noise", seed)
+
+    threads = [threading.Thread(target=partial(train, seed)) for seed in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, (arrays, history) in wanted.items():
+        assert found[seed][1] == history
+        assert_same_bits(found[seed][0], arrays)

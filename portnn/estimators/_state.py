@@ -12,8 +12,8 @@ from portnn.backend import Backend, backend_of, get_backend
 from portnn.estimators import _losses as own
 from portnn.estimators._labels import Labels
 from portnn.losses import Loss
+from portnn.losses._config import loss_config, loss_from_config
 from portnn.network import Network
-from portnn.network._files import describe_loss, loss_from
 from portnn.nn import Layer, describe, from_description
 from portnn.optim import Optimizer
 from portnn.train import NetState
@@ -121,7 +121,7 @@ def _plain_function(value: Any, walk: _Walk) -> Any:
     name = getattr(value, "__name__", "")
     if name in optim.__all__ and getattr(optim, name) is value:
         return {_KIND: "optim", "name": name}
-    described = describe_loss(value)
+    described = loss_config(value)
     if described is not None:
         return {_KIND: "loss", "loss": described}
     if type(value) is partial:
@@ -190,7 +190,7 @@ _LEAVES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "backend": lambda d: get_backend(d["name"]),
     "labels": lambda d: Labels(d["kind"], d["classes"], _HOST.xp.dtype(d["dtype"])),
     "layer": lambda d: from_description(d["layer"]),
-    "loss": lambda d: loss_from(d["loss"], "estimator"),
+    "loss": lambda d: loss_from_config(d["loss"]),
     "optim": lambda d: getattr(optim, d["name"]),
     "own loss": lambda d: getattr(own, d["name"]),
 }

@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from inspect import signature
 from typing import Any, TypeAlias
 from warnings import warn
 
-from portnn import losses, tree
+from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
-from portnn.losses import Loss, task_of
+from portnn.losses import task_of
+from portnn.losses._config import loss_config, loss_from_config
 from portnn.network._mistakes import check_save_path
 from portnn.nn import Layer, describe, from_description, outline
 from portnn.serialize import CheckpointError, Header, check_tensors, fill, read_checked, write_checked
 from portnn.train import NetState
-from portnn.train._checkpoint import FORMAT, ODD, describe_loss, read_field
+from portnn.train._checkpoint import FORMAT, ODD, read_field
 from portnn.train._state import COUNTS
 
-__all__ = ["describe_loss", "loss_from", "read_network", "write_network"]
+__all__ = ["read_network", "write_network"]
 
 Path: TypeAlias = str | os.PathLike[str]
 
@@ -34,27 +33,20 @@ _FIELDS = {
 
 
 def loss_from(data: Any, path: Any) -> Callable[..., Array]:
-    """The loss that `describe_loss` made data of.
+    """Return the loss of a description.
 
     Raises:
-        CheckpointError: if the data name no loss of portnn, or there are none.
+        CheckpointError: if it is not one of portnn's, or there is none.
     """
     if data is None:
         raise CheckpointError(
             f"{path}: the network was saved with a loss that a file cannot hold; "
             "pass it: Network.load(path, loss=...)"
         )
-    name, options = read_field(data, "name", str, path), read_field(data, "options", dict, path)
-    loss = getattr(losses, name) if name in losses.__all__ else None
-    if not isinstance(loss, Loss):
-        raise CheckpointError(f"{path}: {name[:60]!r} is no loss of this version of portnn")
-    if odd := sorted(data.keys() - {"name", "options"}):
-        raise CheckpointError(f"{path}: the loss {name} has the unknown field {odd[0][:60]!r}")
-    if any(isinstance(value, dict | list) for value in options.values()):
-        raise CheckpointError(f"{path}: the loss {name} has an option that is neither number nor text")
-    if odd := sorted(options.keys() - signature(loss).parameters.keys()):
-        raise CheckpointError(f"{path}: the loss {name} has no option {odd[0][:60]!r}")
-    return partial(loss, **options) if options else loss
+    try:
+        return loss_from_config(data if isinstance(data, dict) else {})
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def write_network(state: NetState, path: Path) -> None:
@@ -69,7 +61,7 @@ def write_network(state: NetState, path: Path) -> None:
         "kind": KIND,
         "format": FORMAT,
         "layers": describe(state.layer),
-        "loss": describe_loss(state.loss),
+        "loss": loss_config(state.loss),
         "seed": state.seed,
         "dtype": state.dtype,
         "epochs": state.epochs,

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isfinite
 from numbers import Real
-from operator import index
-from typing import Any, SupportsIndex
+from typing import Any
 
 from portnn import ops
 from portnn._typing import Array, ArrayLike, DType
@@ -20,14 +19,16 @@ from portnn.network._mistakes import floating_labels, to_predict_numbers
 from portnn.nn import Layer, Linear
 from portnn.ops._helpers import held
 from portnn.ops._indexing import gather
+from portnn.ops._options import check_flag, check_whole
 from portnn.optim import Optimizer
 from portnn.tracing import Extent, first_outside, is_kind, parts_of
-from portnn.train import Dataset
+from portnn.train import Dataset, FitConfig
 from portnn.train._state import SEEDS
 
 __all__ = [
-    "bring_inputs", "bring_targets", "bring_weights", "check_detached", "check_fit", "check_pair",
-    "check_seed", "check_split", "input_shape_of", "option", "split_off", "weigh_classes", "without_ignored",
+    "bring_inputs", "bring_targets", "bring_weights", "check_detached", "check_fit", "check_optimizer",
+    "check_pair", "check_seed", "check_split", "input_shape_of", "option", "split_off", "weigh_classes",
+    "without_ignored",
 ]  # fmt: skip
 
 
@@ -423,44 +424,41 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-def check_fit(
-    epochs: SupportsIndex,
-    batch_size: SupportsIndex | None,
-    optimizer: Any,
-    shuffle: Any,
-    progress: Any,
-    compile: Any,
-    threads: Any,
-    accumulate: Any = 1,
-    penalty: Any = None,
-) -> tuple[int, int | None]:
-    """The options of a training, before any work is done; the numbers as integers of Python."""
-    for name, value in (("shuffle", shuffle), ("compile", compile)):
-        if not isinstance(value, bool):
-            raise TypeError(f"fit: {name} must be True or False, got {type(value).__name__}")
-    told = callable(getattr(progress, "step", None)) and callable(getattr(progress, "epoch", None))
-    if not (progress is None or isinstance(progress, bool) or told):
+def check_fit(config: FitConfig) -> FitConfig:
+    """Return the options of a training, checked before any work is done, with numbers as Python's."""
+    for name in ("shuffle", "compile"):
+        check_flag("fit", name, getattr(config, name))
+    told, penalty = config.progress, config.penalty
+    if not (told is None or isinstance(told, bool) or _is_told(told)):
         raise TypeError(
-            f"fit: progress must be True, False, None or an object with the methods step and epoch, "
-            f"got {type(progress).__name__}"
+            "fit: progress must be True, False, None or an object with the methods step and epoch, "
+            f"got {type(told).__name__}"
         )
-    optional = {"batch_size": batch_size, "threads": threads}
-    counts = (("epochs", epochs), ("accumulate", accumulate))
-    for name, value in (*counts, *((n, 1 if v is None else v) for n, v in optional.items())):
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise TypeError(f"fit: {name} must be an integer, got {type(value).__name__}")
-        if index(value) < 1:
-            raise ValueError(f"fit: {name} must be at least 1, got {value}")
+    optional = [name for name in ("batch_size", "threads") if getattr(config, name) is not None]
+    counts: dict[str, Any] = {
+        name: check_whole("fit", name, getattr(config, name), 1)
+        for name in ("epochs", "accumulate", *optional)
+    }
     if penalty is not None and not callable(penalty):
         raise TypeError(
             "fit: penalty must be a function of the parameters and of how many samples a batch has, "
             f"got {type(penalty).__name__}"
         )
-    if optimizer is not None and not isinstance(optimizer, Optimizer):
+    check_optimizer(config.optimizer)
+    return replace(config, **counts)
+
+
+def _is_told(progress: Any) -> bool:
+    """Return whether an object can be told of the progress."""
+    return all(callable(getattr(progress, name, None)) for name in ("step", "epoch"))
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Raise a TypeError unless it is an optimizer."""
+    if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"fit: optimizer must come from portnn.optim, like optim.sgd(0.1), got {type(optimizer).__name__}"
         )
-    return index(epochs), None if batch_size is None else index(batch_size)
 
 
 def check_pair(pair: Any) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:

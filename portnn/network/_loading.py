@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from operator import index
 from typing import Any, final
 
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
+from portnn.ops._options import check_whole, whole_text
 from portnn.tracing import is_array, is_kind
 from portnn.train._state import COUNTS
 
@@ -48,14 +47,10 @@ def check_count(name: str, value: Any) -> int:
         TypeError: if it is not an integer.
         ValueError: if it is negative, or 2^32 or more.
     """
-    count = None
-    with suppress(TypeError):  # an array has __index__, but only one without axes is an integer
-        count = index(value)
-    if count is None or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    if not 0 <= count < COUNTS:
-        got = count if abs(count) < 2**64 else f"one of {count.bit_length()} bits"
-        raise ValueError(f"{name} must be at least 0 and less than 2^32, got {got}")
+    who, _, name = name.rpartition(": ")
+    count = check_whole(who or "Network", name, value, 0)
+    if count >= COUNTS:
+        raise ValueError(f"{who or 'Network'}: {name} must be less than 2^32, got {whole_text(count)}")
     return count
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial, wraps
-from operator import index
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, final
 
 from portnn import losses, optim, tree
@@ -23,6 +22,7 @@ from portnn.network._inputs import (
     bring_weights,
     check_detached,
     check_fit,
+    check_optimizer,
     check_pair,
     check_seed,
     check_split,
@@ -533,8 +533,9 @@ class Network:
             CheckpointError: if what is to be resumed is damaged, or was trained with something else.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
-        options = (epochs, batch_size, optimizer, shuffle, progress, compile, threads, accumulate, penalty)
-        epochs, batch_size = check_fit(*options)
+        optimizer = optim.adam(0.001) if optimizer is None else optimizer
+        manner = (penalty, compile, threads, precision, progress)
+        config = check_fit(FitConfig(epochs, batch_size, shuffle, accumulate, optimizer, *manner))
         check_precision(precision, self.backend.xp, self.backend.device)
         split = check_split(validation_split, validation_data)
         told = as_callbacks(callbacks) if callbacks != () else []
@@ -544,12 +545,9 @@ class Network:
             data = weigh_classes(data, class_weight, classes, self.loss, self.dtype)
         for name, weights in (("sample_weight", sample_weight), ("class_weight", class_weight)):
             if weights is not None:
-                warn_of_weights(name, batch_size, data.size)
-        optimizer = optim.adam(0.001) if optimizer is None else optimizer
+                warn_of_weights(name, config.batch_size, data.size)
         if any(callback.scales_learning_rate for callback in told):
-            optimizer = optim.adjustable(optimizer)
-        manner = (penalty, compile, threads, precision, progress)
-        config = FitConfig(epochs, batch_size, shuffle, index(accumulate), optimizer, *manner)
+            config = replace(config, optimizer=optim.adjustable(optimizer))
         validate = None if held_out is None else partial(self._validate, held_out)
         trainer = Trainer(self, data, config, told, validate, self._measure())
         self._predictions.release()
@@ -584,7 +582,8 @@ class Network:
             ValueError: as for `fit`.
             DivergenceError: if the loss is not finite; the network is then as it was.
         """
-        check_fit(1, None, optimizer, False, False, False, None)
+        if optimizer is not None:
+            check_optimizer(optimizer)
         data = self._dataset(x, y, sample_weight)
         optimizer, start = self._continued(optimizer)
         config = FitConfig(1, None, False, 1, optimizer, compile=False)

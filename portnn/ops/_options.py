@@ -9,7 +9,15 @@ from typing import Any
 
 from portnn.tracing import RecordedArray, TracedArray, is_kind
 
-__all__ = ["check_flag", "check_number", "check_positive", "check_whole", "check_word", "refuse_complex"]
+__all__ = [
+    "check_flag",
+    "check_number",
+    "check_positive",
+    "check_whole",
+    "check_word",
+    "refuse_complex",
+    "whole_text",
+]
 
 
 def check_number(function: str, name: str, value: Any) -> float:
@@ -48,8 +56,13 @@ def check_whole(function: str, name: str, value: Any, least: float = -inf) -> in
         raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}")
     number = index(value)
     if number < least:
-        raise ValueError(f"{function}: {name} must be at least {least}, got {number!s:.40}")
+        raise ValueError(f"{function}: {name} must be at least {least}, got {whole_text(number)}")
     return number
+
+
+def whole_text(number: int) -> str:
+    """Return an integer as text, or how many bits it has: Python refuses to write the longest."""
+    return str(number) if abs(number) < 2**128 else f"one of {number.bit_length()} bits"
 
 
 def refuse_complex(function: str, **arrays: Any) -> None:

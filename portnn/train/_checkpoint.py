@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypeAlias, final
 
-from portnn import losses, tree
-from portnn._typing import Array, Tree
+from portnn import tree
+from portnn._typing import Tree
 from portnn.backend import get_backend
+from portnn.losses._config import loss_config
 from portnn.nn import Layer, describe
 from portnn.serialize import (
     CheckpointError,
@@ -28,7 +28,7 @@ from portnn.train._runners import all_finite
 from portnn.train._state import COUNTS, SEEDS, EpochProgress, FitConfig, NetState, Position, Snapshot
 
 __all__ = [
-    "FORMAT", "ODD", "Resumed", "Training", "describe_loss", "read_field", "read_training", "write_training",
+    "FORMAT", "ODD", "Resumed", "Training", "read_field", "read_training", "write_training",
 ]  # fmt: skip
 
 FORMAT = 3  # the version of the header of network files and checkpoints
@@ -317,7 +317,7 @@ def _settings(training: Training, state: NetState) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "shuffle": config.shuffle,
         "accumulate": config.accumulate,
-        "loss": describe_loss(state.loss),
+        "loss": loss_config(state.loss),
     }
 
 
@@ -327,19 +327,6 @@ def _described(layer: Layer) -> Any:
         return describe(layer)
     except TypeError:
         return None
-
-
-def describe_loss(loss: Callable[..., Array]) -> dict[str, Any] | None:
-    """Return a loss of portnn as plain data; None for one of the user's own, which a file cannot name."""
-    options: dict[str, Any] = {}
-    inner: Any = loss
-    while isinstance(inner, partial):
-        options, inner = {**inner.keywords, **options}, inner.func
-    name = getattr(inner, "__name__", "")
-    plain = all(value is None or isinstance(value, bool | int | float | str) for value in options.values())
-    if name not in losses.__all__ or getattr(losses, name) is not inner or not plain:
-        return None
-    return {"name": name, "options": options}
 
 
 def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -> Any:

@@ -18,11 +18,11 @@ from portnn.optim import Optimizer, apply_updates, loss_scale
 from portnn.random import fold_in, stream
 from portnn.random import key as make_key
 from portnn.tracing import Extent, is_array, is_kind, parts_of
-from portnn.train._mistakes import name_accumulate
 from portnn.train._state import Snapshot
 
 __all__ = ["Batch", "Dataset", "Gradient", "Step", "make_gradient", "make_step", "noise_key", "order_of"]
 
+_TOO_FEW = "BatchNorm: training needs at least two elements a channel"
 _ORDER, _NOISE = 1, 2  # purposes of the random streams of a seed; 0 draws the initial parameters
 
 
@@ -185,7 +185,7 @@ def make_gradient(
                 predictions, state = layer.forward(params, state, batch.x, training=True, key=key)
             except (TypeError, ValueError) as error:
                 name_layer(layer, error)
-                name_accumulate(error, parts, batch.size)
+                _name_accumulate(error, parts, batch.size)
                 raise
             value = loss(predictions, batch.y, **options)
         return ops.multiply(value, *scale) if scale else value, (predictions, state)
@@ -328,3 +328,33 @@ class _PairwiseSum:
         sums = tree.map(ops.add, left[0], right[0])
         averages = tree.map(lambda a, b: ops.add(a, b) if _is_floating(a) else a, left[1], right[1])
         return sums, averages, left[2]
+
+
+def _name_accumulate(error: Exception, parts: int, size: int) -> None:
+    """Say in an error that was raised in a part of a batch that the part was too small, if that is the cause.
+
+    Args:
+        error: the error; its message changes.
+        parts: in how many parts batches are worked through.
+        size: how many samples this part had.
+
+    Example:
+        >>> from portnn.nn import BatchNorm, outline
+        >>> norm, x = BatchNorm(1), outline(BatchNorm(1))[0]["weight"][None]
+        >>> try:
+        ...     norm.apply(outline(norm)[0], x, training=True)
+        ... except ValueError as error:
+        ...     _name_accumulate(error, 8, 1)
+        ...     print(str(error)[:81])
+        fit: accumulate=8 makes parts of 1 sample, too few for BatchNorm, which needs two
+    """
+    message = str(error)
+    if parts > 1 and message.startswith(_TOO_FEW):
+        samples = f"{size} sample{'s' if size > 1 else ''}"
+        _, words, place = message.partition("; in layer ")
+        text = (
+            f"fit: accumulate={parts} makes parts of {samples}, too few for BatchNorm, which needs two "
+            "elements a channel; pass a smaller accumulate or a larger batch_size (the last batch counts, "
+            f"too), or use LayerNorm{words}{place}"
+        )
+        error.args = (text,)

@@ -40,8 +40,8 @@ CHANGES = {
     "huge epochs": ({"epochs": 10**4000}, r"epochs=a huge number; expected less than 2\^32"),
     "layers": ({"layers": []}, "lacks a valid 'layers'"),
     "unknown layer": ({"layers": {"is": "Conv9"}}, "expected the name of a layer .* got 'Conv9'"),
-    "unknown loss": ({"loss": {"name": "eval", "options": {}}}, "'eval' is no loss"),
-    "no loss at all": ({"loss": {"name": "Task", "options": {}}}, "'Task' is no loss"),
+    "unknown loss": ({"loss": {"name": "eval", "options": {}}}, "'eval' is not a loss"),
+    "no loss at all": ({"loss": {"name": "Task", "options": {}}}, "'Task' is not a loss"),
     "loss option": ({"loss": {"name": "huber", "options": {"evil": 1}}}, "loss huber has no option 'evil'"),
     "loss option's value": (
         {"loss": {"name": "huber", "options": {"delta": [1]}}}, "option that is neither number nor text"),

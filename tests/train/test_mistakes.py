@@ -7,7 +7,7 @@ import pytest
 
 from portnn.nn import BatchNorm, Linear, Sequential
 from portnn.random import stream
-from portnn.train._mistakes import name_accumulate
+from portnn.train._step import _name_accumulate as name_accumulate
 
 
 def test_parts_that_are_too_small_name_accumulate():

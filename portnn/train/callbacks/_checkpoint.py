@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any, final
 
-from portnn.ops._options import check_flag
+from portnn.ops._options import check_flag, check_whole
 from portnn.train._callback import Callback, Epoch
 from portnn.train._state import NetState
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, check_folder, loaded
+from portnn.train.callbacks._monitor import Mode, Monitor, check_folder, loaded
 
 __all__ = ["ModelCheckpoint"]
 
@@ -65,7 +65,7 @@ class ModelCheckpoint(Callback):
         self._monitor = Monitor("ModelCheckpoint", monitor, mode, 0.0)
         self._best_only = check_flag("ModelCheckpoint", "save_best_only", save_best_only)
         self.monitored = monitor if self._best_only else None
-        self._every = check_count("ModelCheckpoint", "every", every, 1)
+        self._every = check_whole("ModelCheckpoint", "every", every, 1)
         self.saved: list[str] = []
 
     def on_train_begin(self, state: NetState) -> None:

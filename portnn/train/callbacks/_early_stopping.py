@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, final
 
-from portnn.ops._options import check_flag
+from portnn.ops._options import check_flag, check_whole
 from portnn.train._callback import Callback, Epoch
 from portnn.train._state import NetState
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, loaded
+from portnn.train.callbacks._monitor import Mode, Monitor, loaded
 
 __all__ = ["EarlyStopping"]
 
@@ -59,7 +59,7 @@ class EarlyStopping(Callback):
     ) -> None:
         self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
         self.monitored = monitor
-        self._patience = check_count("EarlyStopping", "patience", patience, 1)
+        self._patience = check_whole("EarlyStopping", "patience", patience, 1)
         self._restore = check_flag("EarlyStopping", "restore_best", restore_best)
         self.best_epoch = 0
         self.stopped_epoch = 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from math import inf, isfinite
-from operator import index
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from portnn.train._callback import Epoch
 
-__all__ = ["Mode", "Monitor", "check_count", "check_folder", "loaded"]
+__all__ = ["Mode", "Monitor", "check_folder", "loaded"]
 
 Mode: TypeAlias = Literal["auto", "min", "max"]
 """Which is better, less or more; "auto" takes less of a loss or an error, more of anything else."""
@@ -90,15 +89,6 @@ def loaded(value: Any, kind: type[K]) -> K:
     if wrong or (kind is int and value < 0):
         raise ValueError(f"expected a number or text of a callback's state, got {value!r:.40}")
     return kind(value)
-
-
-def check_count(who: str, name: str, value: Any, least: int) -> int:
-    """A number of epochs as an integer of Python."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{who}: {name} must be an integer, got {type(value).__name__}")
-    if index(value) < least:
-        raise ValueError(f"{who}: {name} must be at least {least}, got {value}")
-    return index(value)
 
 
 def check_folder(who: str, path: str) -> None:

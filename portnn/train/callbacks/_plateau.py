@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, final
 
+from portnn.ops._options import check_whole
 from portnn.optim import scale_learning_rate
 from portnn.train._callback import Callback, Epoch
 from portnn.train._state import NetState
-from portnn.train.callbacks._monitor import Mode, Monitor, check_count, loaded
+from portnn.train.callbacks._monitor import Mode, Monitor, loaded
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -70,8 +71,8 @@ class ReduceLROnPlateau(Callback):
         self._monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
         self.monitored = monitor
         self._factor, self._least = float(factor), float(min_scale)
-        self._patience = check_count("ReduceLROnPlateau", "patience", patience, 1)
-        self._cooldown = check_count("ReduceLROnPlateau", "cooldown", cooldown, 0)
+        self._patience = check_whole("ReduceLROnPlateau", "patience", patience, 1)
+        self._cooldown = check_whole("ReduceLROnPlateau", "cooldown", cooldown, 0)
         self.scale = 1.0
         self._waited = self._rest = 0
 

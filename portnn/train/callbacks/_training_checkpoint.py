@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import final
 
+from portnn.ops._options import check_whole
 from portnn.serialize import checkpoint_path, checkpoints, held, remove_old, remove_unfinished
 from portnn.train._callback import Callback, CheckpointEvent, Epoch
 from portnn.train._state import NetState
-from portnn.train.callbacks._monitor import check_count, check_folder
+from portnn.train.callbacks._monitor import check_folder
 
 __all__ = ["Checkpoint"]
 
@@ -82,7 +83,7 @@ class Checkpoint(Callback):
             "interrupt_every": interrupt_every,
         }
         for name, value in counts.items():
-            counts[name] = None if value is None else check_count("Checkpoint", name, value, 1)
+            counts[name] = None if value is None else check_whole("Checkpoint", name, value, 1)
         self._folder = Path(folder)
         self._every_steps, self._every_epochs = counts["every_steps"], counts["every_epochs"]
         self._keep = counts["keep"]

@@ -15,6 +15,7 @@ from portnn._typing import Array, ArrayLike, Tree
 from portnn.backend import Backend, get_backend
 from portnn.compile import Precision, check_precision
 from portnn.losses import Task, task_of
+from portnn.losses._decisions import count_right
 from portnn.losses._loss import warn_of_probabilities
 from portnn.network._inputs import (
     bring_inputs,
@@ -33,7 +34,7 @@ from portnn.network._inputs import (
 )
 from portnn.network._loading import check_count, expected_of, matched, matched_like, matched_state
 from portnn.network._mistakes import warn_of_weights
-from portnn.network._predict import Predictions, count_right
+from portnn.network._predict import Predictions
 from portnn.nn import Layer, Sequential
 from portnn.nn._fitting import check_shapes, output_activation
 from portnn.nn._text import one_line

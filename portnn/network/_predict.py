@@ -24,6 +24,8 @@ from portnn.autodiff import value_and_grad
 from portnn.backend import Backend, backend_of, convert_like, get_backend
 from portnn.compile import Predictor, probe, sketch
 from portnn.losses import Task, link_of, task_of
+from portnn.losses._decisions import decide, right
+from portnn.metrics._running import RunningAccuracy, RunningR2, on_host
 from portnn.network._inputs import bring_inputs, input_shape_of, option
 from portnn.nn import Layer
 from portnn.ops._indexing import gather
@@ -34,7 +36,7 @@ from portnn.random import key as make_key
 from portnn.tracing import Extent, is_kind, parts_of
 from portnn.train import Batch, Dataset, NetState
 
-__all__ = ["Predictions", "check_predictions", "count_right"]
+__all__ = ["Predictions", "check_predictions"]
 
 _HOST = 2**23  # bytes of results alive at a time in a batch on the host, which should be in the caches,
 _FEW = 16  # unless they are fewer samples than this, which may take four times as much
@@ -156,26 +158,29 @@ class Predictions:
             who: the method that was called, for errors.
         """
         size, task = self._sized(net, data, batch_size, who), task_of(net.loss)
-        hits, value, shares = _Hits(), 0.0, iter(_shares(net, data, size))
+        hits, value, shares = RunningAccuracy(), 0.0, iter(_shares(net, data, size))
         for batch, predictions in self._answered(net, data, size, who):
             share = next(shares)
             if share:
                 value += share * _checked_loss(net, predictions, batch, data.extents, who)
             if task is not Task.VALUES:
-                hits.add(predictions, batch, task)
-        return {"loss": value} if task is Task.VALUES else {"loss": value, "accuracy": hits.share()}
+                hits.add(right(predictions, batch.y, task), batch.weight)
+        return {"loss": value} if task is Task.VALUES else {"loss": value, "accuracy": hits.value()}
 
     def score(self, net: NetState, data: Dataset, batch_size: int | None = None) -> float:
         """Return the accuracy, or R² for values: see `portnn.Network.score`."""
         size, task = self._sized(net, data, batch_size, "score"), task_of(net.loss)
         link, before = link_of(net.loss), 0
-        measure: _Hits | _Explained = _Explained() if task is Task.VALUES else _Hits()
+        accuracy, explained = RunningAccuracy(), RunningR2()
         for batch, predictions in self._answered(net, data, size, "score"):
             shown = link(predictions)
             check_predictions("score", shown, task, net.dtype, raw=False, before=before)
-            measure.add(shown if task is Task.VALUES else predictions, batch, task)
+            if task is Task.VALUES:
+                explained.add(batch.y, shown, batch.weight)
+            else:
+                accuracy.add(right(predictions, batch.y, task), batch.weight)
             before += batch.size
-        return measure.share()
+        return explained.value() if task is Task.VALUES else accuracy.value()
 
     def first(self, net: NetState, inputs: Extent) -> Array:
         """Return the shape and dtype of raw predictions for a sample; ids are checked for all samples."""
@@ -402,7 +407,7 @@ def _settled(net: NetState, predictions: Array, proba: bool, before: int = 0) ->
     raw = not proba and task is not Task.VALUES
     name = "predict_proba" if proba else "predict"
     check_predictions(name, predictions, task, net.dtype, raw=raw, before=before)
-    shown = _decide(predictions, task) if raw else predictions
+    shown = decide(predictions, task) if raw else predictions
     if net.flat_targets and task is not Task.CLASSES and tuple(shown.shape[1:]) == (1,):
         return ops.squeeze(shown, axis=1)
     return shown
@@ -446,32 +451,6 @@ def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool,
     )
 
 
-def _decide(predictions: Array, task: Task) -> Array:
-    """Decisions from raw predictions: the likeliest class, or yes for each label with a positive logit."""
-    if task is Task.CLASSES:
-        return ops.argmax(predictions, axis=-1)
-    return ops.greater(predictions, 0.0)
-
-
-def _right(predictions: Array, y: Array, task: Task) -> Array:
-    """Return which samples are wholly right."""
-    decisions = _decide(predictions, task)
-    if task is Task.LABELS:
-        y = ops.greater(y, 0.5)
-    elif len(y.shape) > len(decisions.shape):
-        y = ops.argmax(y, axis=-1)
-    right = ops.equal(decisions, y)
-    while len(right.shape) > 1:
-        right = ops.all(right, axis=-1)
-    return right
-
-
-def count_right(predictions: Array, y: Array, weight: Array | None, task: Task) -> Array:
-    """How many samples of a batch are wholly right, by weight; a 0-d array, so that no GPU has to wait."""
-    right = _right(predictions, y, task)
-    return ops.count_nonzero(right) if weight is None else ops.sum(ops.where(right, weight, 0.0))
-
-
 def _loss(net: NetState, predictions: Array, batch: Batch) -> Array:
     options = {} if batch.weight is None else {"sample_weight": batch.weight}
     return net.loss(predictions, batch.y, **options)
@@ -508,82 +487,9 @@ def _counted(loss: Any, y: Array, weight: Array | None) -> float:
     factors = option(loss, "class_weights")
     if weight is None and factors is None:
         return float(y.shape[0])
-    each = None if weight is None else _on_host(weight)
+    each = None if weight is None else on_host(weight)
     if factors is not None and is_kind(y, "integral"):
         labels = ops.clip(get_backend("numpy").to_numpy(y), 0, factors.shape[0] - 1)  # ignored ones weigh 0
-        factor = gather(_on_host(factors), labels, axis=0)
+        factor = gather(on_host(factors), labels, axis=0)
         each = factor if each is None else ops.multiply(each, factor)
     return float(y.shape[0]) if each is None else float(ops.sum(each))
-
-
-def _on_host(x: Array) -> Array:
-    """Return numbers of any library in float64, which some devices lack."""
-    return get_backend("numpy").asarray(x, dtype="float64")
-
-
-@final
-class _Hits:
-    """The share of samples that are wholly right, by their weights: whole numbers are counted exactly."""
-
-    def __init__(self) -> None:
-        self._right = self._all = 0.0
-
-    def add(self, predictions: Array, batch: Batch, task: Task) -> None:
-        """Count a batch."""
-        right = _right(predictions, batch.y, task)
-        if batch.weight is None:
-            self._right += int(ops.count_nonzero(right))
-            self._all += batch.size
-            return
-        weight = _on_host(batch.weight)
-        right = get_backend("numpy").to_numpy(right)
-        self._right += float(ops.sum(ops.where(right, weight, 0.0)))
-        self._all += float(ops.sum(weight))
-
-    def share(self) -> float:
-        """Return the accuracy."""
-        return self._right / self._all
-
-
-@final
-class _Explained:
-    """The coefficient of determination R² of each output, and their mean.
-
-    Sums are in float64 on the host and of values relative to one of them, so that those of a constant are
-    exactly equal and a large mean costs no digits.
-    """
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._origin: Array | None = None
-        self._sums: list[Any] = [0.0] * 4  # of the weights, the values, their squares, and the squared errors
-
-    def add(self, shown: Array, batch: Batch, task: Task) -> None:
-        """Take a batch into account."""
-        if len(shown.shape) > 2:
-            raise ValueError(
-                f"score: R² is for values of shape (n,) or (n, outputs), got {tuple(shown.shape)}; "
-                "compare predictions by evaluate, or with portnn.metrics"
-            )
-        self._count += batch.size
-        y, shown = (ops.reshape(_on_host(a), (batch.size, -1)) for a in (batch.y, shown))
-        weight = ops.ones_like(y[:, :1]) if batch.weight is None else _on_host(batch.weight)[:, None]
-        if self._origin is None and bool(ops.any(ops.greater(weight, 0.0))):
-            heaviest = int(ops.argmax(weight))
-            self._origin = y[heaviest : heaviest + 1, :]
-        if self._origin is None:
-            return
-        moved, error = ops.subtract(y, self._origin), ops.subtract(y, shown)
-        terms = (weight, weight * moved, weight * ops.square(moved), weight * ops.square(error))
-        self._sums = [known + ops.sum(term, axis=0) for known, term in zip(self._sums, terms, strict=True)]
-
-    def share(self) -> float:
-        """Return the share of the variance that is explained; a constant explains all or nothing."""
-        if self._count < 2:
-            raise ValueError("score: R² needs at least 2 samples, got 1: the variance of one value is zero")
-        weight, values, squares, lost = self._sums
-        spread = squares - ops.square(values) / weight
-        constant = ops.equal(squares, 0.0)
-        share = ops.divide(lost, ops.where(constant, 1.0, spread))
-        nothing = ops.astype(ops.greater(lost, 0.0), "float64")
-        return float(ops.mean(ops.subtract(1.0, ops.where(constant, nothing, share))))

@@ -1,0 +1,35 @@
+"""Decisions from raw predictions, by the task that a loss is for, and which of them are right."""
+
+from __future__ import annotations
+
+from portnn import ops
+from portnn._typing import Array
+from portnn.losses._loss import Task
+
+__all__ = ["count_right", "decide", "right"]
+
+
+def decide(predictions: Array, task: Task) -> Array:
+    """Decisions from raw predictions: the likeliest class, or yes for each label with a positive logit."""
+    if task is Task.CLASSES:
+        return ops.argmax(predictions, axis=-1)
+    return ops.greater(predictions, 0.0)
+
+
+def right(predictions: Array, y: Array, task: Task) -> Array:
+    """Return which samples are wholly right."""
+    decisions = decide(predictions, task)
+    if task is Task.LABELS:
+        y = ops.greater(y, 0.5)
+    elif len(y.shape) > len(decisions.shape):
+        y = ops.argmax(y, axis=-1)
+    found = ops.equal(decisions, y)
+    while len(found.shape) > 1:
+        found = ops.all(found, axis=-1)
+    return found
+
+
+def count_right(predictions: Array, y: Array, weight: Array | None, task: Task) -> Array:
+    """How many samples of a batch are wholly right, by weight; a 0-d array, so that no GPU has to wait."""
+    found = right(predictions, y, task)
+    return ops.count_nonzero(found) if weight is None else ops.sum(ops.where(found, weight, 0.0))

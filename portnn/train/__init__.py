@@ -38,10 +38,10 @@ multiply the loss by for half precision. On a GPU, collect losses and read them 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from portnn._progress import Progress
 from portnn._suggest import missing
 from portnn.train._batches import batches
 from portnn.train._callback import Callback, CheckpointEvent, Epoch
-from portnn.train._progress import Progress
 from portnn.train._runners import DivergenceError
 from portnn.train._state import FitConfig, NetState, Snapshot
 from portnn.train._step import Batch, Dataset, make_gradient, make_step

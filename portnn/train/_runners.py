@@ -10,11 +10,11 @@ from typing import Any, Protocol, TypeAlias, final
 from warnings import warn
 
 from portnn import ops, tree
+from portnn._progress import Progress
 from portnn._typing import Array, Tree
 from portnn.compile import Loop, PlanWarning, has_loops, kept_loop
 from portnn.optim import NonFiniteGradientError
 from portnn.random import fold_in
-from portnn.train._progress import Progress
 from portnn.train._state import EpochProgress, FitConfig, Snapshot
 from portnn.train._step import Batch, Dataset, Step, noise_key
 

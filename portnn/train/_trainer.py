@@ -10,10 +10,10 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, final
 
 from portnn import ops, optim
+from portnn._progress import Progress
 from portnn.compile import fingerprint
 from portnn.ops._indexing import gather
 from portnn.train._callback import Callback, CheckpointEvent, Epoch, overrides
-from portnn.train._progress import Progress
 from portnn.train._runners import (
     DivergenceError,
     EagerRunner,

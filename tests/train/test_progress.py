@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import portnn as pn
-from portnn.train import Progress, _progress
-from portnn.train._progress import _epoch_line
+from portnn import _progress
+from portnn._progress import _epoch_line
+from portnn.train import Progress
 from tests.train.terminal import ROOT, Screen, run
 
 on_a_terminal = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
@@ -264,7 +265,7 @@ def test_a_terminal_that_cannot_write_unicode(library):
 
 FITS = """
 import numpy as np, portnn as pn, sys, threading, time
-from portnn.train import _progress
+from portnn import _progress
 _progress._SEEN = _progress._DELAY = 0.05
 def fit():
     def slow(epoch):

@@ -62,11 +62,14 @@ def record(
             )
     name, described, arguments = _name(f), tree.map(tape.describe, result), tree.map(tape.describe, entered)
 
-    def write() -> Listing:
-        lines = tuple(lines_of(tape.calls, tape.units))
-        return Listing(name, xp, _labels(f, paths), arguments, tuple(inputs), lines, described)
+    # Of neither the function nor the tape anything is kept: a program outlives the arrays that they hold.
+    calls, units_made, labels = tuple(tape.calls), tuple(tape.units), _labels(f, paths)
 
-    program = Program(name, xp, tuple(inputs), tuple(paths), described, tuple(tape.calls), write)
+    def write() -> Listing:
+        lines = tuple(lines_of(calls, units_made))
+        return Listing(name, xp, labels, arguments, tuple(inputs), lines, described)
+
+    program = Program(name, xp, tuple(inputs), tuple(paths), described, calls, write)
     return program, tree.map(_leave, result)
 
 

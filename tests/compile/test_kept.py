@@ -236,6 +236,19 @@ def test_an_unbound_loop_holds_no_data(library) -> None:
     assert loop.nbytes() > 0
 
 
+def test_a_loop_that_nobody_holds_is_gone_at_once() -> None:
+    step, carry = training(0)
+    loop = make_loop(step, carry, samples(0), ROWS)
+    loop.run(ORDER, 0, STEPS)
+    held = weakref.ref(loop)
+    gc.disable()
+    try:
+        del loop
+        assert held() is None
+    finally:
+        gc.enable()
+
+
 def test_threads_that_are_allowed_now(monkeypatch) -> None:
     step, carry = training(0)
     loop: Any = make_loop(step, carry, samples(0), ROWS)

@@ -85,6 +85,22 @@ def test_an_unbound_loop_holds_no_samples():
 
 
 @needs_compiler
+def test_a_loop_that_nobody_holds_is_gone_at_once():
+    """Without waiting for the garbage collector: the next training may need its memory."""
+    step, carry = exact_step()
+    data = [np.array(x) for x in exact_data(N)]
+    loop = CupyLoop(step, carry, data, 4, driver=StandIn())
+    loop.run(ORDER, 0, TOTAL)
+    held = [weakref.ref(x) for x in (loop, *data)]
+    gc.disable()
+    try:
+        del loop, data
+        assert [ref() for ref in held] == [None] * 3
+    finally:
+        gc.enable()
+
+
+@needs_compiler
 def test_other_streamed_samples():
     driver = StandIn()
     step, carry, _, loop = streamed(4 * _STEPS * 3, 4, driver, 2000)

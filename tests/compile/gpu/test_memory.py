@@ -113,6 +113,7 @@ def test_random_blocks_never_overlap():
 
 NET = """
 import gc, numpy as np, cupy, portnn as pn
+from portnn.compile import forget_loops
 rng = np.random.default_rng(0)
 pool = cupy.get_default_memory_pool()
 def data(n):
@@ -120,6 +121,7 @@ def data(n):
 def net(width=1000):
     return pn.Network([pn.Linear(2, width), pn.relu, pn.Linear(width, 3)], backend="gpu")
 def mb():
+    forget_loops()
     gc.collect()
     pool.free_all_blocks()
     free, total = cupy.cuda.runtime.memGetInfo()

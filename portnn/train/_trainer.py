@@ -233,7 +233,7 @@ class Trainer:
             self._publish(runner.now)
             position = replace(position, done=number, progress=EpochProgress())
             ended = self._end_epoch(number, _logs(progress, shares), position, bar)
-            if ended:
+            if ended or number == config.epochs:
                 break
             runner.write(self.model.net_state.arrays, position.first_step + number * self.steps)
 

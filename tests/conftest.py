@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from portnn.backend import _backend
+from portnn.compile import forget_loops
 from tests.backends import GROUPS, BackendUnderTest, Matrix, in_use, open_member, select
 
 # Derandomised: the same examples on every machine, so that a failure in CI is a failure here.
@@ -33,6 +34,12 @@ WHOLE_TRAININGS = {
     "accuracy",
     "examples",
 }  # folders whose tests take seconds: one of the four stricts will do
+
+
+@pytest.fixture(autouse=True)
+def _plans_are_new() -> None:
+    """Drop plans that earlier trainings kept: a test may patch what they were made of."""
+    forget_loops()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

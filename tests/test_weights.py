@@ -184,6 +184,7 @@ def trained(weight, backend="cpu", **options):
     [{}, {"compile": False}, {"accumulate": 3}, {"validation_split": 0.2}, {"batch_size": 1, "epochs": 1}],
 )
 @pytest.mark.parametrize("size", [1e-300, 1e-40, 1e-10, 1e10, 1e38, 1e300])
+@pytest.mark.filterwarnings("ignore:fit. sample_weight has no effect with one sample")
 def test_equal_weights_train_bit_by_bit_as_those_of_one(backend, options, size):
     (a, history), (b, known) = (
         trained(np.full(60, value), backend.backend, progress=False, **options) for value in (size, 1.0)
@@ -284,3 +285,9 @@ def test_a_batch_is_worked_through_in_parts(parts, sizes):
     for part in np.split(y, np.cumsum(sizes)[:-1]):  # every part begins with the same statistics
         mean += 0.1 * part.mean(axis=0) * len(part) / 60
     np.testing.assert_allclose(net.state[2]["mean"], mean, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_labels_are_checked_once_and_not_in_each_step(parts):
+    history = Network([Linear(4, 3)]).fit(X, LABELS, epochs=1, batch_size=20, accumulate=parts)
+    assert "in_range" not in history.plan

@@ -12,9 +12,12 @@ from warnings import warn
 from portnn import ops, tree
 from portnn._progress import Progress
 from portnn._typing import Array, Tree
+from portnn.backend import get_backend
+from portnn.backend._finite import all_finite as finite_array
 from portnn.compile import Loop, PlanWarning, has_loops, kept_loop
 from portnn.optim import NonFiniteGradientError
 from portnn.random import fold_in
+from portnn.tracing import extent_of
 from portnn.train._state import EpochProgress, FitConfig, Snapshot
 from portnn.train._step import Batch, Dataset, Step, noise_key
 
@@ -105,8 +108,10 @@ class StepRunner(Protocol):
 
 def all_finite(arrays: Tree) -> bool:
     """Return whether all numbers of a tree of arrays are finite; reads one number from the device."""
-    found = [ops.all(ops.isfinite(a)) for a in tree.leaves(arrays)]
-    return not found or bool(ops.all(ops.stack(found)))
+    leaves = tree.leaves(arrays)
+    if all(map(get_backend("numpy").owns, leaves)):
+        return all(map(finite_array, leaves))
+    return bool(ops.all(ops.stack([ops.all(ops.isfinite(a)) for a in leaves])))
 
 
 def check_finite(now: Snapshot, number: int) -> None:
@@ -224,7 +229,9 @@ def loop_step(step: Step, measure: Measure | None) -> Callable[..., tuple[Tree, 
         if key is not None:
             number = ops.add(number, 1)
             own = fold_in(key, number)
-        batch = Batch(x, y, weight, x.shape[0])
+        wholes = extent_of(x), extent_of(y)  # as the loop declares them while it traces the step
+        known = tuple([whole for whole in wholes if whole is not None])
+        batch = Batch(x, y, weight, x.shape[0], known if len(known) == len(wholes) else ())
         after, loss, predictions = step(Snapshot(params, state, opt_state), batch, own)
         if measure is not None:
             right = ops.add(right, measure(predictions, y, weight))

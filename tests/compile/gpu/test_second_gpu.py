@@ -38,6 +38,6 @@ def test_benchmarks_and_reports_name_the_gpu():
 
 def test_every_method_of_a_network_is_among_the_uses():
     public = {name for name in dir(pn.Network) if name[0] != "_"}
-    plain = {"backend", "epochs", "from_keras", "from_torch", "layer", "resume", "revive", "sample_shape",
-             "seed", "steps", "survey", "task"}  # fmt: skip
+    plain = {"backend", "dtype", "epochs", "from_keras", "from_state", "from_torch", "layer", "loss",
+             "net_state", "notes", "sample_shape", "seed", "steps", "survey", "task"}  # fmt: skip
     assert {name for name in public - plain if f".{name}" not in USES} == set()

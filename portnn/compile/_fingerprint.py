@@ -33,6 +33,16 @@ _FIXED = frozenset({
     "numpy", "portnn", "scipy", "sklearn", "torch",
 } - {"__main__"})  # fmt: skip
 
+# Functions that use these names may read what does not show, as do those of the modules.
+_UNSEEN = frozenset({
+    "__dict__", "__import__", "environ", "eval", "exec", "getattr", "getenv", "globals", "locals", "open",
+    "vars",
+})  # fmt: skip
+_WORLD = frozenset({
+    "contextvars", "datetime", "gc", "importlib", "inspect", "io", "numpy.random", "os", "pathlib",
+    "random", "secrets", "sys", "threading", "time", "uuid",
+})  # fmt: skip
+
 
 class _NotKeptError(Exception):
     """Something cannot be part of a key."""
@@ -127,9 +137,11 @@ class _Reader:
             yield from (x.shape, _Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
         elif isinstance(x, FunctionType):
             yield from self._function(x)
-        elif isinstance(x, type | ModuleType):
+        elif isinstance(x, ModuleType):  # what is read of it shows only where a function names it
+            raise _NotKeptError
+        elif isinstance(x, type):
             yield _Same(x)
-            yield from map(mark, _members(x) if isinstance(x, type) else ())
+            yield from map(mark, _members(x))
         else:
             fields = _fields(x)
             yield tuple(fields)
@@ -144,14 +156,28 @@ class _Reader:
             yield from [mark(cell.cell_contents) for cell in f.__closure__ or ()]
         except ValueError:  # a cell without contents
             raise _NotKeptError from None
-        if _package(f) in _FIXED:
+        if _root(f.__globals__.get("__name__")) in _FIXED:  # `__module__` may be that of what it wraps
             return
-        names = set(_names(f.__code__))
-        for name in sorted(names & f.__globals__.keys()):
-            found = f.__globals__[name]
-            yield name, mark(found)
-            if isinstance(found, ModuleType) and not _is_fixed(found):
-                yield from [(n, mark(getattr(found, n))) for n in sorted(names) if hasattr(found, n)]
+        names = sorted({*_names(f.__code__)})
+        for name in names:
+            imported = name not in f.__globals__ and _root(name) in sys.modules and _root(name) not in _FIXED
+            if imported or name in _UNSEEN:
+                raise _NotKeptError  # it may read what has no name here
+        yield from self._named(f.__globals__, names, set())
+
+    def _named(self, known: dict[str, Any], names: list[str], met: set[int]) -> Iterator[Hashable]:
+        """What names stand for, also in the modules among them, which may be in modules themselves."""
+        for name in [n for n in names if n in known]:
+            found = known[name]
+            if not isinstance(found, ModuleType):
+                # What a library has counts as itself: someone may put something else in its place.
+                yield name, self._number(_Same(found)) if _in_library(known) else self.mark(found)
+            elif id(found) not in met:
+                met.add(id(found))
+                if _root(found.__name__) in _WORLD or found.__name__ in _WORLD:
+                    raise _NotKeptError
+                yield name, self._number(_Same(found))
+                yield from self._named(vars(found), names, met)
 
 
 def _parts(x: Any) -> list[Any] | None:
@@ -170,8 +196,18 @@ def _parts(x: Any) -> list[Any] | None:
     return [x.__self__, x.__func__] if isinstance(x, MethodType) else None
 
 
+def _root(name: Any) -> str:
+    """The package that the name of a module begins with."""
+    return str(name or "").partition(".")[0]
+
+
 def _package(x: Any) -> str:
-    return str(getattr(x, "__module__", None) or "").partition(".")[0]
+    return _root(getattr(x, "__module__", None))
+
+
+def _in_library(known: dict[str, Any]) -> bool:
+    """Whether names are those of a module of a library."""
+    return _root(known.get("__name__")) in _FIXED
 
 
 def _is_fixed(x: Any) -> bool:

@@ -59,6 +59,8 @@ class KeptLoops:
         carry: Tree,
         data: Sequence[Array],
         extents: Sequence[Extent] = (),
+        step: Step | None = None,
+        valid: Callable[[], bool] = lambda: True,
     ) -> Iterator[Loop]:
         """Lend a loop that is bound to a carry and data.
 
@@ -70,16 +72,18 @@ class KeptLoops:
             carry: as for `portnn.compile.make_loop`, and likewise the others.
             data: likewise.
             extents: likewise.
+            step: as for `Loop.bind`.
+            valid: whether the key still says what the step does; asked before the loop is kept.
         """
         idle = None if key is None else self._taken(key)
         if idle is None:
             loop = self._made(make)
         else:
             loop = idle.loop
-            loop.bind(carry, data, extents)
+            loop.bind(carry, data, extents, step)
         process = os.getpid()
         yield loop
-        if key is not None and os.getpid() == process:
+        if key is not None and os.getpid() == process and valid():
             loop.unbind()
             self._put(_Idle(key, loop, loop.nbytes()))
 
@@ -167,6 +171,7 @@ def kept_loop(
     shuffled: bool = True,
     threads: int | None = None,
     precision: Precision = "float32",
+    valid: Callable[[], bool] = lambda: True,
 ) -> Iterator[Loop]:
     """A loop as `make_loop` makes it, or one that was kept from an equal training, bound anew.
 
@@ -189,6 +194,8 @@ def kept_loop(
         shuffled: likewise.
         threads: likewise.
         precision: likewise.
+        valid: whether `key` still says what `step` does; asked afterwards, before the loop is kept: what a
+            callback changed during the training may be in its plans.
 
     Yields:
         The loop; it is not used after the context. After an error it is dropped.
@@ -201,5 +208,5 @@ def kept_loop(
         arrays, _ = signature((carry, tuple(data)))
         allowed = threads_allowed() if threads is None else threads
         key = (key, arrays, batch_size, len(extents), shuffled, threads, allowed, precision)
-    with _loops.lend(key, make, carry, data, extents) as loop:
+    with _loops.lend(key, make, carry, data, extents, step, valid) as loop:
         yield loop

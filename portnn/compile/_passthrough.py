@@ -106,6 +106,7 @@ class JaxLoop:
     ) -> None:
         import jax
 
+        self._step = step
         # JAX sorts the keys of dicts, so it is given lists.
         self._carry, self._like = tree.flatten(carry)
         self._bound = Binding(carry, data, extents, sealed=True)
@@ -114,7 +115,7 @@ class JaxLoop:
 
         def whole(carry: list[Array], data: Sequence[Array]) -> Any:
             with collecting() as notes, self._bound.declared(data):
-                after, loss = step(tree.unflatten(self._like, carry), *data)
+                after, loss = self._step(tree.unflatten(self._like, carry), *data)
             return tree.leaves(after), loss, [ops.any(ops.stack(notes))] if notes else []
 
         def gathered(carry: list[Array], data: Sequence[Array], rows: Array) -> Any:
@@ -143,11 +144,13 @@ class JaxLoop:
             done(count)
         return found
 
-    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
+    def bind(
+        self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = (), step: Any = None
+    ) -> None:
         """Begin anew; `Loop.bind` says how."""
         leaves = self._bound.leaves(carry)
         self._bound.replace(data, extents)
-        self._carry = leaves
+        self._carry, self._step = leaves, step or self._step
 
     def unbind(self) -> None:
         """Let go of all arrays: compiled functions hold none."""

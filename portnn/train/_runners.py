@@ -52,7 +52,7 @@ class Work:
         seed: the seed of the noise of layers that need a key; None if none does.
         measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
             meaning.
-        key: equal for steps that do the same; None if that is not known.
+        key: says what the step does, equally for steps that do the same, or None; None if it is not kept.
     """
 
     step: Step
@@ -61,7 +61,7 @@ class Work:
     shuffled: bool = False
     seed: int | None = None
     measure: Measure | None = None
-    key: Hashable | None = None
+    key: Callable[[], Hashable | None] | None = None
 
     def count(self, progress: EpochProgress) -> Array:
         """What was counted so far, as the measure counts: in the library's integers, or as weights are."""
@@ -210,8 +210,10 @@ def make_runner(
     carry, step = carry_of(work, start, *first), loop_step(work.step, work.measure)
     options: dict[str, Any] = {"extents": data.extents, "shuffled": work.shuffled}
     options |= {"threads": config.threads, "precision": config.precision}
+    key = None if work.key is None else work.key()
+    options["valid"] = lambda: work.key is not None and work.key() == key
     try:
-        loop = stack.enter_context(kept_loop(work.key, step, carry, data.arrays, batch_size, **options))
+        loop = stack.enter_context(kept_loop(key, step, carry, data.arrays, batch_size, **options))
     except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows
         why = str(error)[:220]
         warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=6)

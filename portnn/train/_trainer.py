@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, final
 
@@ -197,7 +198,7 @@ class Trainer:
         shuffled = config.shuffle and (config.batch_size or self.data.size) < self.data.size
         seed = state.seed if state.layer.draws else None
         parts = (state.layer, state.loss, config.optimizer, config.penalty, self._measure, config.accumulate)
-        key = fingerprint(*parts) if config.compile else None
+        key = partial(fingerprint, *parts)
         return Work(step, self.data, config.batch_size, shuffled, seed, self._measure, key)
 
     def _train(self, stack: ExitStack, start: Snapshot, position: Position) -> None:

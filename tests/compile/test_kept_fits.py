@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, wraps
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -105,6 +108,105 @@ def test_a_loss_that_reads_a_global(monkeypatch) -> None:
     monkeypatch.setattr(f"{__name__}.rate", 1.0)
     assert trained() == one
     assert len(kept._loops) == 2
+
+
+settings = ModuleType("settings")
+settings.below = inner = ModuleType("settings.below")
+sys.modules["settings"] = settings
+
+
+def _weight(params: Any) -> Any:
+    return ops.sum(ops.square(params[0]["weight"]))
+
+
+def _imported(params: Any, n: Any) -> Any:
+    from settings import rate
+
+    return ops.multiply(_weight(params), rate)
+
+
+def _bound(module: Any) -> Any:
+    return lambda params, n: ops.multiply(_weight(params), module.rate)
+
+
+@wraps(ops.sum)
+def _wrapping(params: Any, n: Any) -> Any:
+    return ops.multiply(_weight(params), rate)
+
+
+READERS: dict[str, tuple[Any, Any]] = {
+    "a module in a module": (lambda p, n: ops.multiply(_weight(p), settings.below.rate), settings.below),
+    "a module in a closure": (_bound(settings), settings),
+    "an import in a function": (_imported, settings),
+    "getattr": (lambda p, n: ops.multiply(_weight(p), getattr(inner, "rate")), inner),  # noqa: B009
+    "the names of a module": (lambda p, n: ops.multiply(_weight(p), inner.__dict__["rate"]), inner),
+    "globals": (lambda p, n: ops.multiply(_weight(p), globals()["rate"]), sys.modules[__name__]),
+    "what wraps the function of a library": (_wrapping, sys.modules[__name__]),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_numbers_that_a_penalty_finds_elsewhere(reader: str, monkeypatch: Any) -> None:
+    penalty, place = READERS[reader]
+    monkeypatch.setattr(place, "rate", 0.1, raising=False)
+    fitted("unshuffled", 1, penalty=penalty)
+    monkeypatch.setattr(place, "rate", 0.5)
+    assert_same_bits(
+        fitted("unshuffled", 1, penalty=penalty), fitted("unshuffled", 1, penalty=penalty, compile=False)
+    )
+
+
+def test_an_environment_variable_and_a_function_put_in_place_of_another(monkeypatch: Any) -> None:
+    def penalty(params: Any, n: Any) -> Any:
+        return ops.multiply(ops.sum(ops.square(params[0]["weight"])), float(os.environ["RATE"]))
+
+    for value in ("0.1", "0.5"):
+        monkeypatch.setenv("RATE", value)
+        found = fitted("unshuffled", 1, penalty=penalty)
+    assert_same_bits(found, fitted("unshuffled", 1, penalty=penalty, compile=False))
+    fitted("unshuffled", 1, penalty=lambda p, n: ops.sum(ops.square(p[0]["weight"])))
+    monkeypatch.setattr(ops, "square", ops.abs)
+    both = [
+        fitted("unshuffled", 1, compile=how, penalty=lambda p, n: ops.sum(ops.square(p[0]["weight"])))
+        for how in (True, False)
+    ]
+    assert_same_bits(*both)
+
+
+def test_what_changes_during_a_training_is_in_no_kept_plan(monkeypatch: Any) -> None:
+    def penalty(params: Any, n: Any) -> Any:
+        return ops.multiply(_weight(params), rate)
+
+    class Change(pn.train.Callback):  # before the last batch, which is smaller, is written down
+        def on_step(self, step: Any) -> None:
+            monkeypatch.setattr(sys.modules[__name__], "rate", 0.5)
+
+    fitted("noise", 1, penalty=penalty, callbacks=[Change()])
+    monkeypatch.setattr(sys.modules[__name__], "rate", 0.1)
+    assert_same_bits(fitted("noise", 1, penalty=penalty), fitted("noise", 1, penalty=penalty, compile=False))
+
+
+class _Shrink:
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def __call__(self, params: Any, n: Any) -> Any:
+        return ops.multiply(_weight(params), self.rate)
+
+
+def test_a_kept_plan_that_is_made_anew_follows_the_new_objects() -> None:
+    def fit(penalty: Any, most: int, **more: Any) -> Any:
+        net = Network(
+            [nn.Linear(6, 4)], loss=partial(pn.losses.softmax_cross_entropy, ignore_index=-9), seed=0
+        )
+        y = np.where(np.arange(N) == 3, -9, np.minimum(Y, most))
+        net.fit(X, y, penalty=penalty, epochs=1, progress=False, **more)
+        return net.params
+
+    first = _Shrink(0.1)
+    fit(first, 1)
+    first.rate = 9.0
+    assert_same_bits(fit(_Shrink(0.1), 3), fit(_Shrink(0.1), 3, compile=False))
 
 
 def test_after_a_fit_the_data_are_free() -> None:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from types import TracebackType
+from inspect import CO_VARARGS
+from types import FunctionType, TracebackType
 from typing import Any, ClassVar, Self, TypeAlias, final
 
 from portnn.train._state import NetState
@@ -67,7 +68,9 @@ class Callback:
     A training calls them in this order: ``__enter__``, `on_train_begin`, `load_state_dict` (of a training
     that is resumed), then for each epoch `on_epoch_begin`, `on_step`, `on_epoch_end`, then `on_train_end` and
     ``__exit__``. Only ``__exit__`` is called after an error or Ctrl-C. Callbacks are called in the order of
-    the list. What a callback sets on ``self.model`` counts: training continues from there.
+    the list. Parameters and state that a callback sets on ``self.model`` in `on_epoch_end` count: training
+    continues from there. To set them earlier in a training raises a ValueError. Another loss, layer or seed
+    counts from the next training on.
 
     A method whose name begins with ``on_`` but is not a hook raises a TypeError when the class is defined.
 
@@ -178,10 +181,31 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_") or name.
 
 
 def _check_hook(cls: type, name: str) -> None:
-    """Raise a TypeError for a method that looks like a hook but is never called."""
+    """Raise a TypeError for a method that looks like a hook but is never called, or not in that way."""
     if name.startswith("on_") and name not in HOOKS and callable(vars(cls)[name]):
         near = get_close_matches(name, HOOKS, 1) or [", ".join(h for h in HOOKS if h.startswith("on_"))]
         raise TypeError(f"{cls.__name__}.{name} is not a hook of Callback and is never called; use {near[0]}")
+    if name in HOOKS and isinstance(vars(cls)[name], FunctionType):
+        _check_arguments(cls, name, vars(cls)[name])
+
+
+def _check_arguments(cls: type, name: str, method: FunctionType) -> None:
+    """Raise a TypeError for a hook that cannot be called with its argument, or waits for logs beside it."""
+    wanted = getattr(Callback, name).__code__
+    names = method.__code__.co_varnames[: method.__code__.co_argcount]
+    needed = len(names) - len(method.__defaults__ or ())
+    takes = len(names) if not method.__code__.co_flags & CO_VARARGS else wanted.co_argcount
+    if (
+        needed > wanted.co_argcount
+        or takes < wanted.co_argcount
+        or (name == "on_epoch_end" and "logs" in names)
+    ):
+        arguments = ", ".join(wanted.co_varnames[: wanted.co_argcount])
+        hint = "; the logs are epoch.logs" if name == "on_epoch_end" else ""
+        got = ", ".join(names)
+        raise TypeError(
+            f"{cls.__name__:.60}.{name}: expected the arguments ({arguments}), got ({got:.80}){hint}"
+        )
 
 
 @final

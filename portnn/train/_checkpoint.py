@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,12 @@ def write_training(
         history: the values of the epochs that are done.
         callbacks: the names and states of the callbacks that have some.
         ended: whether a callback stopped the training.
+
+    Raises:
+        TypeError: if the state of a callback is not plain data.
     """
+    for name, own in callbacks:
+        _check_plain(name, own)
     host, progress = get_backend("numpy"), position.progress
     kept = [{name: value for name, value in own.items() if name in ARRAYS} for _, own in callbacks]
     tensors = tree.map(
@@ -119,6 +125,33 @@ def write_training(
         **_settings(training, state),
     }
     save_tensors(path, tensors, description)
+
+
+def _check_plain(name: str, own: Any) -> None:
+    """Check what `state_dict` of a callback of this name returned.
+
+    Raises:
+        TypeError: if a file cannot hold it.
+    """
+    if not isinstance(own, Mapping):
+        raise TypeError(f"{name:.60}.state_dict: must return a dict, got {type(own).__name__}")
+    if "is" in own:
+        raise TypeError(f"{name:.60}.state_dict: the key 'is' is taken in checkpoints; choose another")
+    for key, value in own.items():
+        if key not in ARRAYS and not _is_plain(value):
+            raise TypeError(
+                f"{name:.60}.state_dict: {key!r:.60} must be plain data (finite numbers, text, lists), "
+                f"got {value!r:.60} of type {type(value).__name__:.40}; write float(...), .tolist() or None"
+            )
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether JSON can hold a value."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 @final
@@ -185,7 +218,7 @@ def read_training(training: Training, state: NetState, source: PathLike, start: 
         _check(training, state, data, path)
         _check_optimizer(training, header, start.opt_state, path)
         starts = [f"callbacks.{i}." for i in range(len(training.callbacks))]
-        kept = [best if any(name.startswith(s) for name in header.tensors) else {} for s in starts]
+        kept = [_kept(best, [name for name in header.tensors if name.startswith(s)], s) for s in starts]
         like.append({**template, "callbacks": kept})
         host = get_backend("numpy")
         expected = {n: (a.shape, a.dtype) for n, a in tree.items(tree.map(host.to_numpy, like[0]))}
@@ -216,6 +249,17 @@ def read_training(training: Training, state: NetState, source: PathLike, start: 
         (data["epochs"] + data["done"], data["steps"] + data["done"] * training.steps),
         data["ended"] or data["done"] == training.config.epochs,
     )
+
+
+def _kept(best: Mapping[str, Tree], names: Sequence[str], start: str) -> dict[str, Tree]:
+    """Return the trees that a callback kept, by the names of its tensors; a tree without arrays has none."""
+    if not names:
+        return {}
+    return {
+        key: like
+        for key, like in best.items()
+        if not tree.named(like) or any(name.startswith(f"{start}{key}.") for name in names)
+    }
 
 
 def _old_names(expected: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -179,7 +179,9 @@ class Trainer:
             counts = {"seed": found.seed, "epochs": found.trained[0], "steps": found.trained[1]}
             state = state.with_arrays(found.snapshot, self.config.optimizer, **counts)
         for callback in self.callbacks:
+            held = self.model.net_state
             callback.on_train_begin(state)
+            self._check_unset(held, callback, "on_train_begin")
         before, self.model.net_state, self._seed = self.model.net_state, state, state.seed
         if found is not None:
             self.history = History(**found.columns)
@@ -226,7 +228,9 @@ class Trainer:
         weight = None if data.weight is None else data.backend.to_numpy(data.weight)
         for number in range(position.done + 1, config.epochs + 1):
             for callback in self.callbacks:
+                held = self.model.net_state
                 callback.on_epoch_begin(number)
+                self._check_unset(held, callback, "on_epoch_begin")
             epoch = position.first_epoch + number - 1
             order = data.order(self._seed, epoch) if work.shuffled else None
             progress = self._steps(runner, order, position)
@@ -254,7 +258,9 @@ class Trainer:
             if due:
                 event = self._event(runner.now, replace(position, progress=progress), ended=False)
                 for callback in due:
+                    held = self.model.net_state
                     callback.on_step(event)
+                    self._check_unset(held, callback, "on_step")
         return progress
 
     def _end_epoch(self, number: int, logs: dict[str, float], position: Position, bar: Progress) -> bool:
@@ -264,6 +270,7 @@ class Trainer:
         epoch = Epoch(number, self.config.epochs, logs, self.model)
         early = [c for c in self.callbacks if not c.runs_last]
         ended = True in [c.on_epoch_end(epoch) for c in early]
+        self._renew()
         _check_logs(logs)
         self.history.record(logs)
         bar.epoch(number, self.config.epochs, logs)
@@ -272,6 +279,26 @@ class Trainer:
                 event = self._event(self.model.net_state.arrays, position, ended=ended)
                 ended |= callback.on_epoch_end(replace(epoch, checkpoint=event)) is True
         return ended
+
+    def _check_unset(self, held: NetState, callback: Callback, hook: str) -> None:
+        """Check that a callback set no arrays where the training would not continue from them.
+
+        Raises:
+            ValueError: if it did.
+        """
+        now = self.model.net_state
+        if now.params is not held.params or now.state is not held.state:
+            raise ValueError(
+                f"fit: {type(callback).__name__:.60}.{hook} set parameters or state of the network, which "
+                "does not count there; set them in on_epoch_end"
+            )
+
+    def _renew(self) -> None:
+        """Begin the optimizer's state anew if a callback removed it, or trained with another optimizer."""
+        state, optimizer = self.model.net_state, self.config.optimizer
+        if state.opt_state is None or not (state.optimizer is None or state.optimizer is optimizer):
+            now = Snapshot(state.params, state.state, optimizer.init(state.params))
+            self.model.net_state = state.with_arrays(now, optimizer)
 
     def _validated(self, number: int) -> dict[str, float]:
         """Return the metrics on the validation data after an epoch."""
@@ -324,10 +351,12 @@ def _check_logs(logs: Mapping[str, Any]) -> None:
     """Check what callbacks added to the logs.
 
     Raises:
-        TypeError: if a value is not a number.
+        TypeError: if a value is not a number, or a name is not text.
     """
     for name, value in logs.items():
-        if not isinstance(value, Real) or not isinstance(name, str):
+        if not isinstance(name, str):
+            raise TypeError(f"fit: the name of a log must be text, got {name!r:.60}; write str(...)")
+        if not isinstance(value, Real):
             raise TypeError(
                 f"fit: the log {name!r:.60} must be a number, got {type(value).__name__}; write float(...)"
             )

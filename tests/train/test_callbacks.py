@@ -336,3 +336,94 @@ def test_what_is_watched_must_be_there_before_the_training():
     values = Network([Linear(4, 1)], loss=losses.squared_error)
     with pytest.raises(ValueError, match="there is no log 'val_accuracy' to watch, only loss, val_loss"):
         values.fit(X, X[:, :1], validation_split=0.5, callbacks=[EarlyStopping("val_accuracy")])
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_loading_parameters_begins_the_optimizer_anew(backend, compile):
+    """Parameters that are loaded after each epoch end where one epoch of a new optimizer ends."""
+    nets = [network(backend=backend.backend) for _ in range(2)]
+    first = nets[0].params
+
+    def load(epoch):
+        if epoch.number < 3:
+            epoch.model.load_params(first)
+
+    options = {"shuffle": False, "batch_size": 8, "compile": compile}
+    nets[0].fit(X, Y, epochs=3, callbacks=[load], optimizer=optim.adam(0.1), **options)
+    nets[1].fit(X, Y, epochs=1, optimizer=optim.adam(0.1), **options)
+    for a, b in zip(*map(leaves, nets), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_training_in_a_callback_may_have_another_optimizer(compile):
+    def inner(epoch):
+        epoch.model.fit(X, Y, epochs=1, optimizer=optim.sgd(0.1), progress=False)
+
+    net = network()
+    net.fit(X, Y, epochs=2, callbacks=[inner], optimizer=optim.adam(0.1), compile=compile)
+    assert net.epochs == 4
+
+
+@pytest.mark.parametrize("compile", [True, False])
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_begin", "on_step"])
+def test_setting_what_would_not_count_is_refused(hook, compile):
+    def zeros(self, _):
+        self.model.params = [
+            {"weight": p["weight"] * 0, "bias": p["bias"]} if p else p for p in self.model.params
+        ]
+
+    setter = type("Setter", (Callback,), {hook: zeros})()
+    with pytest.raises(ValueError, match=f"^fit: Setter.{hook} set parameters .* set them in on_epoch_end$"):
+        network().fit(X, Y, epochs=1, callbacks=[setter], compile=compile)
+
+
+def test_notes_and_predictions_are_allowed_everywhere():
+    class Noting(Callback):
+        def on_epoch_begin(self, epoch):
+            self.model.notes = {"epoch": epoch}
+
+        def on_step(self, step):
+            self.model.predict(X)
+
+    net = network()
+    net.fit(X, Y, epochs=2, callbacks=[Noting()])
+    assert net.notes == {"epoch": 2}
+
+
+def test_the_names_of_logs_are_text():
+    def wrong(epoch):
+        epoch.logs[3] = 1.0
+
+    with pytest.raises(TypeError, match=r"^fit: the name of a log must be text, got 3; write str\(...\)$"):
+        network().fit(X, Y, epochs=1, callbacks=[wrong])
+
+
+HOOKS = {
+    "logs beside it": (
+        lambda self, epoch, logs: None,
+        r"expected the arguments \(self, epoch\), got \(self, epoch, logs\); the logs are epoch.logs$",
+    ),
+    "logs that never come": (
+        lambda self, epoch, logs=None: None,
+        r"got \(self, epoch, logs\); the logs are ep",
+    ),
+    "none": (lambda self: None, r"got \(self\)"),
+}
+
+
+@pytest.mark.parametrize(("hook", "text"), HOOKS.values(), ids=HOOKS)
+def test_hooks_that_take_other_arguments_are_refused(hook, text):
+    with pytest.raises(TypeError, match=text):
+        type("Own", (Callback,), {"on_epoch_end": hook})
+
+
+def test_hooks_may_have_defaults_and_any_arguments():
+    calls = []
+    own = {
+        "on_epoch_begin": lambda self, epoch, seen=calls: seen.append(epoch),
+        "on_epoch_end": lambda *args, **options: calls.append(len(args)),
+        "on_train_end": staticmethod(lambda history: calls.append("end")),
+    }
+    network().fit(X, Y, epochs=1, callbacks=[type("Own", (Callback,), own)()])
+    assert calls == [1, 2, "end"]

@@ -8,6 +8,7 @@ import pytest
 from portnn import CheckpointError, Network, losses, optim, tree
 from portnn.nn import Linear
 from portnn.serialize import checkpoints, latest, load_tensors, save_tensors
+from portnn.train import Callback
 from portnn.train.callbacks import Checkpoint, CSVLogger, ModelCheckpoint, ReduceLROnPlateau
 from tests.train.resuming import CASES, EPOCHS, LAYERS, X, Y, same, train
 
@@ -241,3 +242,55 @@ def test_what_is_no_file_is_no_checkpoint(tmp_path, monkeypatch):
     gone = tmp_path / "checkpoint-777777777.safetensors"  # as if another program had deleted it just now
     monkeypatch.setattr("portnn.serialize._folder.checkpoints", lambda _: [gone, keeper.saved[-1]])
     assert latest(tmp_path) == keeper.saved[-1]
+
+
+class Keeper(Callback):
+    """Keeps trees of arrays under some names."""
+
+    def __init__(self, *names):
+        self.names, self.kept = names, {}
+
+    def on_epoch_end(self, epoch):
+        self.kept = {name: getattr(epoch.model, name) for name in self.names}
+
+    def state_dict(self):
+        return {"names": [*self.names], **self.kept}
+
+    def load_state_dict(self, state):
+        self.kept = {name: state[name] for name in state if name != "names"}
+
+
+@pytest.mark.parametrize("layers", [LAYERS, [Linear(6, 3)]], ids=["state", "no state"])
+@pytest.mark.parametrize("names", [(), ("params",), ("state",), ("params", "state")], ids="-".join)
+def test_callbacks_may_keep_parameters_state_or_both(names, layers, tmp_path):
+    options = {"batch_size": 30, "progress": False}
+    keeper = Keeper(*names)
+    net = Network(layers)
+    net.fit(X, Y, epochs=2, callbacks=[keeper, Checkpoint(tmp_path)], **options)
+    found = Keeper(*names)
+    Network(layers).fit(X, Y, epochs=2, callbacks=[found, Checkpoint(tmp_path)], resume=tmp_path, **options)
+    for name in names:
+        kept = tree.leaves(keeper.kept[name])
+        assert len(kept) == len(tree.leaves(found.kept.get(name, ())))
+        assert all(map(np.array_equal, kept, tree.leaves(found.kept.get(name, ()))))
+
+
+STATES = {
+    "an array": (
+        {"a": np.ones(2)},
+        r"Odd.state_dict: 'a' must be plain data .*, got array\(\[1., 1.\]\) of type n",
+    ),
+    "a number of NumPy": ({"a": np.float32(1)}, r"of type float32; write float\(...\), .tolist\(\) or None$"),
+    "infinite": ({"a": np.inf}, "must be plain data .*, got inf of type float"),
+    "a list": ([1], "Odd.state_dict: must return a dict, got list"),
+    "none": (None, "must return a dict, got NoneType"),
+    "taken": ({"is": 1}, "the key 'is' is taken in checkpoints; choose another"),
+}
+
+
+@pytest.mark.parametrize(("state", "text"), STATES.values(), ids=STATES)
+def test_states_that_a_file_cannot_hold_are_named(state, text, tmp_path):
+    odd = type("Odd", (Callback,), {"state_dict": lambda self: state})()
+    with pytest.raises(TypeError, match=text) as caught:
+        Network([Linear(6, 3)]).fit(X, Y, epochs=1, callbacks=[odd, Checkpoint(tmp_path)], progress=False)
+    assert len(str(caught.value)) < 300

@@ -478,7 +478,7 @@ class Network:
         penalty: Callable[[Tree, Any], Array] | None = None,
         resume: str | os.PathLike[str] | None = None,
     ) -> History:
-        """Train, going on from the parameters that the network has.
+        """Train the network, continuing from its present parameters.
 
         Args:
             x: inputs (n, ...): floating point, or integers such as pixels for a network that begins with
@@ -486,52 +486,49 @@ class Network:
                 NumPy arrays that would take more than half of the GPU's free memory are streamed instead.
             y: integer labels (n,) or rows of probabilities (n, classes); 0 or 1 for each label (n, labels);
                 or values of the shape of the output, as the loss demands.
-            epochs: how often to go through the data.
+            epochs: the number of passes through the data.
             batch_size: samples a step; None for all of them.
             optimizer: one of `portnn.optim`; by default ``adam(0.001)``. Its state begins anew.
             shuffle: whether each epoch has an order of its own, drawn from the network's seed.
             sample_weight: weights (n,) of the samples in the loss, which is their weighted mean, and in the
                 accuracy.
-            class_weight: a weight for each class, ``{0: 1.0, 1: 5.0}``, by which those of its samples are
-                multiplied; 1 for a class that is not named. "balanced" weighs each class alike as a whole.
+            class_weight: factors for the weights of the samples of each class, ``{0: 1.0, 1: 5.0}``; 1 for a
+                class that is not named. "balanced" gives each class the same total weight.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate after each epoch, as
                 "val_loss" and "val_accuracy".
-            validation_split: in place of them, the share of the samples to hold out: the last, so
-                shuffle data that are sorted.
-            accumulate: in how many parts to work through each batch, for batches that do not fit into
-                memory as a whole. Up to rounding, the numbers are those of the whole batch for losses that
-                are a mean over samples; layers with batch statistics see a part at a time, and those that
-                draw random numbers draw others.
-            callbacks: functions of a `portnn.Epoch`, called after each; True stops the training. See
-                `portnn.train.callbacks`.
-            progress: True for a bar (tqdm), False for none, None for a bar if someone is looking. Or an
-                object of your own, whose ``step(count)`` is told of steps, first of all of those done before,
-                and whose ``epoch(number, total, logs)`` of epochs.
-            compile: whether the step is written down once and then carried out as a plan, which gives the
-                same bits sooner on NumPy and CuPy. What runs in a step, such as a print in a loss, then
-                runs once. Where that cannot be, as with an ``if`` on a value, a `PlanWarning` says why and
-                each step is carried out as it stands; so it is with False, for debugging.
+            validation_split: instead, the share of the samples to hold out: the last, so shuffle sorted data.
+            accumulate: the number of parts of a batch whose gradients are accumulated, for batches that do
+                not fit into memory. For losses that are a mean over samples the result is that of the whole
+                batch up to rounding. Layers with batch statistics see a part at a time.
+            callbacks: `portnn.train.Callback` objects or functions of a `portnn.Epoch`, called after each
+                epoch; True stops the training. See `portnn.train.callbacks`.
+            progress: None or True for a line per epoch on standard error and, where someone is looking, a bar
+                (tqdm or rich; in notebooks IPython); False for nothing. Or an object with the methods
+                ``step(count)`` and ``epoch(number, total, logs)``.
+            compile: whether to trace one step and replay it: identical bits, less overhead on NumPy and CuPy.
+                Side effects in a step, such as a print in a loss, then happen once. If a step cannot be
+                traced, as with an ``if`` on a value, a `PlanWarning` says why and steps are run eagerly.
             threads: threads of NumPy's products while a plan trains. By default one if they are small,
                 which is faster, and otherwise as many as are allowed.
             precision: of products of float32 matrices on CuPy while a plan trains: "float32" does not round;
                 "tf32" and "bfloat16" round the factors, which tensor cores multiply faster. They need a GPU
                 of compute capability 8.0 (Ampere) or higher, and raise elsewhere.
-            penalty: what is added to the loss of each batch: a function of the parameters and of how many
-                samples the batch has (the sum of their weights if they have some) that returns a number,
-                such as ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
-            resume: a checkpoint of `portnn.train.callbacks.Checkpoint`, or the folder of them, to go on from
-                with the bits of a training that was never stopped. Everything else is given again as it was;
-                `epochs` counts those before too. The seed is that of the checkpoint.
+            penalty: a function of the parameters and of how many samples a batch has (the sum of their
+                weights if they have some) that returns a number to add to the loss of each batch, such as
+                ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
+            resume: a checkpoint of `portnn.train.callbacks.Checkpoint`, or their folder, to continue from: a
+                resumed run ends with bit-identical weights. Pass everything else as before; `epochs` counts
+                the earlier ones too. The seed is that of the checkpoint.
 
         Returns:
             The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
-            entry for each epoch. Its attribute ``plan`` says what a step was carried out as.
+            entry for each epoch. Its attribute ``plan`` says how a step was run.
 
         Raises:
             TypeError: if data or options are of the wrong type.
-            ValueError: if shapes, labels or numbers are wrong; the network is then as it was.
+            ValueError: if shapes, labels or numbers are wrong; the network is then unchanged.
             FileNotFoundError: if there is nothing to resume from.
-            CheckpointError: if what is to be resumed is damaged, or was trained with something else.
+            CheckpointError: if a checkpoint is damaged, or of another training.
             DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
         """
         optimizer = optim.adam(0.001) if optimizer is None else optimizer
@@ -565,14 +562,13 @@ class Network:
         optimizer: Optimizer | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Take one step on one batch, going on with the optimiser's state.
+        """Take one training step on one batch, continuing with the optimizer's state.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
-            optimizer: one of `portnn.optim`; by default the last one, or ``adam(0.001)``. A new one begins
-                with a new state. A network that was pickled has kept the state, and is given the optimiser
-                again.
+            optimizer: one of `portnn.optim`; by default the last one, or ``adam(0.001)``. Another one begins
+                with a new state. A network that was pickled has kept the state; pass the optimizer again.
             sample_weight: weights of the samples.
 
         Returns:
@@ -581,7 +577,7 @@ class Network:
         Raises:
             TypeError: as for `fit`.
             ValueError: as for `fit`.
-            DivergenceError: if the loss is not finite; the network is then as it was.
+            DivergenceError: if the loss is not finite; the network is then unchanged.
         """
         if optimizer is not None:
             check_optimizer(optimizer)
@@ -626,7 +622,7 @@ class Network:
     def _gathered(
         self, x: Any, y: Any, sample_weight: Any, validation_data: Any, split: float
     ) -> tuple[Dataset, Dataset | None]:
-        """What to learn from, and what to hold out, checked before the first step."""
+        """Return the training data and the validation data, checked before the first step."""
         data = self._dataset(x, y, sample_weight, streamed=True)
         if validation_data is None:
             return split_off(data, split) if split else (data, None)

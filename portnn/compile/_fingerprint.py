@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Hashable, Iterator
+from dis import get_instructions
 from enum import Enum
 from functools import cached_property, partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -39,9 +40,10 @@ _UNSEEN = frozenset({
     "vars",
 })  # fmt: skip
 _WORLD = frozenset({
-    "contextvars", "datetime", "gc", "importlib", "inspect", "io", "numpy.random", "os", "pathlib",
-    "random", "secrets", "sys", "threading", "time", "uuid",
+    "contextvars", "datetime", "decimal", "gc", "importlib", "inspect", "io", "locale", "logging", "nt",
+    "numpy.random", "os", "pathlib", "posix", "random", "secrets", "sys", "threading", "time", "uuid",
 })  # fmt: skip
+_TOOLS = frozenset({"importlib", "inspect", "threading"})  # among these, whose parts taken alone read nothing
 
 
 class _NotKeptError(Exception):
@@ -114,6 +116,8 @@ class _Reader:
                 raise _NotKeptError
             self._met[id(x)] = -len(self._met) - 1  # for what refers to itself
             self._alive.append(x)
+            if isinstance(x, type | FunctionType | BuiltinFunctionType) and _is_worldly(x):
+                raise _NotKeptError
             fixed = kind in _ALONE or isinstance(x, Enum) or _is_fixed(x)
             found = self._met[id(x)] = self._number(
                 _Same(x) if fixed else (self.mark(kind), *self._inside(x))
@@ -163,6 +167,10 @@ class _Reader:
             imported = name not in f.__globals__ and _root(name) in sys.modules and _root(name) not in _FIXED
             if imported or name in _UNSEEN:
                 raise _NotKeptError  # it may read what has no name here
+        if any(_in_world(name) or _root(name) == "numpy" for name in names):
+            for module in _imports(f.__code__):
+                if _in_world(module) or (_root(module) == "numpy" and "random" in names):
+                    raise _NotKeptError
         yield from self._named(f.__globals__, names, set())
 
     def _named(self, known: dict[str, Any], names: list[str], met: set[int]) -> Iterator[Hashable]:
@@ -174,7 +182,7 @@ class _Reader:
                 yield name, self._number(_Same(found)) if _in_library(known) else self.mark(found)
             elif id(found) not in met:
                 met.add(id(found))
-                if _root(found.__name__) in _WORLD or found.__name__ in _WORLD:
+                if _in_world(found.__name__):
                     raise _NotKeptError
                 yield name, self._number(_Same(found))
                 yield from self._named(vars(found), names, met)
@@ -199,6 +207,17 @@ def _parts(x: Any) -> list[Any] | None:
 def _root(name: Any) -> str:
     """The package that the name of a module begins with."""
     return str(name or "").partition(".")[0]
+
+
+def _in_world(name: str) -> bool:
+    """Whether a module of this name has functions that may read what does not show."""
+    return name in _WORLD or _root(name) in _WORLD
+
+
+def _is_worldly(x: Any) -> bool:
+    """Whether a function or a class is one of these, under whatever name."""
+    module = getattr(x, "__module__", None)
+    return isinstance(module, str) and _in_world(module) and _root(module) not in _TOOLS
 
 
 def _package(x: Any) -> str:
@@ -230,6 +249,14 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+
+
+def _imports(code: CodeType) -> Iterator[str]:
+    """The modules that code imports as it runs, with those of the functions in it."""
+    yield from (step.argval for step in get_instructions(code) if step.opname == "IMPORT_NAME")
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _imports(constant)
 
 
 def _members(kind: type) -> list[Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from decimal import getcontext
 from functools import partial
+from pathlib import Path
+from time import time as clock
 
 import numpy as np
 import pytest
@@ -62,3 +66,48 @@ def test_an_optimizer_counts_by_its_call():
     before = fingerprint(reading)
     factor = 0.2
     assert fingerprint(reading) != before
+
+
+def reads_a_file(x):
+    from pathlib import Path
+
+    return x * float(Path("rate").read_text())
+
+
+def draws(x):
+    import numpy as np
+
+    return x * np.random.rand()  # noqa: NPY002
+
+
+def imports_within(x):
+    def inner():
+        import time
+
+        return time.time()
+
+    return x * inner()
+
+
+WORLDLY = [
+    reads_a_file, draws, imports_within,
+    lambda x: x * clock(), lambda x: x * float(Path("rate").read_text()), lambda x: x * getcontext().prec,
+    lambda x: x * logging.getLogger().level, lambda x, now=clock: x * now(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", WORLDLY)
+def test_what_reads_the_world_has_no_key(function):
+    assert fingerprint(function) is None
+
+
+def test_imports_and_names_that_read_nothing_have_a_key():
+    def within(x):
+        import math
+
+        import numpy as np
+
+        return np.multiply(x, math.pi)
+
+    assert fingerprint(within) is not None
+    assert fingerprint(lambda x: x.random + x.time) is not None

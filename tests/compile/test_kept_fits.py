@@ -173,6 +173,20 @@ def test_an_environment_variable_and_a_function_put_in_place_of_another(monkeypa
     assert_same_bits(*both)
 
 
+def test_a_file_that_a_penalty_reads(tmp_path: Any) -> None:
+    file = str(tmp_path / "rate")
+
+    def penalty(params: Any, n: Any) -> Any:
+        from pathlib import Path
+
+        return ops.multiply(_weight(params), float(Path(file).read_text()))
+
+    for value in ("0.1", "0.5"):
+        (tmp_path / "rate").write_text(value)
+        found = fitted("unshuffled", 1, penalty=penalty)
+    assert_same_bits(found, fitted("unshuffled", 1, penalty=penalty, compile=False))
+
+
 def test_what_changes_during_a_training_is_in_no_kept_plan(monkeypatch: Any) -> None:
     def penalty(params: Any, n: Any) -> Any:
         return ops.multiply(_weight(params), rate)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 
 from portnn.train._state import NetState
 
-__all__ = ["Callback", "CheckpointEvent", "Epoch", "as_callbacks", "overrides"]
+__all__ = ["Callback", "CheckpointEvent", "Epoch", "as_callbacks", "may_add_logs", "overrides"]
 
 
 @final
@@ -81,8 +81,9 @@ class Callback:
         monitored: the log that the callback watches, if any; `fit` checks first that there will be one.
         scales_learning_rate: whether the callback changes the learning rate; the optimizer is then made
             `portnn.optim.adjustable`.
-        runs_last: whether `on_epoch_end` is called after that of all other callbacks and after the history
-            has the epoch.
+        runs_last: whether `on_step` and `on_epoch_end` are called after those of all other callbacks, and the
+            latter after the history has the epoch. What writes checkpoints should, so that they have what
+            the others remember.
 
     Example:
         >>> import numpy as np
@@ -153,8 +154,8 @@ class Callback:
         """Return what a checkpoint must know of the callback.
 
         Returns:
-            Plain data (numbers, text, lists). Under the keys "params" and "state" there may be trees of
-            arrays like those of the network.
+            Plain data (numbers, text, lists), which is copied. Under the keys "params" and "state" there may
+            be trees of arrays like those of the network.
         """
         return {}
 
@@ -225,6 +226,12 @@ CallbackLike: TypeAlias = Callback | Callable[[Epoch], object]
 def overrides(callback: Callback, name: str) -> bool:
     """Return whether a callback has a method of its own under a hook's name."""
     return getattr(type(callback), name) is not getattr(Callback, name)
+
+
+def may_add_logs(callback: Callback) -> bool:
+    """Return whether a callback is not portnn's own, and so may write to the logs of an epoch."""
+    own = type(callback).__module__.startswith("portnn.train.")
+    return isinstance(callback, _FunctionCallback) or not own
 
 
 def as_callbacks(given: Any) -> list[Callback]:

@@ -26,7 +26,7 @@ from portnn.serialize import (
 )  # fmt: skip
 from portnn.train._callback import Callback
 from portnn.train._runners import all_finite
-from portnn.train._state import COUNTS, SEEDS, EpochProgress, FitConfig, NetState, Position, Snapshot
+from portnn.train._state import ARRAYS, COUNTS, SEEDS, EpochProgress, FitConfig, NetState, Position, Snapshot
 
 __all__ = [
     "FORMAT", "ODD", "Resumed", "Training", "read_field", "read_training", "write_training",
@@ -34,7 +34,6 @@ __all__ = [
 
 FORMAT = 3  # the version of the header of network files and checkpoints
 KIND = "training"
-ARRAYS = ("params", "state")  # what a callback may keep arrays under: trees like those of the network
 
 # What Python raises over a description that is plain data and still not a layer, or a callback's state.
 ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError)
@@ -58,12 +57,14 @@ class Training:
         samples: how many samples an epoch has.
         columns: the names of the values that every epoch has.
         callbacks: the callbacks that have a state.
+        adding: whether a callback may add columns.
     """
 
     config: FitConfig
     samples: int
     columns: list[str]
     callbacks: Sequence[Callback]
+    adding: bool = False
 
     @property
     def steps(self) -> int:
@@ -313,8 +314,9 @@ def _check_training(training: Training, state: NetState, data: dict[str, Any], p
     found = {**data, "callbacks": [c.get("is") for c in data["callbacks"]]}
     if data["done"]:
         expected["columns"] = training.columns
-        if [name for name in data["columns"] if name in _COLUMNS] == training.columns:
-            found["columns"] = training.columns  # callbacks may have added others
+        known = training.columns if training.adding else _COLUMNS
+        if [name for name in data["columns"] if name in known] == training.columns:
+            found["columns"] = training.columns
     for name, value in expected.items():
         if found[name] != value:
             raise CheckpointError(

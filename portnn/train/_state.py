@@ -15,8 +15,19 @@ from portnn.nn import Layer
 from portnn.optim import Optimizer, ema_params
 from portnn.tracing import is_array
 
-__all__ = ["COUNTS", "SEEDS", "EpochProgress", "FitConfig", "NetState", "Position", "Snapshot", "StateHolder"]
+__all__ = [
+    "ARRAYS",
+    "COUNTS",
+    "SEEDS",
+    "EpochProgress",
+    "FitConfig",
+    "NetState",
+    "Position",
+    "Snapshot",
+    "StateHolder",
+]
 
+ARRAYS = ("params", "state")  # what a callback may keep arrays under: trees like those of the network
 COUNTS = 2**32  # of epochs and steps: random numbers use 32 bits of the step's number
 SEEDS = 2**128  # how many there are: as many as the entropy of `numpy.random.SeedSequence` has bits for
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from math import nan
 from numbers import Real
 from typing import TYPE_CHECKING, Any, final
 
@@ -14,7 +16,7 @@ from portnn import ops, optim
 from portnn._progress import Progress
 from portnn.compile import fingerprint
 from portnn.ops._indexing import gather
-from portnn.train._callback import Callback, CheckpointEvent, Epoch, overrides
+from portnn.train._callback import Callback, CheckpointEvent, Epoch, may_add_logs, overrides
 from portnn.train._runners import (
     DivergenceError,
     EagerRunner,
@@ -24,7 +26,7 @@ from portnn.train._runners import (
     all_finite,
     make_runner,
 )
-from portnn.train._state import EpochProgress, FitConfig, NetState, Position, Snapshot, StateHolder
+from portnn.train._state import ARRAYS, EpochProgress, FitConfig, NetState, Position, Snapshot, StateHolder
 from portnn.train._step import Dataset, make_gradient, make_step
 
 if TYPE_CHECKING:
@@ -57,9 +59,15 @@ class History(Mapping[str, list[float]]):
         self.plan = ""
 
     def record(self, logs: Mapping[str, float]) -> None:
-        """Add the values of an epoch at once, so that an interruption leaves all columns equally long."""
-        longer = {name: [*self._columns.get(name, ()), float(value)] for name, value in logs.items()}
-        self._columns = {**self._columns, **longer}
+        """Add the values of an epoch at once, so that an interruption leaves all columns equally long.
+
+        Where an epoch has no value that another one has, there is NaN.
+        """
+        epochs, before = max(map(len, self._columns.values()), default=0), self._columns
+        self._columns = {
+            name: [*before.get(name, [nan] * epochs), float(logs.get(name, nan))]
+            for name in {**before, **logs}
+        }
 
     def __getitem__(self, name: str) -> list[float]:
         return self._columns[name]
@@ -110,7 +118,7 @@ class Trainer:
         columns = ["loss"] if measure is None else ["loss", "accuracy"]
         self.columns = columns if validate is None else [*columns, *(f"val_{name}" for name in columns)]
         self._stateful = [c for c in callbacks if overrides(c, "state_dict")]
-        self._pausing = [c for c in callbacks if overrides(c, "on_step")]
+        self._pausing = sorted([c for c in callbacks if overrides(c, "on_step")], key=lambda c: c.runs_last)
         self.history = History()
         self._seed = model.net_state.seed  # of the order of batches, from the beginning to the end
         _check_monitored(callbacks, self.columns)
@@ -140,8 +148,9 @@ class Trainer:
         position = Position(state.epochs, state.steps) if found is None else found.position
         with ExitStack() as stack:
             for callback in self.callbacks:
+                before = callback.model  # None, unless the training is within another one
                 callback.model, callback.resumed = self.model, found is not None
-                stack.callback(setattr, callback, "model", None)
+                stack.callback(setattr, callback, "model", before)
                 stack.enter_context(callback)
             self._begin(state, found)
             if found is None or not found.over:
@@ -171,7 +180,8 @@ class Trainer:
         """What the training is, for checkpoints."""
         from portnn.train._checkpoint import Training  # not every training has checkpoints
 
-        return Training(self.config, self.data.size, self.columns, self._stateful)
+        adding = any(map(may_add_logs, self.callbacks))
+        return Training(self.config, self.data.size, self.columns, self._stateful, adding)
 
     def _begin(self, state: NetState, found: Resumed | None) -> None:
         """Tell the callbacks, and put the state that the training begins with into the model."""
@@ -212,14 +222,7 @@ class Trainer:
         bar.step(number - position.first_step)
         with bar.busy("compiling the step"):
             runner = make_runner(work, start, (number, position.progress), bar, stack, config)
-        try:
-            self._epochs(runner, work, position, bar)
-        except DivergenceError:
-            # A loss can be finite though the parameters are not; those of the last epoch are then the last.
-            good = runner.guard.good
-            if good is not None and all_finite(good.params):
-                self.model.net_state = self.model.net_state.with_arrays(good, config.optimizer)
-            raise
+        self._epochs(runner, work, position, bar)
         self.history.plan = runner.explain()
 
     def _epochs(self, runner: StepRunner, work: Work, position: Position, bar: Progress) -> None:
@@ -233,7 +236,14 @@ class Trainer:
                 self._check_unset(held, callback, "on_epoch_begin")
             epoch = position.first_epoch + number - 1
             order = data.order(self._seed, epoch) if work.shuffled else None
-            progress = self._steps(runner, order, position)
+            try:
+                progress = self._steps(runner, order, position)
+            except DivergenceError:
+                # A loss can be finite though the parameters are not; those of the last epoch then stay.
+                good = runner.guard.good
+                if good is not None and all_finite(good.params):
+                    self.model.net_state = self.model.net_state.with_arrays(good, config.optimizer)
+                raise
             shares = _shares(data.size, weight, config.batch_size, order)
             self._publish(runner.now)
             position = replace(position, done=number, progress=EpochProgress())
@@ -251,16 +261,16 @@ class Trainer:
     def _steps(self, runner: StepRunner, order: Any, position: Position) -> EpochProgress:
         """Run the steps of an epoch that are left, with pauses where callbacks want them."""
         progress, earlier = position.progress, position.done * self.steps
+        first = progress.step
         every = {c.every_steps for c in self._pausing if c.every_steps}
         for stop in _stops(progress.step, self.steps, earlier, every):
             progress = runner.run(order, position.first_step + earlier, progress, stop)
             due = [c for c in self._pausing if c.every_steps and not (earlier + stop) % c.every_steps]
-            if due:
-                event = self._event(runner.now, replace(position, progress=progress), ended=False)
-                for callback in due:
-                    held = self.model.net_state
-                    callback.on_step(event)
-                    self._check_unset(held, callback, "on_step")
+            for callback in due if stop > first else ():
+                held = self.model.net_state
+                # What a callback before has made of the step is part of its state.
+                callback.on_step(self._event(runner.now, replace(position, progress=progress), ended=False))
+                self._check_unset(held, callback, "on_step")
         return progress
 
     def _end_epoch(self, number: int, logs: dict[str, float], position: Position, bar: Progress) -> bool:
@@ -269,9 +279,12 @@ class Trainer:
             logs |= self._validated(number)
         epoch = Epoch(number, self.config.epochs, logs, self.model)
         early = [c for c in self.callbacks if not c.runs_last]
-        ended = True in [c.on_epoch_end(epoch) for c in early]
+        answers = []
+        for callback in early:
+            answers.append(callback.on_epoch_end(epoch))
+            _check_logs(logs)
+        ended = True in answers
         self._renew()
-        _check_logs(logs)
         self.history.record(logs)
         bar.epoch(number, self.config.epochs, logs)
         for callback in self.callbacks:
@@ -315,7 +328,7 @@ class Trainer:
     def _event(self, now: Snapshot, position: Position, *, ended: bool) -> CheckpointEvent:
         """Return the event at which a checkpoint can be written; later steps do not change what it writes."""
         progress, state = position.progress, replace(self.model.net_state, seed=self._seed)
-        kept = [(type(c).__name__, c.state_dict()) for c in self._stateful]
+        kept = [(type(c).__name__, _copied(c.state_dict())) for c in self._stateful]
         history = dict(self.history)
 
         def save(path: str | os.PathLike[str]) -> None:
@@ -343,8 +356,15 @@ def _check_monitored(callbacks: Sequence[Callback], columns: Sequence[str]) -> N
                 f"{type(callback).__name__}: there is no log {name!r:.60} to watch, only "
                 f"{', '.join(columns)}{hint}"
             )
-        if not type(callback).__module__.startswith("portnn.train."):
-            return  # it may add logs
+        if may_add_logs(callback):
+            return
+
+
+def _copied(state: Any) -> Any:
+    """Return a callback's state that it does not change any more; arrays are not copied."""
+    if not isinstance(state, dict):  # what it may be, the file says
+        return state
+    return {name: value if name in ARRAYS else deepcopy(value) for name, value in state.items()}
 
 
 def _check_logs(logs: Mapping[str, Any]) -> None:

@@ -212,3 +212,18 @@ def test_validation_whose_predictions_are_nan_is_a_divergence(backend):
     with pytest.raises(DivergenceError, match="after epoch 1, validation_data: the prediction for sample 40"):
         net.fit(X[:30], Y[:30], epochs=2, batch_size=10, validation_data=(X, Y), progress=False)
     assert finite(net)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_divergence_in_the_validation_keeps_the_epoch(compile):
+    kept = []
+    net = Network([Linear(2, 1)], loss=losses.squared_error, seed=0)
+    far = np.full((2, 2), 3e38, np.float32)
+    x, y = np.eye(2, dtype=np.float32).repeat(4, 0), np.full(8, 1e3, np.float32)
+    options = {"batch_size": 2, "optimizer": optim.sgd(0.5), "compile": compile, "progress": False}
+    net.fit(x, y, epochs=1, **options, callbacks=[lambda epoch: kept.append(epoch.model.params)])
+    again = Network([Linear(2, 1)], loss=losses.squared_error, seed=0)
+    with pytest.raises(DivergenceError, match="after epoch 1"):
+        again.fit(x, y, epochs=2, **options, validation_data=(far, y[:2]))
+    assert (again.epochs, again.steps) == (1, 4)
+    np.testing.assert_array_equal(again.params[0]["weight"], kept[0][0]["weight"])

@@ -8,7 +8,7 @@ import pytest
 from portnn import Network, losses, optim
 from portnn.nn import Linear
 from portnn.train import Callback, Epoch
-from portnn.train.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from portnn.train.callbacks import Checkpoint, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from tests.train.small import X, Y, leaves, network
 
 
@@ -427,3 +427,60 @@ def test_hooks_may_have_defaults_and_any_arguments():
     }
     network().fit(X, Y, epochs=1, callbacks=[type("Own", (Callback,), own)()])
     assert calls == [1, 2, "end"]
+
+
+def test_a_log_that_only_some_epochs_have(tmp_path):
+    def log(epoch):
+        if epoch.number % 2 == 1:
+            epoch.logs["odd"] = float(epoch.number)
+
+    def fit(*more, epochs=3, **options):
+        net = network()
+        return net.fit(X, Y, epochs=epochs, callbacks=[log, *more], progress=False, **options)
+
+    path = tmp_path / "log.csv"
+    assert str(fit(CSVLogger(path), Checkpoint(tmp_path / "run"))["odd"]) == "[1.0, nan, 3.0]"
+    assert [line.split(",")[-1] for line in path.read_text().split()] == ["odd", "1.0", "nan", "3.0"]
+    assert str(fit(CSVLogger(path), epochs=4, resume=tmp_path / "run")["odd"]) == "[1.0, nan, 3.0, nan]"
+
+
+def test_a_log_that_is_new_after_the_first_epoch_has_no_column(tmp_path):
+    def log(epoch):
+        if epoch.number > 1:
+            epoch.logs["late"] = 1.0
+
+    net = network()
+    history = net.fit(X, Y, epochs=2, callbacks=[log], progress=False)
+    assert str(history["late"]) == "[nan, 1.0]"
+    with pytest.raises(ValueError, match="the log 'late' is new in epoch 2"):
+        net.fit(X, Y, epochs=2, callbacks=[log, CSVLogger(tmp_path / "a.csv")], progress=False)
+
+
+def test_what_a_function_adds_may_be_watched():
+    def log(epoch):
+        epoch.logs["own"] = -float(epoch.number)
+
+    stop = EarlyStopping("own", patience=2)
+    net = network()
+    net.fit(X, Y, epochs=9, callbacks=[log, stop], progress=False)
+    assert stop.stopped_epoch == 3
+
+
+def test_a_log_that_is_text_is_named_before_others_see_it(tmp_path):
+    def log(epoch):
+        epoch.logs["own"] = "good"
+
+    with pytest.raises(TypeError, match="the log 'own' must be a number, got str"):
+        network().fit(X, Y, callbacks=[log, CSVLogger(tmp_path / "a.csv")], progress=False)
+
+
+def test_a_callback_serves_a_training_within_its_own():
+    stop = EarlyStopping("loss")
+
+    class Inner(Callback):
+        def on_epoch_begin(self, epoch):
+            network().fit(X, Y, epochs=1, callbacks=[stop], progress=False)
+
+    net = network()
+    net.fit(X, Y, epochs=2, callbacks=[stop, Inner()], progress=False)
+    assert (net.epochs, stop.model) == (2, None)

@@ -9,7 +9,7 @@ from portnn import CheckpointError, Network, losses, optim, tree
 from portnn.nn import Linear
 from portnn.serialize import checkpoints, latest, load_tensors, save_tensors
 from portnn.train import Callback
-from portnn.train.callbacks import Checkpoint, CSVLogger, ModelCheckpoint, ReduceLROnPlateau
+from portnn.train.callbacks import Checkpoint, CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from tests.train.resuming import CASES, EPOCHS, LAYERS, X, Y, same, train
 
 SHORT = {"plateau and early stopping", "eager ema", "in order"}
@@ -294,3 +294,63 @@ def test_states_that_a_file_cannot_hold_are_named(state, text, tmp_path):
     with pytest.raises(TypeError, match=text) as caught:
         Network([Linear(6, 3)]).fit(X, Y, epochs=1, callbacks=[odd, Checkpoint(tmp_path)], progress=False)
     assert len(str(caught.value)) < 300
+
+
+class Counting(Callback):
+    """Remembers the steps that it was told of, in a list that it goes on changing."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_step(self, step):
+        self.steps.append(step.number)
+
+    def state_dict(self):
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state):
+        self.steps = list(state["steps"])
+
+
+class Saving(Callback):
+    runs_last = True
+
+    def __init__(self, number, path, late=False):
+        self.number, self.path, self.late = number, path, late
+        self.event = None
+
+    def on_step(self, step):
+        if step.number == self.number:
+            self.event = step
+            if not self.late:
+                step.save(self.path)
+        if step.number == self.number + 1 and self.event and self.late:
+            self.event.save(self.path)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("number", [1, 4, 5, 7, 9])
+def test_a_callback_is_told_of_each_step_once(number, late, tmp_path):
+    def fit(**more):
+        net, counting = Network([Linear(6, 3)], seed=0), Counting()
+        saving = Saving(number, tmp_path / "step.safetensors", late)
+        net.fit(X, Y, epochs=2, batch_size=18, callbacks=[saving, counting], progress=False, **more)
+        return counting.steps, net
+
+    steps, net = fit()
+    again, other = fit(resume=tmp_path / "step.safetensors")
+    assert steps == again == [*range(1, 11)]
+    assert all(map(np.array_equal, tree.leaves(net.params), tree.leaves(other.params)))
+
+
+def test_validation_logs_of_ones_own(tmp_path):
+    def log(epoch):
+        epoch.logs["val_loss"] = float(epoch.number)
+
+    def fit(epochs, **more):
+        callbacks = [log, EarlyStopping("val_loss", patience=9), Checkpoint(tmp_path / "run")]
+        net = Network([Linear(6, 3)], seed=0)
+        return net.fit(X, Y, epochs=epochs, callbacks=callbacks, progress=False, **more)
+
+    fit(2)
+    assert fit(3, resume=tmp_path / "run")["val_loss"] == [1.0, 2.0, 3.0]

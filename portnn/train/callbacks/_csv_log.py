@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from math import nan
 from pathlib import Path
 from typing import Any, final
 
@@ -27,7 +28,8 @@ class CSVLogger(Callback):
             then counted on.
 
     Raises:
-        ValueError: in the training, if the file that is to be appended to has other columns.
+        ValueError: in the training, if the file that is to be appended to has other columns, or a log is new
+            after the first epoch.
         FileNotFoundError: at the start of the training, if the folder does not exist.
 
     Example:
@@ -49,6 +51,7 @@ class CSVLogger(Callback):
         self._path = Path(path)
         self._append = check_flag("CSVLogger", "append", append)
         self._file: Any = None
+        self._columns: list[str] = []
         self._before = self._done = 0
         self._loaded = False
 
@@ -71,7 +74,13 @@ class CSVLogger(Callback):
         """Write a line."""
         if self._file is None:
             self._open(["epoch", *epoch.logs])
-        row = [self._before + epoch.number, *(repr(float(v)) for v in epoch.logs.values())]
+        if odd := sorted(epoch.logs.keys() - set(self._columns)):
+            raise ValueError(
+                f"CSVLogger: the log {odd[0]!r:.60} is new in epoch {epoch.number}, and the file has no "
+                "column for it; add it after each epoch, as NaN where it has no value"
+            )
+        values = [repr(float(epoch.logs.get(name, nan))) for name in self._columns[1:]]
+        row = [self._before + epoch.number, *values]
         csv.writer(self._file, lineterminator="\n").writerow(row)
         self._file.flush()
         self._done = epoch.number
@@ -82,6 +91,8 @@ class CSVLogger(Callback):
         if (self._append or self._loaded) and self._path.exists():
             with self._path.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.reader(file))
+        if self._loaded and rows and {*columns} <= {*rows[0]}:
+            columns = rows[0]
         if rows and rows[0] != columns:
             raise ValueError(
                 f"CSVLogger: {self._path.name[-60:]} has the columns {', '.join(rows[0])[:80]}, not "
@@ -92,6 +103,7 @@ class CSVLogger(Callback):
             rows = [columns, *(row for row in rows[1:] if int(row[0]) <= last)]
         else:
             self._before = int(rows[-1][0]) if len(rows) > 1 else 0
+        self._columns = columns
         self._file = self._path.open("a" if rows and not self._loaded else "w", newline="", encoding="utf-8")
         if self._loaded or not rows:
             csv.writer(self._file, lineterminator="\n").writerows(rows or [columns])

@@ -31,6 +31,7 @@ class _Idle:
     key: Hashable
     loop: Loop
     nbytes: int
+    valid: Callable[[], bool]
 
 
 @final
@@ -59,7 +60,6 @@ class KeptLoops:
         carry: Tree,
         data: Sequence[Array],
         extents: Sequence[Extent] = (),
-        step: Step | None = None,
         valid: Callable[[], bool] = lambda: True,
     ) -> Iterator[Loop]:
         """Lend a loop that is bound to a carry and data.
@@ -72,20 +72,20 @@ class KeptLoops:
             carry: as for `portnn.compile.make_loop`, and likewise the others.
             data: likewise.
             extents: likewise.
-            step: as for `Loop.bind`.
-            valid: whether the key still says what the step does; asked before the loop is kept.
+            valid: whether the key still says what the step does; asked before the loop is kept, and before it
+                is lent again.
         """
         idle = None if key is None else self._taken(key)
-        if idle is None:
+        if idle is None or not idle.valid():
             loop = self._made(make)
         else:
             loop = idle.loop
-            loop.bind(carry, data, extents, step)
+            loop.bind(carry, data, extents)
         process = os.getpid()
         yield loop
         if key is not None and os.getpid() == process and valid():
             loop.unbind()
-            self._put(_Idle(key, loop, loop.nbytes()))
+            self._put(_Idle(key, loop, loop.nbytes(), valid))
 
     def forget(self) -> None:
         """Drop all idle loops."""
@@ -194,8 +194,9 @@ def kept_loop(
         shuffled: likewise.
         threads: likewise.
         precision: likewise.
-        valid: whether `key` still says what `step` does; asked afterwards, before the loop is kept: what a
-            callback changed during the training may be in its plans.
+        valid: whether `key` still says what `step` does. Asked before the loop is kept, since its plans may
+            have what a callback changed during the training; and before it is lent again, since they have
+            the arrays that the step found around it.
 
     Yields:
         The loop; it is not used after the context. After an error it is dropped.
@@ -208,5 +209,5 @@ def kept_loop(
         arrays, _ = signature((carry, tuple(data)))
         allowed = threads_allowed() if threads is None else threads
         key = (key, arrays, batch_size, len(extents), shuffled, threads, allowed, precision)
-    with _loops.lend(key, make, carry, data, extents, step, valid) as loop:
+    with _loops.lend(key, make, carry, data, extents, valid) as loop:
         yield loop

@@ -33,13 +33,7 @@ class Loop(Protocol):
     place: str
     room: int
 
-    def bind(
-        self,
-        carry: Tree,
-        data: Sequence[Array],
-        extents: Sequence[Extent] = (),
-        step: Step | None = None,
-    ) -> None:
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
         """Begin anew with other values and other samples, without planning again.
 
         What plans know of the old samples is found out about the new ones, or planned anew: between which
@@ -49,8 +43,6 @@ class Loop(Protocol):
             carry: a tree like the one that the loop was made with.
             data: arrays of the same shapes, dtypes and device as those that it was made with.
             extents: as for `make_loop`.
-            step: does the same as the loop's, now; that one may refer to objects that have changed since.
-                None goes on with the loop's own.
 
         Raises:
             ValueError: if they are not alike.

@@ -106,7 +106,6 @@ class JaxLoop:
     ) -> None:
         import jax
 
-        self._step = step
         # JAX sorts the keys of dicts, so it is given lists.
         self._carry, self._like = tree.flatten(carry)
         self._bound = Binding(carry, data, extents, sealed=True)
@@ -115,7 +114,7 @@ class JaxLoop:
 
         def whole(carry: list[Array], data: Sequence[Array]) -> Any:
             with collecting() as notes, self._bound.declared(data):
-                after, loss = self._step(tree.unflatten(self._like, carry), *data)
+                after, loss = step(tree.unflatten(self._like, carry), *data)
             return tree.leaves(after), loss, [ops.any(ops.stack(notes))] if notes else []
 
         def gathered(carry: list[Array], data: Sequence[Array], rows: Array) -> Any:
@@ -144,13 +143,11 @@ class JaxLoop:
             done(count)
         return found
 
-    def bind(
-        self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = (), step: Any = None
-    ) -> None:
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
         """Begin anew; `Loop.bind` says how."""
         leaves = self._bound.leaves(carry)
         self._bound.replace(data, extents)
-        self._carry, self._step = leaves, step or self._step
+        self._carry = leaves
 
     def unbind(self) -> None:
         """Let go of all arrays: compiled functions hold none."""

@@ -210,8 +210,9 @@ def make_runner(
     carry, step = carry_of(work, start, *first), loop_step(work.step, work.measure)
     options: dict[str, Any] = {"extents": data.extents, "shuffled": work.shuffled}
     options |= {"threads": config.threads, "precision": config.precision}
-    key = None if work.key is None else work.key()
-    options["valid"] = lambda: work.key is not None and work.key() == key
+    known = work.key  # a loop that is kept must not hold the data of `work`
+    key = None if known is None else known()
+    options["valid"] = lambda: known is not None and known() == key
     try:
         loop = stack.enter_context(kept_loop(key, step, carry, data.arrays, batch_size, **options))
     except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows

@@ -223,6 +223,23 @@ def test_a_kept_plan_that_is_made_anew_follows_the_new_objects() -> None:
     assert_same_bits(fit(_Shrink(0.1), 3), fit(_Shrink(0.1), 3, compile=False))
 
 
+def test_arrays_that_a_loss_or_a_layer_holds() -> None:
+    """A plan refers to the arrays themselves: it goes when they change, not only for those that changed."""
+
+    def fit(weights: Any, **more: Any) -> Any:
+        loss = partial(losses.softmax_cross_entropy, class_weights=weights)
+        net = Network([nn.Linear(6, 4)], loss=loss, seed=0)
+        net.fit(X, Y, epochs=1, progress=False, **more)
+        return net.params
+
+    weights = np.asarray([1.0, 2.0, 3.0, 4.0], dtype="float32")
+    before = weights.copy()
+    fit(weights)
+    weights[:] = 1.0, 5.0, 1.0, 1.0
+    for given in (before, weights, before):
+        assert_same_bits(fit(given), fit(given, compile=False))
+
+
 def test_after_a_fit_the_data_are_free() -> None:
     net = Network([nn.Linear(6, 4)], seed=0)
     x, y = X.copy(), Y.copy()

@@ -118,9 +118,7 @@ class CupyLoop:
         for check in self._plans[self._batch].checks:
             check([*leaves, *data])
 
-    def bind(
-        self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = (), step: Any = None
-    ) -> None:
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
         """Begin anew; `Loop.bind` says how. Graphs stay: they look up where the samples are."""
         leaves = self._bound.leaves(carry)
         self._bound.replace(data, extents)

@@ -73,13 +73,10 @@ class NumpyLoop:
         self._said = ""
         self._plan(self._batch_size, shuffled)  # what cannot be planned shows here and not in the first step
 
-    def bind(
-        self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = (), step: Any = None
-    ) -> None:
+    def bind(self, carry: Tree, data: Sequence[Array], extents: Sequence[Extent] = ()) -> None:
         """Begin anew; `Loop.bind` says how."""
         leaves = self._bound.leaves(carry)
         self._bound.replace(data, extents)
-        self._step = step or self._step
         ends, strides, allowed = [_ends(x) for x in data], [x.strides for x in data], threads_allowed()
         self._ends = [_union(old, new) for old, new in zip(self._ends, ends, strict=True)]
         known = self._ranges is None or all(map(_within, ends, self._ranges))

@@ -205,7 +205,7 @@ def _public(home: str) -> tuple[str, ...]:
 
 
 def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
-    """Make a function refuse a keyword argument that it lacks with the name of the one that was meant.
+    """Make a function refuse arguments that it lacks, with the names of those that were meant.
 
     Example:
         >>> @with_known_options
@@ -216,6 +216,10 @@ def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
         TypeError: fit: unexpected argument 'epoch'; did you mean epochs?
     """
     parameters = signature(function).parameters.values()
+    first = [
+        p.name for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    most = None if any(p.kind is Parameter.VAR_POSITIONAL for p in parameters) else len(first)
     known = [
         p.name for p in parameters if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     ]
@@ -226,9 +230,23 @@ def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
         if not names.issuperset(options):
             odd = next(name for name in options if name not in names)
             raise TypeError(f"{label}: unexpected argument {odd!r:.60}; {_argument(odd, known)}")
+        if most is not None and len(args) > most:
+            raise TypeError(_too_many(label, first, [n for n in known if n not in first], len(args)))
         return function(*args, **options)
 
     return checked
+
+
+def _too_many(label: str, first: list[str], others: list[str], count: int) -> str:
+    """Say how many arguments without a name there may be, and which ones need theirs."""
+    own = first[:1] in (["self"], ["cls"])
+    first, count = first[own:], count - own
+    if first == ["layers"]:
+        return f"{label}: expected one list of layers, got {count} arguments; write {label}([first, second])"
+    which = f" ({', '.join(first)})" if first else ""
+    named = f"; give the others by name: {', '.join(others)}" if others else ""
+    what = "argument without its name" if len(first) == 1 else "arguments without their names"
+    return f"{label}: expected at most {len(first)} {what}{which}, got {count}{named}"[:290]
 
 
 def _argument(odd: str, known: list[str]) -> str:

@@ -138,3 +138,36 @@ def test_arguments_of_a_training():
         text = f"fit: unexpected argument {odd!r}; did you mean {meant}?"
         with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
             fit(1, **{odd: 3})
+
+
+POSITIONS = {
+    "Network: expected one list of layers, got 2 arguments; write Network([first, second])": (
+        lambda: pn.Network(pn.Linear(4, 2), pn.relu)
+    ),
+    "Sequential: expected one list of layers, got 2 arguments; write Sequential([first, second])": (
+        lambda: pn.Sequential(pn.Linear(4, 2), pn.relu)
+    ),
+    "sgd: expected at most 1 argument without its name (learning_rate), got 2; "
+    "give the others by name: momentum, dampening, nesterov, weight_decay": lambda: optim.sgd(0.1, 0.9),
+    "fit: expected at most 2 arguments without their names (x, y), got 3; "
+    "give the others by name: epochs, batch_size": lambda: pn.Network([pn.Linear(4, 2)]).fit([], [], 5),
+    "odd: expected at most 0 arguments without their names, got 1": (
+        lambda: _suggest.with_known_options(odd)(1)
+    ),
+}  # fmt: skip
+
+
+def odd():
+    pass
+
+
+@pytest.mark.parametrize("text", POSITIONS)
+def test_too_many_arguments_without_names(text):
+    with pytest.raises(TypeError) as caught:  # noqa: PT011  # the text is compared
+        POSITIONS[text]()
+    assert str(caught.value).startswith(text)
+    assert len(str(caught.value)) < 300
+
+
+def test_any_number_of_arguments_stays_allowed():
+    assert _suggest.with_known_options(lambda *args, **options: len(args))(1, 2, 3) == 3

@@ -9,7 +9,7 @@ from inspect import Parameter, signature
 from itertools import pairwise
 from typing import Any, final
 
-from portnn._suggest import same_as
+from portnn._suggest import same_as, with_known_options
 from portnn._typing import Array, Tree
 from portnn.nn._activation import Activation
 from portnn.nn._activations import relu
@@ -82,6 +82,7 @@ class Sequential(Layer):
 
     layers: tuple[Layer, ...]
 
+    @with_known_options
     def __init__(self, layers: Iterable[Any]) -> None:
         if isinstance(layers, Layer) or not isinstance(layers, Iterable):
             refuse_foreign(layers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -53,6 +54,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SELECTED] = select(config.getoption("--backend"))
+    if Matrix.JAX in config.stash[SELECTED] and importlib.util.find_spec("jax"):
+        _keep_programs(config)
+
+
+def _keep_programs(config: pytest.Config) -> None:
+    """Let JAX compile equal programs once in this process: most trainings of the tests are equal to others.
+
+    Each process has a folder of its own, since JAX writes without a lock: a reader may see half a program.
+    """
+    import jax
+
+    folder = tempfile.TemporaryDirectory(prefix="portnn-jax-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    jax.config.update("jax_compilation_cache_dir", folder.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)  # not single operations
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -14,7 +14,7 @@ from portnn import ops, tree
 from portnn.autodiff import vjp
 from portnn.backend import get_backend
 from portnn.tracing import CONSTANT, TracedArray
-from tests.backends import BackendUnderTest
+from tests.backends import BackendUnderTest, Matrix
 
 SMOOTH = "smooth"  # has a derivative, checked
 CONSTANT_KIND = "constant"  # its results are constants for every derivative
@@ -169,6 +169,29 @@ def dtypes(backend: BackendUnderTest) -> list[str]:
     return ["float64", "float32"] if backend.has_float64 else ["float32"]
 
 
+def run(backend: BackendUnderTest, dtype: str, function: Callable[..., Any], args: list[Any]) -> Any:
+    """Call the function with `args`: on JAX one by one in float32, as one program of jax.jit in float64.
+
+    JAX compiles each step for each shape and dtype, which takes longer than all else that a row does.
+    """
+    leaves = tree.leaves(args)
+    chosen = [i for i, x in enumerate(leaves) if is_array(x) and _real(x)]
+    if backend.member is not Matrix.JAX or dtype == "float32" or not chosen:
+        return function(*args)
+    import jax
+
+    def call(*xs: Any) -> list[Any]:  # integers and booleans keep their values: they may decide shapes
+        full = list(leaves)
+        for i, x in zip(chosen, xs, strict=True):
+            full[i] = x
+        results.append(function(*tree.unflatten(args, full)))
+        return [x for x in tree.leaves(results[-1]) if is_array(x)]
+
+    results: list[Any] = []
+    found = iter(jax.jit(call)(*[leaves[i] for i in chosen]))
+    return tree.map(lambda x: next(found) if is_array(x) else x, results[-1])
+
+
 def assert_on(backend: BackendUnderTest, x: Any, what: str) -> None:
     """An array of the library and the device of the backend, and not a traced one."""
     assert array_api_compat.is_array_api_obj(x), f"{what} is no array but {type(x).__name__}"
@@ -191,7 +214,10 @@ def assert_value(row: Row, backend: BackendUnderTest, dtype: str, args: list[Any
     """The function's value is the oracle's, of the right dtype, library and device."""
     host = row.make() if args is None else args
     expected = row.oracle(*host)
-    actual = row.function(*place(host, backend, dtype))
+    placed = place(host, backend, dtype)
+    # Where values decide shapes, there is no program before there are values.
+    one_by_one = row.needs_data_dependent_shapes
+    actual = row.function(*placed) if one_by_one else run(backend, dtype, row.function, placed)
     found, wanted = tree.leaves(actual), tree.leaves(expected)
     assert len(found) == len(wanted), f"{len(found)} results, expected {len(wanted)}"
     for i, (a, e) in enumerate(zip(found, wanted, strict=True)):
@@ -252,7 +278,11 @@ def assert_gradient(row: Row, backend: BackendUnderTest, dtype: str, args: list[
     """The gradient on a backend is NumPy's in float64, of the arguments' dtype, library and device."""
     seeds, expected = reference(row)
     placed = place(row.make(), backend, dtype) if args is None else args
-    _, found = gradients(row, placed, lambda value: place([seeds], backend, dtype)[0])
+
+    def function(*args: Any) -> list[Any]:
+        return gradients(row, list(args), lambda value: place([seeds], backend, dtype)[0])[1]
+
+    found = run(backend, dtype, function, placed)
     bound = 1e-11 if dtype == "float64" else row.grad32
     for i, (g, e) in enumerate(zip(found, expected, strict=True)):
         assert_on(backend, g, f"gradient {i}")

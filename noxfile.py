@@ -68,7 +68,9 @@ def tests(session: nox.Session, backend: str) -> None:
     session.install("-e", f".{extras.get(backend, '')}", *group("test"))
     # "cpu" is NumPy twice: as it is, and with arrays that cannot be written to.
     options = ("--backend", "cpu") if backend == "numpy" else ("--backend", backend, "--own")
-    pytest(session, *options)
+    # JAX compiles for each process; the tests of a file share most of what is compiled.
+    together = ("--dist", "loadfile") if backend == "jax" else ()
+    pytest(session, *together, *options)
 
 
 @nox.session(name="tests(torch)", venv_backend="virtualenv")

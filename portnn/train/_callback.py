@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import CO_VARARGS
 from types import FunctionType, TracebackType
-from typing import Any, ClassVar, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
 
 from portnn.train._state import NetState
+
+if TYPE_CHECKING:
+    from portnn.network import Network
 
 __all__ = ["Callback", "CheckpointEvent", "Epoch", "as_callbacks", "may_add_logs", "overrides"]
 
@@ -58,7 +61,7 @@ class Epoch:
     number: int
     total: int
     logs: dict[str, float]
-    model: Any
+    model: Network
     checkpoint: CheckpointEvent | None = None
 
 
@@ -98,7 +101,7 @@ class Callback:
         3
     """
 
-    model: Any = None
+    model: Network = None  # type: ignore[assignment]  # between trainings
     resumed: bool = False
     every_steps: int | None = 1
     monitored: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Any, Protocol, final
+from typing import Any, final
 
 from portnn import tree
 from portnn._typing import Array, Tree
@@ -24,7 +24,6 @@ __all__ = [
     "NetState",
     "Position",
     "Snapshot",
-    "StateHolder",
 ]
 
 ARRAYS = ("params", "state")  # what a callback may keep arrays under: trees like those of the network
@@ -194,9 +193,3 @@ class FitConfig:
     def steps(self, samples: int) -> int:
         """How many steps an epoch over so many samples has."""
         return 1 if self.batch_size is None else ceil(samples / self.batch_size)
-
-
-class StateHolder(Protocol):
-    """A network as the trainer sees it: the state after the last epoch, which callbacks may change."""
-
-    net_state: NetState

@@ -26,10 +26,11 @@ from portnn.train._runners import (
     all_finite,
     make_runner,
 )
-from portnn.train._state import ARRAYS, EpochProgress, FitConfig, NetState, Position, Snapshot, StateHolder
+from portnn.train._state import ARRAYS, EpochProgress, FitConfig, NetState, Position, Snapshot
 from portnn.train._step import Dataset, make_gradient, make_step
 
 if TYPE_CHECKING:
+    from portnn.network import Network
     from portnn.train._checkpoint import Resumed, Training
 
 __all__ = ["History", "Trainer"]
@@ -105,7 +106,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: StateHolder,
+        model: Network,
         data: Dataset,
         config: FitConfig,
         callbacks: Sequence[Callback] = (),

@@ -15,6 +15,7 @@ from portnn.backend import Backend, get_backend
 from portnn.backend._finite import all_finite, cast_finite
 from portnn.compile import probe
 from portnn.losses import Task, task_of
+from portnn.losses._loss import loss_of
 from portnn.network._mistakes import floating_labels, to_predict_numbers
 from portnn.nn import Layer, Linear
 from portnn.ops._helpers import held
@@ -27,7 +28,7 @@ from portnn.train._state import SEEDS
 
 __all__ = [
     "bring_inputs", "bring_targets", "bring_weights", "check_detached", "check_fit", "check_optimizer",
-    "check_pair", "check_seed", "check_split", "input_shape_of", "option", "split_off", "weigh_classes",
+    "check_pair", "check_seed", "check_split", "input_shape_of", "split_off", "weigh_classes",
     "without_ignored",
 ]  # fmt: skip
 
@@ -153,7 +154,7 @@ def bring_targets(
         y = y if door is backend else backend.asarray(_fit(y, door.dtype(dtype), "y"))
     task, flat = task_of(loss), False
     if task is Task.CLASSES and len(y.shape) == 1:
-        y = _check_labels(y, predictions.shape[-1], option(loss, "ignore_index"))
+        y = _check_labels(y, predictions.shape[-1], loss_of(loss)[1].get("ignore_index"))
     else:
         if task is Task.CLASSES:
             _check_axes(y, tuple(predictions.shape))
@@ -225,15 +226,6 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
     return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # the dtype of positions
 
 
-def option(loss: Any, name: str) -> Any:
-    """An option that was bound to a loss by functools.partial."""
-    while hasattr(loss, "keywords"):
-        if name in loss.keywords:
-            return loss.keywords[name]
-        loss = loss.func
-    return None
-
-
 def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str) -> Array | None:
     """Sample weights on the backend.
 
@@ -285,7 +277,7 @@ def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], 
     Raises:
         ValueError: if no sample is left.
     """
-    ignored = option(loss, "ignore_index")
+    ignored = loss_of(loss)[1].get("ignore_index")
     if len(y.shape) != 1 or ignored is None or held(y, ignored) is None:
         return weight
     kept = ops.astype(ops.not_equal(y, ignored), dtype)
@@ -364,7 +356,7 @@ def weigh_classes(
     if isinstance(class_weight, Mapping):
         weights = _checked(class_weight, classes)
     elif class_weight == "balanced":
-        weights = _balanced(labels, classes, option(loss, "ignore_index"), data)
+        weights = _balanced(labels, classes, loss_of(loss)[1].get("ignore_index"), data)
     else:
         raise TypeError(
             f"fit: class_weight must be a dict such as {{0: 1.0, 1: 5.0}} or 'balanced', "

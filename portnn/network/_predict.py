@@ -25,8 +25,9 @@ from portnn.backend import Backend, backend_of, convert_like, get_backend
 from portnn.compile import Predictor, probe, sketch
 from portnn.losses import Task, link_of, task_of
 from portnn.losses._decisions import decide, right
+from portnn.losses._loss import loss_of
 from portnn.metrics._running import RunningAccuracy, RunningR2, on_host
-from portnn.network._inputs import bring_inputs, input_shape_of, option
+from portnn.network._inputs import bring_inputs, input_shape_of
 from portnn.nn import Layer
 from portnn.ops._indexing import gather
 from portnn.ops._options import check_whole
@@ -484,7 +485,7 @@ def _shares(net: NetState, data: Dataset, size: int) -> list[float]:
 
 def _counted(loss: Any, y: Array, weight: Array | None) -> float:
     """Return what targets count for in the divisor of the mean: by sample weights and class weights."""
-    factors = option(loss, "class_weights")
+    factors = loss_of(loss)[1].get("class_weights")
     if weight is None and factors is None:
         return float(y.shape[0])
     each = None if weight is None else on_host(weight)

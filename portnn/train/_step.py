@@ -10,6 +10,7 @@ from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.autodiff import value_and_grad
 from portnn.backend import Backend, get_backend
+from portnn.losses._loss import loss_of
 from portnn.nn import Key, Layer
 from portnn.nn._naming import name_layer
 from portnn.ops._indexing import gather
@@ -192,7 +193,7 @@ def make_gradient(
 
     differentiate = value_and_grad(objective, has_aux=True)
     if parts > 1:
-        differentiate = accumulated(differentiate, parts)
+        differentiate = accumulated(differentiate, parts, loss_of(loss)[1].get("class_weights"))
 
     def gradient(now: Snapshot, batch: Batch, key: Key | None) -> Gradient:
         scale = (loss_scale(now.opt_state),) if scaled else ()
@@ -224,7 +225,9 @@ def _penalized(
     return ops.add(value, more), tree.map(ops.add, grads, slope)
 
 
-def accumulated(differentiate: Callable[..., Any], parts: int) -> Callable[..., Any]:
+def accumulated(
+    differentiate: Callable[..., Any], parts: int, class_weights: Array | None = None
+) -> Callable[..., Any]:
     """Return a function like `differentiate` that works through a batch in parts.
 
     The loss of a batch is the mean over its samples by their weights. So it, and its gradient, is the sum of
@@ -236,10 +239,11 @@ def accumulated(differentiate: Callable[..., Any], parts: int) -> Callable[..., 
         differentiate: ``(params, state, batch, key, ...) -> ((loss, (predictions, state)), grads)``.
         parts: how many parts; part i of n samples has the rows from i·n//parts to (i+1)·n//parts, and is left
             out if there are none. Its key is ``fold_in(key, i)``.
+        class_weights: those of the loss, by which it weighs samples with integer labels.
     """
 
     def whole(params: Tree, state: Tree, batch: Batch, key: Key | None, *rest: Any) -> Any:
-        total, weights = _part_weights(batch, parts)
+        total, weights = _part_weights(batch, class_weights)
         sums, predicted = _PairwiseSum(), []
         for i in range(parts):
             start, stop = i * batch.size // parts, (i + 1) * batch.size // parts
@@ -260,11 +264,16 @@ def accumulated(differentiate: Callable[..., Any], parts: int) -> Callable[..., 
     return whole
 
 
-def _part_weights(batch: Batch, parts: int) -> tuple[Any, Callable[[int, int], Any]]:
+def _part_weights(batch: Batch, class_weights: Array | None) -> tuple[Any, Callable[[int, int], Any]]:
     """Return what a batch counts for, never zero, and a function for its rows from start to stop."""
-    if batch.weight is None:
+    weight = batch.weight
+    if class_weights is not None and is_kind(batch.y, "integral"):
+        labels = ops.clip(batch.y, 0, class_weights.shape[0] - 1)  # ignored ones weigh 0
+        each = gather(class_weights, labels, axis=0)
+        weight = each if weight is None else ops.multiply(weight, ops.astype(each, weight.dtype))
+    if weight is None:
         return float(batch.size), lambda start, stop: float(stop - start)
-    scaled = relative(batch.weight, batch.weight.dtype)
+    scaled = relative(weight, weight.dtype)
     total = ops.sum(scaled)
     return (
         ops.where(ops.greater(total, 0.0), total, ops.ones_like(total)),

@@ -235,3 +235,19 @@ def test_values_have_no_classes():
     net = Network([Linear(4, 1)], loss=losses.squared_error)
     with pytest.raises(ValueError, match="class_weight needs one class for each sample"):
         net.fit(X, X[:, :1], class_weight="balanced")
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alone", "samples too"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_parts_count_by_the_class_weights_of_the_loss(weights, smoothing, backend):
+    own = backend.backend.asarray(np.asarray([1.0, 5.0, 0.2], dtype=np.float32))
+    loss = partial(losses.softmax_cross_entropy, class_weights=own, label_smoothing=smoothing)
+    options = {"epochs": 2, "batch_size": 16, "sample_weight": weights, "progress": False}
+    runs = {}
+    for accumulate, compile in ((1, True), (5, True), (5, False)):
+        net = network(loss=loss, backend=backend.backend)
+        history = net.fit(X, LABELS, accumulate=accumulate, compile=compile, **options)
+        runs[accumulate, compile] = net, history["loss"]
+    assert_close(runs[5, True][0], runs[1, True][0], rtol=1e-4)
+    np.testing.assert_allclose(runs[5, True][1], runs[1, True][1], rtol=1e-5)
+    assert_close(runs[5, True][0], runs[5, False][0], rtol=0 if backend.name == "numpy" else 1e-4)

@@ -22,13 +22,14 @@ from portnn import ops, tree
 from portnn._typing import Array, ArrayLike, Tree
 from portnn.autodiff import value_and_grad
 from portnn.backend import Backend, backend_of, convert_like, get_backend
-from portnn.compile import Predictor, probe, sketch
+from portnn.compile import Predictor, fingerprint, probe, sketch
 from portnn.losses import Task, link_of, task_of
+from portnn.losses._config import loss_config
 from portnn.losses._decisions import decide, right
 from portnn.losses._loss import loss_of
 from portnn.metrics._running import RunningAccuracy, RunningR2, on_host
 from portnn.network._inputs import bring_inputs, input_shape_of
-from portnn.nn import Layer
+from portnn.nn import Layer, describe
 from portnn.ops._indexing import gather
 from portnn.ops._options import check_whole
 from portnn.program import Program
@@ -50,6 +51,9 @@ _SMALL = (
 )  # bytes of floating-point inputs that are not worth a trace: all layers can make of them is small
 
 
+_OWN = "portnn"  # the key of networks of portnn's parts
+
+
 @final
 class Predictions:
     """Answers questions to a network in batches; keeps plans and batch sizes for later questions.
@@ -59,7 +63,7 @@ class Predictions:
     """
 
     def __init__(self) -> None:
-        self._predictors: dict[str, tuple[Layer, Any, Predictor]] = {}
+        self._predictors: dict[str, tuple[Layer, Any, Any, Predictor]] = {}
         self._sizes: dict[Any, tuple[Any, int]] = {}
 
     def predict(
@@ -196,7 +200,7 @@ class Predictions:
 
     def release(self) -> None:
         """Release the memory that plans keep for later calls."""
-        for _, _, predictor in self._predictors.values():
+        for *_, predictor in self._predictors.values():
             predictor.release()
 
     def _answered(self, net: NetState, data: Dataset, size: int, who: str) -> Iterator[tuple[Batch, Array]]:
@@ -212,11 +216,16 @@ class Predictions:
         """The network as a function of its parameters and inputs, planned for the shapes that come again."""
         layer, loss = net.layer, net.loss
         found = self._predictors.get(kind)
-        if found is None or found[0] is not layer or found[1] is not loss:
+        same = found is not None and found[0] is layer and found[1] is loss
+        if found is not None and same and found[2] is _OWN:
+            return found[3]
+        # A plan has the numbers that functions of the user's own found around them: they may have changed.
+        key = _OWN if not same and _is_own(layer, loss) else fingerprint(layer, link_of(loss))
+        if found is None or not same or key is None or key != found[2]:
             raw, link = _apply(layer), link_of(loss)
             f = raw if kind == "raw" else lambda bound, x: link(raw(bound, x))
-            found = self._predictors[kind] = layer, loss, Predictor(f)
-        return found[2]
+            found = self._predictors[kind] = layer, loss, key, Predictor(f)
+        return found[3]
 
     def _sized(self, net: NetState, data: Dataset, batch_size: int | None, who: str) -> int:
         """Return how many samples of a data set make a batch."""
@@ -256,6 +265,15 @@ class Predictions:
                 size = min(_MOST, 1 << max(0, fitting.bit_length() - 1))
             self._sizes[key] = about, size
         return size
+
+
+def _is_own(layer: Layer, loss: Any) -> bool:
+    """Whether layers and loss have parts of portnn alone, which do not change."""
+    try:
+        describe(layer)
+    except TypeError:
+        return False
+    return isinstance(loss_config(loss), dict)
 
 
 def _checked_size(who: str, batch_size: int | None) -> int | None:

@@ -82,7 +82,7 @@ def fingerprint(*parts: Any) -> Hashable | None:
     reader = _Reader()
     try:
         roots = [*map(reader.mark, parts)]
-    except _NotKeptError:
+    except Exception:  # noqa: BLE001  # of objects that answer no question, or that lie too deep
         return None
     return (*roots, *reader.table)
 
@@ -134,11 +134,13 @@ class _Reader:
         if parts is not None:
             yield from map(mark, parts)
         elif isinstance(x, set | frozenset):
-            yield tuple(sorted(map(mark, x)))
+            members = set.__iter__(x) if isinstance(x, set) else frozenset.__iter__(x)
+            yield (tuple(sorted(map(mark, members))), *map(mark, _own(x)))
         elif isinstance(x, np.ndarray | np.generic):
             if x.nbytes > _LARGEST or x.dtype.hasobject:
                 raise _NotKeptError
-            yield from (x.shape, _Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
+            yield from map(mark, _own(x))
+            yield from (x.shape, x.strides, _Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
         elif isinstance(x, FunctionType):
             yield from self._function(x)
         elif isinstance(x, ModuleType):  # what is read of it shows only where a function names it
@@ -190,18 +192,23 @@ class _Reader:
 
 def _parts(x: Any) -> list[Any] | None:
     """The things that make up a container or a bound function; None for all others."""
-    more = [x.__dict__] if hasattr(x, "__dict__") and not isinstance(x, type) else []
-    if isinstance(x, tuple | list):
-        return [*x, *more]
+    if isinstance(x, tuple | list):  # whose class may have another __iter__
+        members = tuple.__iter__(x) if isinstance(x, tuple) else list.__iter__(x)
+        return [*members, *_own(x)]
     if isinstance(x, dict):
-        return [*x, *x.values(), *more]
+        return [*dict.keys(x), *dict.values(x), *_own(x)]
     if isinstance(x, Made) and x.made is not None:  # what it is made of says nothing more
         return [x.made]
     if isinstance(x, partial):
-        return [x.func, x.args, x.keywords, *more]
+        return [x.func, x.args, x.keywords, *_own(x)]
     if isinstance(x, BuiltinFunctionType):  # of an object, such as the `append` of a list
         return [x.__self__, x.__name__]
     return [x.__self__, x.__func__] if isinstance(x, MethodType) else None
+
+
+def _own(x: Any) -> list[Any]:
+    """The fields that an object of a class of one's own has besides what its base has."""
+    return [x.__dict__] if hasattr(x, "__dict__") else []
 
 
 def _root(name: Any) -> str:

@@ -111,3 +111,49 @@ def test_imports_and_names_that_read_nothing_have_a_key():
 
     assert fingerprint(within) is not None
     assert fingerprint(lambda x: x.random + x.time) is not None
+
+
+def _nested(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+class Refusing:
+    @property
+    def __class__(self):
+        raise RuntimeError("nobody asks")
+
+
+@pytest.mark.parametrize("make", [partial(_nested, 5000), Refusing])
+def test_what_cannot_be_looked_into_has_no_key(make):
+    thing = make()
+    assert fingerprint(lambda: thing) is None
+
+
+class Hiding(list):
+    def __iter__(self):
+        return iter(())
+
+
+class Named(np.ndarray):
+    rate = 1
+
+
+class Colours(set):
+    rate = 1
+
+
+@pytest.mark.parametrize("kind", [Named, Colours])
+def test_fields_of_subclasses_count(kind):
+    thing = np.arange(3.0).view(Named) if kind is Named else Colours([1])
+    before = fingerprint(thing)
+    thing.rate = 2
+    assert fingerprint(thing) not in (None, before)
+
+
+def test_what_a_subclass_hides_and_the_layout_of_arrays_count():
+    assert fingerprint(Hiding([1])) != fingerprint(Hiding([2]))
+    square = np.ones((2, 2))
+    assert fingerprint(square) != fingerprint(np.asfortranarray(square))

@@ -9,7 +9,7 @@ from math import isfinite
 from numbers import Real
 from typing import Any
 
-from portnn import ops
+from portnn import ops, optim
 from portnn._typing import Array, ArrayLike, DType
 from portnn.backend import Backend, get_backend
 from portnn.backend._finite import all_finite, cast_finite
@@ -207,7 +207,8 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
             floating_labels(y, classes)
             if is_kind(y, "real floating")
             else TypeError(
-                f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; convert with astype"
+                f"y: expected integer labels or one-hot rows, got dtype {y.dtype}; "
+                "convert with astype('int64')"
             )
         )
     odd = first_outside(y, 0, classes, ignored)
@@ -448,8 +449,11 @@ def _is_told(progress: Any) -> bool:
 def check_optimizer(optimizer: Any) -> None:
     """Raise a TypeError unless it is an optimizer."""
     if not isinstance(optimizer, Optimizer):
+        name = getattr(optimizer, "__name__", "")
+        call = f"; write optim.{name}(0.001)" if name in optim.__all__ else ""
         raise TypeError(
-            f"fit: optimizer must come from portnn.optim, like optim.sgd(0.1), got {type(optimizer).__name__}"
+            "fit: optimizer must come from portnn.optim, like optim.sgd(0.1), "
+            f"got {type(optimizer).__name__}{call}"
         )
 
 

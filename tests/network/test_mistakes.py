@@ -291,3 +291,8 @@ def test_residuals_of_flat_targets():
     net = classifier(pn.Linear(4, 1), loss=losses.squared_error)
     fit(net, VALUES)
     assert (VALUES - net.predict(X)).shape == (12,)
+
+
+def test_a_recipe_without_its_call():
+    with pytest.raises(TypeError, match=r"got function; write optim.adam\(0.001\)"):
+        pn.Network([pn.Linear(2, 2)]).fit(np.eye(2), np.arange(2), optimizer=pn.optim.adam)

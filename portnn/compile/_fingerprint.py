@@ -20,7 +20,10 @@ import numpy as np
 
 from portnn._made import Made
 
-__all__ = ["fingerprint"]
+__all__ = ["Fingerprint", "fingerprint"]
+
+Fingerprint = tuple[Hashable, ...]
+"""Whether it can stay as it is for ever, then what stands for things."""
 
 _MOST = 5000  # things that are looked at
 _LARGEST = 4096  # bytes of an array that is part of a key
@@ -66,7 +69,7 @@ class _Same:
         return id(self._thing)
 
 
-def fingerprint(*parts: Any) -> Hashable | None:
+def fingerprint(*parts: Any) -> Fingerprint | None:
     """A key for what functions and objects do; None if that cannot be told.
 
     Args:
@@ -84,7 +87,7 @@ def fingerprint(*parts: Any) -> Hashable | None:
         roots = [*map(reader.mark, parts)]
     except Exception:  # noqa: BLE001  # of objects that answer no question, or that lie too deep
         return None
-    return (*roots, *reader.table)
+    return (reader.settled, *roots, *reader.table)
 
 
 @final
@@ -96,10 +99,12 @@ class _Reader:
 
     Attributes:
         table: the numbers by what stands for things.
+        settled: whether nothing that was met can change: parts of libraries, numbers, text and tuples.
     """
 
     def __init__(self) -> None:
         self.table: dict[Hashable, int] = {}
+        self.settled = True
         self._met: dict[int, int] = {}
         self._alive: list[Any] = []  # ids are told apart only while things live
 
@@ -119,6 +124,7 @@ class _Reader:
             if isinstance(x, type | FunctionType | BuiltinFunctionType) and _is_worldly(x):
                 raise _NotKeptError
             fixed = kind in _ALONE or isinstance(x, Enum) or _is_fixed(x)
+            self.settled &= fixed or _is_settled(x)
             found = self._met[id(x)] = self._number(
                 _Same(x) if fixed else (self.mark(kind), *self._inside(x))
             )
@@ -229,6 +235,13 @@ def _is_worldly(x: Any) -> bool:
 
 def _package(x: Any) -> str:
     return _root(getattr(x, "__module__", None))
+
+
+def _is_settled(x: Any) -> bool:
+    """Whether a thing itself stays as it is; its parts are looked at by themselves."""
+    if isinstance(x, FunctionType):
+        return _in_library(x.__globals__)
+    return _package(type(x)) in _FIXED and not isinstance(x, type | list | set | np.ndarray)
 
 
 def _in_library(known: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import CO_VARARGS
 from types import FunctionType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 from portnn.train._state import NetState
 
@@ -221,9 +221,6 @@ class _FunctionCallback(Callback):
 
     def on_epoch_end(self, epoch: Epoch) -> object:
         return self._function(epoch)
-
-
-CallbackLike: TypeAlias = Callback | Callable[[Epoch], object]
 
 
 def overrides(callback: Callback, name: str) -> bool:

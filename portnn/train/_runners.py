@@ -61,7 +61,7 @@ class Work:
     shuffled: bool = False
     seed: int | None = None
     measure: Measure | None = None
-    key: Callable[[], Hashable | None] | None = None
+    key: Callable[[], tuple[Hashable, ...] | None] | None = None
 
     def count(self, progress: EpochProgress) -> Array:
         """What was counted so far, as the measure counts: in the library's integers, or as weights are."""
@@ -212,7 +212,7 @@ def make_runner(
     options |= {"threads": config.threads, "precision": config.precision}
     known = work.key  # a loop that is kept must not hold the data of `work`
     key = None if known is None else known()
-    options["valid"] = lambda: known is not None and known() == key
+    options["valid"] = lambda: known is not None and key is not None and (bool(key[0]) or known() == key)
     try:
         loop = stack.enter_context(kept_loop(key, step, carry, data.arrays, batch_size, **options))
     except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows

@@ -157,3 +157,17 @@ def test_what_a_subclass_hides_and_the_layout_of_arrays_count():
     assert fingerprint(Hiding([1])) != fingerprint(Hiding([2]))
     square = np.ones((2, 2))
     assert fingerprint(square) != fingerprint(np.asfortranarray(square))
+
+
+def test_what_may_change_is_marked_so():
+    layer = nn.Sequential([nn.Linear(4, 8), nn.tanh, nn.Dropout(0.5)])
+    smooth = partial(losses.softmax_cross_entropy, label_smoothing=0.1)
+    weighted = partial(losses.softmax_cross_entropy, class_weights=np.ones(3))
+    for parts, settled in {
+        (layer, smooth, optim.adam(0.1), None, 1): True,
+        (layer, weighted): False,
+        (layer, lambda params, n: 0.0): False,
+    }.items():
+        key = fingerprint(*parts)
+        assert key is not None
+        assert key[0] is settled

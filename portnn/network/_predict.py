@@ -24,12 +24,11 @@ from portnn.autodiff import value_and_grad
 from portnn.backend import Backend, backend_of, convert_like, get_backend
 from portnn.compile import Predictor, fingerprint, probe, sketch
 from portnn.losses import Task, link_of, task_of
-from portnn.losses._config import loss_config
 from portnn.losses._decisions import decide, right
 from portnn.losses._loss import loss_of
 from portnn.metrics._running import RunningAccuracy, RunningR2, on_host
 from portnn.network._inputs import bring_inputs, input_shape_of
-from portnn.nn import Layer, describe
+from portnn.nn import Layer
 from portnn.ops._indexing import gather
 from portnn.ops._options import check_whole
 from portnn.program import Program
@@ -49,9 +48,6 @@ _CAUTIOUS = 32  # samples of a batch if the layers cannot be traced, as with an 
 _SMALL = (
     2**15
 )  # bytes of floating-point inputs that are not worth a trace: all layers can make of them is small
-
-
-_OWN = "portnn"  # the key of networks of portnn's parts
 
 
 @final
@@ -217,10 +213,10 @@ class Predictions:
         layer, loss = net.layer, net.loss
         found = self._predictors.get(kind)
         same = found is not None and found[0] is layer and found[1] is loss
-        if found is not None and same and found[2] is _OWN:
+        if found is not None and same and found[2] is not None and found[2][0]:
             return found[3]
         # A plan has the numbers that functions of the user's own found around them: they may have changed.
-        key = _OWN if not same and _is_own(layer, loss) else fingerprint(layer, link_of(loss))
+        key = fingerprint(layer, link_of(loss))
         if found is None or not same or key is None or key != found[2]:
             raw, link = _apply(layer), link_of(loss)
             f = raw if kind == "raw" else lambda bound, x: link(raw(bound, x))
@@ -265,15 +261,6 @@ class Predictions:
                 size = min(_MOST, 1 << max(0, fitting.bit_length() - 1))
             self._sizes[key] = about, size
         return size
-
-
-def _is_own(layer: Layer, loss: Any) -> bool:
-    """Whether layers and loss have parts of portnn alone, which do not change."""
-    try:
-        describe(layer)
-    except TypeError:
-        return False
-    return isinstance(loss_config(loss), dict)
 
 
 def _checked_size(who: str, batch_size: int | None) -> int | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -15,21 +13,21 @@ from portnn.backend import Backend, get_backend
 from portnn.backend._finite import all_finite, cast_finite
 from portnn.compile import probe
 from portnn.losses import Task, task_of
+from portnn.losses._class_weights import weights_by_class
 from portnn.losses._loss import loss_of
 from portnn.network._mistakes import floating_labels, to_predict_numbers
 from portnn.nn import Layer, Linear
 from portnn.ops._helpers import held
-from portnn.ops._indexing import gather
-from portnn.ops._options import check_flag, check_whole
+from portnn.ops._options import check_flag, check_whole, whole_text
 from portnn.optim import Optimizer
 from portnn.tracing import Extent, first_outside, is_kind, parts_of
 from portnn.train import Dataset, FitConfig
-from portnn.train._state import SEEDS
+from portnn.train._state import COUNTS, SEEDS
 
 __all__ = [
-    "bring_inputs", "bring_targets", "bring_weights", "check_detached", "check_fit", "check_optimizer",
-    "check_pair", "check_seed", "check_split", "input_shape_of", "split_off", "weigh_classes",
-    "without_ignored",
+    "bring_inputs", "bring_targets", "bring_weights", "check_count", "check_detached", "check_fit",
+    "check_optimizer", "check_pair", "check_seed", "check_split", "input_shape_of", "split_off",
+    "weigh_classes", "without_ignored",
 ]  # fmt: skip
 
 
@@ -353,61 +351,27 @@ def weigh_classes(
         TypeError: if the weights are of the wrong type.
         ValueError: if the task is not one of classes, or a class or weight is impossible.
     """
-    labels, classes = _labels(data.y, classes, loss)
-    if isinstance(class_weight, Mapping):
-        weights = _checked(class_weight, classes)
-    elif class_weight == "balanced":
-        weights = _balanced(labels, classes, loss_of(loss)[1].get("ignore_index"), data)
-    else:
-        raise TypeError(
-            f"fit: class_weight must be a dict such as {{0: 1.0, 1: 5.0}} or 'balanced', "
-            f"got {class_weight!r:.40}"
-        )
-    host = get_backend("numpy")  # in float64, which some devices lack
-    table = usual(host.asarray([weights.get(c, 1.0) for c in range(classes)], dtype="float64"))
-    # An ignored label need not be a class.
-    places = ops.clip(host.asarray(data.backend.to_numpy(labels)), 0, classes - 1)
-    weight = gather(table, places, axis=0)
+    weight = usual(weights_by_class(data.backend.to_numpy(data.y), class_weight, classes, loss))
     if data.weight is not None:
-        own = host.asarray(data.backend.to_numpy(data.weight), dtype="float64")
+        own = get_backend("numpy").asarray(data.backend.to_numpy(data.weight), dtype="float64")
         weight = ops.multiply(weight, own)
     if not bool(ops.any(ops.greater(weight, 0.0))):
         raise ValueError("fit: class_weight leaves no sample with a weight above zero")
     return replace(data, weight=place_weights(weight, data.home, dtype))
 
 
-def _labels(y: Array, classes: int, loss: Callable[..., Array]) -> tuple[Array, int]:
-    """The class of each sample, and how many there are."""
-    task = task_of(loss)
-    if task is Task.CLASSES and len(y.shape) <= 2:
-        return (y if len(y.shape) == 1 else ops.argmax(y, axis=-1)), classes
-    if task is Task.LABELS and tuple(y.shape[1:]) == (1,):
-        yes = ops.greater(ops.squeeze(y, axis=1), 0.5)
-        return ops.astype(yes, ops.argmax(y[:1, ...]).dtype), 2
-    raise ValueError(
-        f"fit: class_weight needs one class for each sample, but the network is for {task.value}; "
-        "use sample_weight"
-    )
+def check_count(name: str, value: Any) -> int:
+    """Return a number of epochs or steps as a Python int.
 
-
-def _checked(class_weight: Mapping[Any, Any], classes: int) -> dict[int, float]:
-    weights = {}
-    for c, w in class_weight.items():
-        if isinstance(c, bool) or not hasattr(c, "__index__") or not 0 <= c.__index__() < classes:
-            raise ValueError(f"fit: class_weight has the class {c!r:.40}; classes are 0 to {classes - 1}")
-        if isinstance(w, bool) or not isinstance(w, Real):
-            raise TypeError(f"fit: class_weight[{c}] must be a number, got {type(w).__name__}")
-        weight = weights[c.__index__()] = float(w)
-        if not (isfinite(weight) and weight >= 0.0):
-            raise ValueError(f"fit: class_weight[{c}] must be finite and >= 0, got {weight}")
-    return weights
-
-
-def _balanced(labels: Array, classes: int, ignored: int | None, data: Dataset) -> dict[int, float]:
-    """The same weight for each class as a whole: samples over those of the class, shared by the classes."""
-    counts = Counter(data.backend.to_numpy(labels).tolist())
-    counts.pop(ignored, None)
-    return {c: counts.total() / (len(counts) * n) for c, n in counts.items()}
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is negative, or 2^32 or more.
+    """
+    who, _, name = name.rpartition(": ")
+    count = check_whole(who or "Network", name, value, 0)
+    if count >= COUNTS:
+        raise ValueError(f"{who or 'Network'}: {name} must be less than 2^32, got {whole_text(count)}")
+    return count
 
 
 def check_seed(seed: int) -> int:

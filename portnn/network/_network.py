@@ -21,6 +21,7 @@ from portnn.network._inputs import (
     bring_inputs,
     bring_targets,
     bring_weights,
+    check_count,
     check_detached,
     check_fit,
     check_optimizer,
@@ -32,11 +33,11 @@ from portnn.network._inputs import (
     weigh_classes,
     without_ignored,
 )
-from portnn.network._loading import check_count, expected_of, matched, matched_like, matched_state
 from portnn.network._mistakes import warn_of_weights
 from portnn.network._predict import Predictions
 from portnn.nn import Layer, Sequential
 from portnn.nn._fitting import check_shapes, output_activation
+from portnn.nn._matching import expected_of, matched, matched_like, matched_state
 from portnn.nn._text import one_line
 from portnn.optim import Optimizer
 from portnn.random import stream

@@ -107,8 +107,8 @@ def fit_rounds(rounds: int) -> list[tuple[float, float]]:
     found = []
     for _ in range(rounds):
         less, more = seconds(short, time.process_time), seconds(long, time.process_time)
-        step = (more - less) / ((LONG - SHORT) * ROWS // BATCH)
-        found.append((1e3 * (less - step * SHORT * ROWS // BATCH), 1e3 * step))
+        step = (more - less) / ((LONG - SHORT) * (ROWS // BATCH))
+        found.append((1e3 * (less - step * (SHORT * ROWS // BATCH)), 1e3 * step))
     return found
 
 

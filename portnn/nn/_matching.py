@@ -9,11 +9,9 @@ from typing import Any, final
 from portnn import ops, tree
 from portnn._typing import Array, Tree
 from portnn.backend import Backend, get_backend
-from portnn.ops._options import check_whole, whole_text
 from portnn.tracing import is_array, is_kind
-from portnn.train._state import COUNTS
 
-__all__ = ["Expected", "check_count", "expected_of", "matched", "matched_state"]
+__all__ = ["Expected", "expected_of", "matched", "matched_like", "matched_state"]
 
 _ABSENT = object()
 _FROM_TORCH = "load_params(*portnn.nn.from_torch(net.layer, state_dict))"
@@ -38,20 +36,6 @@ def expected_of(arrays: Tree) -> Tree:
 def _name_of(dtype: Any) -> str:
     """Return the standard's name of a dtype of any library."""
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
-
-
-def check_count(name: str, value: Any) -> int:
-    """Return a number of epochs or steps as a Python int.
-
-    Raises:
-        TypeError: if it is not an integer.
-        ValueError: if it is negative, or 2^32 or more.
-    """
-    who, _, name = name.rpartition(": ")
-    count = check_whole(who or "Network", name, value, 0)
-    if count >= COUNTS:
-        raise ValueError(f"{who or 'Network'}: {name} must be less than 2^32, got {whole_text(count)}")
-    return count
 
 
 def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:

@@ -217,7 +217,7 @@ def make_runner(
         loop = stack.enter_context(kept_loop(key, step, carry, data.arrays, batch_size, **options))
     except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows
         why = str(error)[:220]
-        warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=6)
+        warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=7)
         return EagerRunner(work, start, progress, why)
     stack.enter_context(loop.limits())
     return CompiledRunner(loop, work, start, progress)

@@ -44,9 +44,9 @@ def test_what_there_is_is_counted():
     counted = {
         "activations": len(_activations.__all__),
         "losses": len([name for name in losses.__all__ if isinstance(getattr(losses, name), Loss)]),
-        "optimisers": len([*_recipes.__all__, *_adam_recipes.__all__]),
+        "optimizers": len([*_recipes.__all__, *_adam_recipes.__all__]),
     }
-    promised = re.findall(r"(\d+) (activations|losses|optimisers)\b", README)
+    promised = re.findall(r"(\d+) (activations|losses|optimizers)\b", README)
     assert {what: int(number) for number, what in promised} == counted
 
 

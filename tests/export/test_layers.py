@@ -46,6 +46,10 @@ def test_every_layer_of_the_registry_has_a_case():
         assert any(name in repr(case.layer) for case in cases), f"no case of {name} has one"
 
 
+# Networks that end with a function of probabilities, under the default loss on logits.
+pytestmark = pytest.mark.filterwarnings("ignore:Network. the last layer is")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
 def test_layer(case: Case, dtype: str):

@@ -150,7 +150,8 @@ def test_a_line_that_cannot_fit_is_continued_below_its_metrics():
 
 # The file alone, which starts sooner than the package.
 BARS = """
-import importlib.util, sys, time
+import importlib.util, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 for name in {blocked}:
     sys.modules[name] = None
 spec = importlib.util.spec_from_file_location("_progress", {file!r})

@@ -1,8 +1,8 @@
-"""Training: steps, epochs, and what watches over them.
+"""Training: steps, epochs and callbacks.
 
-`Network.fit` trains classifiers and regressors. A model with several inputs, outputs or losses is trained
-by a loop of one's own, which is a step that `jit` plans and two `for`. Here a network of two heads learns a
-class and a number at once:
+`Network.fit` trains classifiers and regressors. For a model with several inputs, outputs or losses, write a
+custom loop: a step compiled by `jit`, and two `for` loops. Here a network with two heads learns a class and
+a number:
 
     >>> import numpy as np
     >>> import portnn as pn
@@ -29,10 +29,10 @@ class and a number at once:
     >>> float(objective(pn.optim.ema_params(state), data)) < 0.3
     True
 
-What such loops need besides: `batches` goes through data in the order that a seed decides,
-`portnn.data.batches_by_length` through sequences in few shapes; `portnn.random.fold_in` makes the key of a
-step for layers that draw (pass it as an argument); `Progress` is a bar; `portnn.optim.loss_scale` is what to
-multiply the loss by for half precision. On a GPU, collect losses and read them once an epoch.
+Helpers for such loops: `batches` iterates over data in an order set by a seed,
+`portnn.data.batches_by_length` over sequences in few shapes; `portnn.random.fold_in` makes the key of a step
+for layers that need one (pass it as an argument); `Progress` shows a bar; `portnn.optim.loss_scale` is the
+factor of the loss for half precision. On a GPU, collect losses and read them once per epoch.
 """
 
 from importlib import import_module
@@ -57,6 +57,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "callbacks":  # not every training has some
+    if name == "callbacks":  # imported on first use
         return import_module("portnn.train.callbacks")
     raise missing(__name__, name, __all__)

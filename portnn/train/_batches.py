@@ -1,4 +1,4 @@
-"""Batches for a training loop of one's own."""
+"""Batches for a custom training loop."""
 
 from __future__ import annotations
 
@@ -23,25 +23,24 @@ def batches(
     shuffle: bool = True,
     drop_last: bool = False,
 ) -> Iterator[Tree]:
-    """Go through data once, some samples at a time, in an order that the seed and the epoch decide.
+    """Yield the batches of one epoch, in an order set by the seed and the epoch.
 
-    The order is that of `Network.fit` with the same seed, the same on every backend.
+    The order is that of `Network.fit` with the same seed, on every backend.
 
     Args:
         arrays: a tree of arrays of one library and device with the samples along their first axis, such as
             ``(x, y)`` or ``{"image": x, "angle": a}``.
-        batch_size: samples a batch; the last batch has what is left.
-        seed: what the orders are drawn from.
-        epoch: the number of the epoch; each has an order of its own.
-        shuffle: whether there is such an order; else the samples come as they stand.
-        drop_last: whether to leave out a last batch that is smaller, for which `jit` would make a plan of
-            its own.
+        batch_size: samples per batch; the last batch has the rest.
+        seed: the seed of the orders.
+        epoch: the number of the epoch; each has its own order.
+        shuffle: whether to shuffle the samples.
+        drop_last: whether to drop a smaller last batch, for which `jit` would make another plan.
 
     Yields:
         Trees like `arrays` with some of the samples.
 
     Raises:
-        TypeError: if `batch_size` is no integer.
+        TypeError: if `batch_size` is not an integer.
         ValueError: if there are no arrays, they differ in length, or `batch_size` is not positive.
 
     Example:

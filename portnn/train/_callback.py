@@ -1,4 +1,4 @@
-"""Callbacks: what is called at the events of a training, and what it is given."""
+"""Callbacks: the hooks of a training and their arguments."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class CheckpointEvent:
     """A point of a training at which a checkpoint can be written.
 
     Attributes:
-        epoch: how many epochs of this training are done.
-        total: how many epochs there are to be.
-        step: how many steps of the present epoch are done; 0 after an epoch.
-        steps: how many steps an epoch has.
-        number: how many steps the network has been trained for in its life.
+        epoch: the number of completed epochs of this training.
+        total: the number of epochs to train.
+        step: the number of completed steps of the current epoch; 0 after an epoch.
+        steps: the number of steps per epoch.
+        number: the number of steps that the network has been trained for in total.
         ended: whether a callback stopped the training.
         loss: the loss of the last step; None after an epoch.
-        save: writes everything that is needed to continue from here to a file.
+        save: writes a checkpoint to a file.
     """
 
     epoch: int
@@ -50,12 +50,12 @@ class Epoch:
     """The end of an epoch.
 
     Attributes:
-        number: the number of the epoch, counted from 1 within this training.
-        total: how many epochs there are to be.
-        logs: the values of this epoch, such as ``{"loss": 0.3, "accuracy": 0.9, "val_loss": 0.4}``. A
+        number: the number of the epoch in this training, from 1.
+        total: the number of epochs to train.
+        logs: the metrics of this epoch, such as ``{"loss": 0.3, "accuracy": 0.9, "val_loss": 0.4}``. A
             callback may add numbers: later callbacks and the history see them.
-        model: the network, with its parameters as they are now.
-        checkpoint: the event from which `Checkpoint` writes; only callbacks with ``runs_last`` are given one.
+        model: the network, with its current parameters.
+        checkpoint: the event from which `Checkpoint` writes; only callbacks with ``runs_last`` get one.
     """
 
     number: int
@@ -66,27 +66,26 @@ class Epoch:
 
 
 class Callback:
-    """The base class of callbacks: override the methods that you need; the others do nothing.
+    """The base class of callbacks: override the hooks that you need; the others do nothing.
 
-    A training calls them in this order: ``__enter__``, `on_train_begin`, `load_state_dict` (of a training
-    that is resumed), then for each epoch `on_epoch_begin`, `on_step`, `on_epoch_end`, then `on_train_end` and
-    ``__exit__``. Only ``__exit__`` is called after an error or Ctrl-C. Callbacks are called in the order of
-    the list. Parameters and state that a callback sets on ``self.model`` in `on_epoch_end` count: training
-    continues from there. To set them earlier in a training raises a ValueError. Another loss, layer or seed
-    counts from the next training on.
+    A training calls ``__enter__``, `on_train_begin`, `load_state_dict` (only if it is resumed), then for each
+    epoch `on_epoch_begin`, `on_step`, `on_epoch_end`, then `on_train_end` and ``__exit__``. After an error
+    or Ctrl-C, only ``__exit__`` is called. Callbacks are called in the order of the list. Training
+    continues from parameters and state that a callback sets on ``self.model`` in `on_epoch_end`; setting
+    them in an earlier hook raises a ValueError. A new loss, layer or seed takes effect in the next training.
 
     A method whose name begins with ``on_`` but is not a hook raises a TypeError when the class is defined.
 
     Attributes:
         model: the network while it trains; None otherwise.
         resumed: whether the training continues from a checkpoint.
-        every_steps: `on_step` is called after each multiple of this number of steps; None turns it off.
-        monitored: the log that the callback watches, if any; `fit` checks first that there will be one.
-        scales_learning_rate: whether the callback changes the learning rate; the optimizer is then made
-            `portnn.optim.adjustable`.
-        runs_last: whether `on_step` and `on_epoch_end` are called after those of all other callbacks, and the
-            latter after the history has the epoch. What writes checkpoints should, so that they have what
-            the others remember.
+        every_steps: `on_step` is called after each multiple of this number of steps; None disables it.
+        monitored: the log that the callback monitors, if any; `fit` checks first that it will exist.
+        scales_learning_rate: whether the callback changes the learning rate; `fit` then wraps the optimizer
+            in `portnn.optim.adjustable`.
+        runs_last: whether `on_step` and `on_epoch_end` are called after those of all other callbacks, and
+            `on_epoch_end` after the history has recorded the epoch. Set it in callbacks that write
+            checkpoints, so that these have the state of the others.
 
     Example:
         >>> import numpy as np
@@ -114,29 +113,29 @@ class Callback:
             _check_hook(cls, name)
 
     def on_train_begin(self, state: NetState) -> None:
-        """Begin: forget an earlier training.
+        """Run at the start of a training; reset the state of an earlier one.
 
         Args:
-            state: the network as the training begins, or as the checkpoint has it.
+            state: the network at the start, or from the checkpoint.
         """
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """An epoch begins.
+        """Run before an epoch.
 
         Args:
-            epoch: its number, counted from 1.
+            epoch: its number, from 1.
         """
 
     def on_step(self, step: CheckpointEvent) -> None:
-        """A step is done, or `every_steps` steps. Compiled steps pause here only if this is overridden.
+        """Run after every `every_steps` steps. Compiled steps pause here only if this is overridden.
 
         Args:
-            step: where the training stands; its ``save`` writes a checkpoint. ``self.model`` still is the
+            step: the progress of the training; its ``save`` writes a checkpoint. ``self.model`` is still the
                 network after the last epoch.
         """
 
     def on_epoch_end(self, epoch: Epoch) -> object:
-        """An epoch ended.
+        """Run after an epoch.
 
         Args:
             epoch: its number, its logs and the network.
@@ -147,29 +146,29 @@ class Callback:
         return None
 
     def on_train_end(self, history: Mapping[str, list[float]]) -> None:
-        """The training ended without an error.
+        """Run after a training that ended without an error.
 
         Args:
-            history: the values of all epochs.
+            history: the metrics of all epochs.
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must know of the callback.
+        """Return the callback's state for a checkpoint.
 
         Returns:
-            Plain data (numbers, text, lists), which is copied. Under the keys "params" and "state" there may
-            be trees of arrays like those of the network.
+            Plain data (numbers, text, lists), which is copied. The keys "params" and "state" may hold trees
+            of arrays like those of the network.
         """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned.
+        """Restore the state that `state_dict` returned.
 
         Args:
             state: the same plain data and arrays.
 
         Raises:
-            ValueError: if it cannot be such a state.
+            ValueError: if the state is invalid.
         """
 
     def __enter__(self) -> Self:
@@ -178,14 +177,14 @@ class Callback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Clean up; called last, also after an error."""
+        """Clean up; called last, even after an error."""
 
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_") or name.endswith("state_dict"))
 
 
 def _check_hook(cls: type, name: str) -> None:
-    """Raise a TypeError for a method that looks like a hook but is never called, or not in that way."""
+    """Raise a TypeError for a method that looks like a hook but is not one, or has wrong arguments."""
     if name.startswith("on_") and name not in HOOKS and callable(vars(cls)[name]):
         near = get_close_matches(name, HOOKS, 1) or [", ".join(h for h in HOOKS if h.startswith("on_"))]
         raise TypeError(f"{cls.__name__}.{name} is not a hook of Callback and is never called; use {near[0]}")
@@ -194,7 +193,7 @@ def _check_hook(cls: type, name: str) -> None:
 
 
 def _check_arguments(cls: type, name: str, method: FunctionType) -> None:
-    """Raise a TypeError for a hook that cannot be called with its argument, or waits for logs beside it."""
+    """Raise a TypeError for a hook that cannot be called with its argument, or has a parameter `logs`."""
     wanted = getattr(Callback, name).__code__
     names = method.__code__.co_varnames[: method.__code__.co_argcount]
     needed = len(names) - len(method.__defaults__ or ())
@@ -214,7 +213,7 @@ def _check_arguments(cls: type, name: str, method: FunctionType) -> None:
 
 @final
 class _FunctionCallback(Callback):
-    """A plain function of an `Epoch` as a callback."""
+    """A callback that calls a plain function of an `Epoch`."""
 
     def __init__(self, function: Callable[[Epoch], object]) -> None:
         self._function = function
@@ -224,18 +223,18 @@ class _FunctionCallback(Callback):
 
 
 def overrides(callback: Callback, name: str) -> bool:
-    """Return whether a callback has a method of its own under a hook's name."""
+    """Return whether a callback overrides a hook."""
     return getattr(type(callback), name) is not getattr(Callback, name)
 
 
 def may_add_logs(callback: Callback) -> bool:
-    """Return whether a callback is not portnn's own, and so may write to the logs of an epoch."""
+    """Return whether a callback is user-defined, and so may add logs."""
     own = type(callback).__module__.startswith("portnn.train.")
     return isinstance(callback, _FunctionCallback) or not own
 
 
 def as_callbacks(given: Any) -> list[Callback]:
-    """Return callbacks and functions of an `Epoch` as callbacks.
+    """Convert a list of callbacks and functions of an `Epoch` to callbacks.
 
     Raises:
         TypeError: if it is not a list of them.

@@ -1,4 +1,4 @@
-"""Checkpoints of trainings as files: what a step changes, where the training stands, its callbacks' state."""
+"""Checkpoint files: the arrays, progress and callback states of a training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 FORMAT = 3  # the version of the header of network files and checkpoints
 KIND = "training"
 
-# What Python raises over a description that is plain data and still not a layer, or a callback's state.
+# Raised for plain data that is not a valid layer or callback state.
 ODD = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, RecursionError)
 
 _NUMBERS = ("seed", "epochs", "steps", "done", "step", "samples", "accumulate")
@@ -43,20 +43,20 @@ _FIELDS = {
     "kind", "format", "layers", "loss", "right", "ended", "batch_size", "shuffle", "columns", "callbacks",
     "optimizer", *_NUMBERS,
 }  # fmt: skip
-_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")  # that no callback added
+_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")  # not added by callbacks
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
 @final
 @dataclass(frozen=True)
 class Training:
-    """What a training is, for checkpoints.
+    """The fixed properties of a training, for checkpoints.
 
     Attributes:
         config: its options.
-        samples: how many samples an epoch has.
-        columns: the names of the values that every epoch has.
-        callbacks: the callbacks that have a state.
+        samples: the number of samples per epoch.
+        columns: the names of the metrics of every epoch.
+        callbacks: the callbacks with a state.
         adding: whether a callback may add columns.
     """
 
@@ -68,7 +68,7 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """How many steps an epoch has."""
+        """The number of steps per epoch."""
         return self.config.steps(self.samples)
 
 
@@ -82,16 +82,16 @@ def write_training(
     callbacks: Sequence[tuple[str, dict[str, Any]]],
     ended: bool,
 ) -> None:
-    """Write everything that is needed to continue a training.
+    """Write a checkpoint.
 
     Args:
         path: the file.
         training: the training.
-        state: the network as of its last whole epoch, with the seed of the training.
-        now: the arrays of its last step.
-        position: where the training stands.
-        history: the values of the epochs that are done.
-        callbacks: the names and states of the callbacks that have some.
+        state: the network after its last complete epoch, with the seed of the training.
+        now: the arrays after its last step.
+        position: the progress of the training.
+        history: the metrics of the completed epochs.
+        callbacks: the names and states of the callbacks with a state.
         ended: whether a callback stopped the training.
 
     Raises:
@@ -129,7 +129,7 @@ def write_training(
 
 
 def _check_plain(name: str, own: Any) -> None:
-    """Check what `state_dict` of a callback of this name returned.
+    """Check what the `state_dict` of a callback returned.
 
     Raises:
         TypeError: if a file cannot hold it.
@@ -158,17 +158,17 @@ def _is_plain(value: Any) -> bool:
 @final
 @dataclass(frozen=True)
 class Resumed:
-    """Where a training continues.
+    """A checkpoint that was read.
 
     Attributes:
         path: the file.
-        snapshot: the arrays that its next step begins with.
+        snapshot: the arrays before its next step.
         seed: the seed of the training.
-        position: where it stands.
+        position: its progress.
         columns: the history so far.
-        states: the states of the callbacks that have some, in their order.
-        trained: how many whole epochs the network has been trained for, and how many steps in them.
-        over: whether nothing of the training is left.
+        states: the states of the callbacks with a state, in order.
+        trained: the numbers of complete epochs, and of steps in them, that the network was trained for.
+        over: whether the training is complete.
     """
 
     path: Path
@@ -181,10 +181,10 @@ class Resumed:
     over: bool
 
     def load_callbacks(self, callbacks: Sequence[Callback]) -> None:
-        """Give callbacks their states back.
+        """Restore the states of callbacks.
 
         Raises:
-            CheckpointError: if one cannot be such a state.
+            CheckpointError: if a state is invalid.
         """
         for callback, state in zip(callbacks, self.states, strict=True):
             try:
@@ -197,13 +197,13 @@ class Resumed:
 
 
 def read_training(training: Training, state: NetState, source: PathLike, start: Snapshot) -> Resumed:
-    """Read a checkpoint; nothing is changed.
+    """Read a checkpoint.
 
     Args:
-        training: the training that shall continue.
+        training: the training to continue.
         state: the network.
-        source: a file, or a folder whose newest whole checkpoint is meant.
-        start: arrays like those to read: where the training would begin.
+        source: a file, or a folder, whose newest complete checkpoint is read.
+        start: arrays with the structure of those to read.
 
     Raises:
         FileNotFoundError: if there is no such file, or no checkpoint in the folder.
@@ -253,7 +253,7 @@ def read_training(training: Training, state: NetState, source: PathLike, start: 
 
 
 def _kept(best: Mapping[str, Tree], names: Sequence[str], start: str) -> dict[str, Tree]:
-    """Return the trees that a callback kept, by the names of its tensors; a tree without arrays has none."""
+    """Return the arrays in a callback's state, by tensor name; a tree without arrays has none."""
     if not names:
         return {}
     return {
@@ -264,7 +264,7 @@ def _kept(best: Mapping[str, Tree], names: Sequence[str], start: str) -> dict[st
 
 
 def _old_names(expected: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same under the names of the file's format: in format 1 `opt_state` was called moments."""
+    """Rename tensors to the file's format: format 1 called `opt_state` "moments"."""
     if data["format"] != 1:
         return dict(expected)
     return {
@@ -274,7 +274,7 @@ def _old_names(expected: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str
 
 
 def _check(training: Training, state: NetState, data: dict[str, Any], path: Path) -> None:
-    """Check that the description is whole, and of this training.
+    """Check that the description is complete and belongs to this training.
 
     Raises:
         CheckpointError: if it is not.
@@ -285,7 +285,7 @@ def _check(training: Training, state: NetState, data: dict[str, Any], path: Path
         raise CheckpointError(
             f"{path}: the file has format {version}, this portnn reads 1 and {FORMAT}; update portnn"
         )
-    absent = {"optimizer"} if version == 1 else set[str]()  # it is missing in the oldest files
+    absent = {"optimizer"} if version == 1 else set[str]()  # missing in the oldest files
     if odd := sorted((data.keys() ^ _FIELDS) - absent):
         raise CheckpointError(f"{path}: the field {odd[0][:60]!r} is missing or unknown; update portnn")
     for name in _NUMBERS:
@@ -304,10 +304,10 @@ def _check(training: Training, state: NetState, data: dict[str, Any], path: Path
 
 
 def _check_training(training: Training, state: NetState, data: dict[str, Any], path: Path) -> None:
-    """Check that the training is this one, and has not gone further than this one shall.
+    """Check that the checkpoint is of this training, and within its number of epochs.
 
     Raises:
-        CheckpointError: if it is another.
+        CheckpointError: if it is not.
     """
     steps, epochs = training.steps, training.config.epochs
     expected = {**_settings(training, state), "callbacks": [type(c).__name__ for c in training.callbacks]}
@@ -334,7 +334,7 @@ def _check_training(training: Training, state: NetState, data: dict[str, Any], p
 
 
 def _check_optimizer(training: Training, header: Header, opt_state: Tree, path: Path) -> None:
-    """Check that the state is one of this optimizer; numbers such as the learning rate may differ.
+    """Check that the state belongs to this optimizer; numbers such as the learning rate may differ.
 
     Raises:
         CheckpointError: if the recipes or the names of the state's arrays differ; it names both optimizers.
@@ -351,12 +351,12 @@ def _check_optimizer(training: Training, header: Header, opt_state: Tree, path: 
 
 
 def _recipes(name: str) -> list[str]:
-    """Return the names of the recipes that made an optimizer, without their numbers."""
+    """Return the names of an optimizer's recipes, without their numbers."""
     return re.findall(r"\w+(?=\()", name)
 
 
 def _settings(training: Training, state: NetState) -> dict[str, Any]:
-    """Return what must be the same for a training to continue."""
+    """Return the settings that a resumed training must share."""
     config = training.config
     return {
         "samples": training.samples,
@@ -368,7 +368,7 @@ def _settings(training: Training, state: NetState) -> dict[str, Any]:
 
 
 def _described(layer: Layer) -> Any:
-    """Return layers as plain data; None for those with parts of one's own, which are not compared."""
+    """Return layers as plain data; None with user-defined parts, which are not compared."""
     try:
         return describe(layer)
     except TypeError:
@@ -376,7 +376,7 @@ def _described(layer: Layer) -> Any:
 
 
 def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -> Any:
-    """Return one field of a description, of the type that it must have.
+    """Return a field of a description, checked for its type.
 
     Raises:
         CheckpointError: if it is missing or of another type.
@@ -396,7 +396,7 @@ def read_field(data: Any, name: str, kind: type | tuple[type, ...], path: Any) -
 
 
 def _file_of(source: PathLike) -> Path:
-    """Return the file that is meant.
+    """Return the checkpoint file of a path.
 
     Raises:
         FileNotFoundError: if there is none.

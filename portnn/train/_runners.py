@@ -1,4 +1,4 @@
-"""Runners: what executes the steps of a training, eagerly or compiled, and stops when they diverge."""
+"""Runners: execute the steps of a training, eagerly or compiled, and stop when they diverge."""
 
 from __future__ import annotations
 
@@ -27,32 +27,31 @@ __all__ = [
 ]  # fmt: skip
 
 _CHUNK = 32  # steps between snapshots on the host, where each costs a copy of the parameters
-_LOOK = 32  # steps between looks at the loss where looking makes an accelerator wait
+_LOOK = 32  # steps between reads of the loss where reading synchronizes an accelerator
 
 Measure: TypeAlias = Callable[[Array, Array, Array | None], Array]
 
 
 class DivergenceError(ArithmeticError, ValueError):
-    """The loss, or a gradient, stopped being finite; the parameters are the last good ones.
+    """A loss or gradient is not finite; the parameters are the last good ones.
 
-    It is a ValueError, too, as scikit-learn's estimators raise one.
+    A ValueError, as scikit-learn's estimators raise.
     """
 
 
 @final
 @dataclass(frozen=True)
 class Work:
-    """What a runner does again and again.
+    """The step of a training, and its data.
 
     Attributes:
         step: one training step, made by `make_step`.
         data: the samples.
-        batch_size: samples a step; None for all.
-        shuffled: whether epochs have an order.
+        batch_size: samples per step; None for all.
+        shuffled: whether epochs are shuffled.
         seed: the seed of the noise of layers that need a key; None if none does.
-        measure: counts the right predictions of a batch by their weights, a 0-d array; None if that has no
-            meaning.
-        key: says what the step does, equally for steps that do the same, or None; None if it is not kept.
+        measure: counts the correct predictions of a batch by weight, a 0-d array; None without accuracy.
+        key: returns a key that is equal for steps that do the same, or None; None if the loop is not kept.
     """
 
     step: Step
@@ -64,7 +63,7 @@ class Work:
     key: Callable[[], tuple[Hashable, ...] | None] | None = None
 
     def count(self, progress: EpochProgress) -> Array:
-        """What was counted so far, as the measure counts: in the library's integers, or as weights are."""
+        """The count so far, in the dtype of the measure: the library's integers, or that of the weights."""
         like, weight = self.data.backend, self.data.weight
         if weight is None:
             dtype = ops.count_nonzero(ops.zeros((1,), dtype="bool", like=like)).dtype
@@ -76,8 +75,8 @@ class StepRunner(Protocol):
     """A way to run the steps of a training.
 
     Attributes:
-        now: the arrays that the last step made.
-        guard: knows what to keep after an error.
+        now: the arrays after the last step.
+        guard: has the snapshot to keep after an error.
     """
 
     now: Snapshot
@@ -88,26 +87,26 @@ class StepRunner(Protocol):
 
         Args:
             order: the order of its samples, a NumPy array; None for unshuffled.
-            before: how many steps the network had been trained for when the epoch began.
-            progress: what is done of the epoch.
+            before: the number of steps that the network was trained for before the epoch.
+            progress: the progress of the epoch.
             stop: the last step to run, counted within the epoch.
 
         Returns:
-            What is done of the epoch then.
+            The new progress of the epoch.
 
         Raises:
-            DivergenceError: if a loss, a gradient, or the parameters in the end are not finite.
+            DivergenceError: if a loss, a gradient, or the final parameters are not finite.
         """
 
     def write(self, now: Snapshot, number: int) -> None:
-        """Continue from a snapshot, after a step of this number."""
+        """Continue from a snapshot after the step with this number."""
 
     def explain(self) -> str:
-        """How steps are run, for people to read."""
+        """Describe how steps are run."""
 
 
 def all_finite(arrays: Tree) -> bool:
-    """Return whether all numbers of a tree of arrays are finite; reads one number from the device."""
+    """Return whether all numbers in a tree are finite; reads one number from the device."""
     leaves = tree.leaves(arrays)
     if all(map(get_backend("numpy").owns, leaves)):
         return all(map(finite_array, leaves))
@@ -115,7 +114,7 @@ def all_finite(arrays: Tree) -> bool:
 
 
 def check_finite(now: Snapshot, number: int) -> None:
-    """Check the parameters after the last step of a run: a loss is computed before its step's update."""
+    """Check the parameters after the last step: a loss is computed before the update of its step."""
     if not all_finite(now.params):
         raise DivergenceError(
             f"parameters are not finite after step {number}; try a smaller learning rate; "
@@ -125,13 +124,13 @@ def check_finite(now: Snapshot, number: int) -> None:
 
 @final
 class Guard:
-    """Watches the losses of a training, and remembers the snapshot from which they were last finite.
+    """Monitor the losses of a training, and keep the snapshot from which they were last finite.
 
-    Reading a loss makes a GPU wait for it, so losses are read `interval` at a time; the snapshot is then up
-    to that many steps old.
+    Reading a loss synchronizes a GPU, so losses are read `interval` at a time; the snapshot is up to that
+    many steps old.
 
     Args:
-        interval: how many steps to let pass between looks.
+        interval: the number of steps between reads.
     """
 
     def __init__(self, interval: int) -> None:
@@ -141,15 +140,15 @@ class Guard:
         self.good: Snapshot | None = None
 
     def watch(self, step: int, loss: Array, snapshot: Snapshot) -> None:
-        """Remember the loss of a step.
+        """Record the loss of a step.
 
         Args:
-            step: its number, counted from 1.
+            step: its number, from 1.
             loss: the loss before the update of this step.
-            snapshot: what this loss was computed from.
+            snapshot: the arrays that the loss was computed from.
 
         Raises:
-            DivergenceError: if a loss since the last look is not finite.
+            DivergenceError: if a loss since the last read is not finite.
         """
         if not self._pending:
             self._candidate = snapshot
@@ -158,7 +157,7 @@ class Guard:
             self.look()
 
     def look(self) -> None:
-        """Read the losses that were not read yet.
+        """Read the pending losses.
 
         Raises:
             DivergenceError: if one is not finite.
@@ -168,13 +167,13 @@ class Guard:
             value = float(loss)
             if not isfinite(value):
                 raise self.diverged(step, value)
-            self.good = self._candidate  # what the first of them was computed from
+            self.good = self._candidate  # from which the first of them was computed
 
     def diverged(self, step: int, value: float) -> DivergenceError:
-        """The error for a loss that is not finite.
+        """Return the error for a loss that is not finite.
 
         Args:
-            step: the number of the step, counted from 1.
+            step: the number of the step, from 1.
             value: the loss.
         """
         return DivergenceError(
@@ -192,14 +191,14 @@ def make_runner(
     stack: ExitStack,
     config: FitConfig,
 ) -> StepRunner:
-    """Return a runner: compiled where that is possible and wanted.
+    """Return a runner, compiled if possible and requested.
 
     Args:
-        work: what it does.
-        start: where to begin.
-        first: the number of the step before the first one, and what is done of the epoch.
-        progress: is told of the steps.
-        stack: is entered by the loop, which is kept for equal trainings after it.
+        work: the step and its data.
+        start: the initial arrays.
+        first: the number of the step before the first one, and the progress of the epoch.
+        progress: is notified of the steps.
+        stack: holds the loop, which is kept for later equal trainings.
         config: the options of the training.
     """
     data, batch_size = work.data, work.batch_size
@@ -210,12 +209,12 @@ def make_runner(
     carry, step = carry_of(work, start, *first), loop_step(work.step, work.measure)
     options: dict[str, Any] = {"extents": data.extents, "shuffled": work.shuffled}
     options |= {"threads": config.threads, "precision": config.precision}
-    known = work.key  # a loop that is kept must not hold the data of `work`
+    known = work.key  # a kept loop must not hold the data of `work`
     key = None if known is None else known()
     options["valid"] = lambda: known is not None and key is not None and (bool(key[0]) or known() == key)
     try:
         loop = stack.enter_context(kept_loop(key, step, carry, data.arrays, batch_size, **options))
-    except (TypeError, AttributeError) as error:  # what cannot be traced; if it is a mistake, it shows
+    except (TypeError, AttributeError) as error:  # not traceable; a mistake raises again eagerly
         why = str(error)[:220]
         warn(f"fit: no plan, so training is slower, with the same numbers: {why}", PlanWarning, stacklevel=7)
         return EagerRunner(work, start, progress, why)
@@ -224,7 +223,7 @@ def make_runner(
 
 
 def loop_step(step: Step, measure: Measure | None) -> Callable[..., tuple[Tree, Array]]:
-    """Return one step of a compiled loop; it refers to nothing that changes from training to training."""
+    """Return the step of a compiled loop; it refers to nothing that changes between trainings."""
 
     def traced(carry: Tree, x: Array, y: Array, weight: Array | None = None) -> tuple[Tree, Array]:
         params, state, opt_state, right, number, key = carry
@@ -244,10 +243,10 @@ def loop_step(step: Step, measure: Measure | None) -> Callable[..., tuple[Tree, 
 
 
 def carry_of(work: Work, now: Snapshot, number: int, progress: EpochProgress) -> Tree:
-    """Return what the steps of a compiled loop hand on.
+    """Return the carry of a compiled loop.
 
-    These are the parameters, the state, the optimizer's state, and, where they are needed, the sum of what
-    the measure counted, the number of the last step and the key of the training.
+    It has the parameters, the state, the optimizer's state and, where needed, the total of the measure, the
+    number of the last step and the key of the training.
     """
     like = work.data.backend
     right = None if work.measure is None else work.count(progress)
@@ -259,12 +258,12 @@ def carry_of(work: Work, now: Snapshot, number: int, progress: EpochProgress) ->
 
 @final
 class EagerRunner:
-    """Runs the steps of a training with Python between the calls.
+    """Run the steps of a training eagerly.
 
     Args:
-        work: what it does.
-        start: where to begin.
-        progress: is told of each step.
+        work: the step and its data.
+        start: the initial arrays.
+        progress: is notified of each step.
         why: why the steps are not compiled.
     """
 
@@ -293,7 +292,7 @@ class EagerRunner:
         return EpochProgress(stop, (*progress.losses, *found), None if right is None else float(right))
 
     def _advance(self, batch: Batch, number: int) -> tuple[Array, Array]:
-        """Run a step whose loss, and whose gradient if the optimizer looks at it, the guard has seen."""
+        """Run a step; the guard checks its loss, and its gradient if the optimizer reads it."""
         seed = self._work.seed
         key = None if seed is None else noise_key(seed, batch.x, number)
         try:
@@ -308,26 +307,26 @@ class EagerRunner:
         return loss, predictions
 
     def write(self, now: Snapshot, number: int) -> None:
-        """Continue from a snapshot; the number of a step is passed to each."""
+        """Continue from a snapshot; `run` gets the step number."""
         self.now = now
 
     def explain(self) -> str:
-        """Why steps are run eagerly."""
+        """Return why steps are run eagerly."""
         return f"eager: {self._why}"
 
 
 @final
 class CompiledRunner:
-    """Runs the steps of a training by a loop, without Python between the calls of a step.
+    """Run the steps of a training by a compiled loop.
 
-    A plan overwrites its parameters, so it works in pieces, and a snapshot is kept of the beginning of each.
-    What went wrong within one is found by running the same steps again up to there: they give the same bits.
+    A plan overwrites its parameters, so steps run in chunks, with a snapshot before each. After a loss that
+    is not finite, the chunk is replayed up to that step, with identical bits.
 
     Args:
-        loop: made for `loop_step` and what `carry_of` returns.
-        work: what it does.
-        start: where to begin.
-        progress: is told of the steps.
+        loop: made for `loop_step` and the carry of `carry_of`.
+        work: the step and its data.
+        start: the initial arrays.
+        progress: is notified of the steps.
     """
 
     def __init__(self, loop: Loop, work: Work, start: Snapshot, progress: Progress) -> None:
@@ -348,7 +347,7 @@ class CompiledRunner:
         return EpochProgress(stop, (*progress.losses, *losses), None if right is None else float(right))
 
     def _run_piece(self, order: Any, before: int, first: int, count: int) -> list[float]:
-        """Return the losses of some steps that come after step `first` of an epoch."""
+        """Run steps after step `first` of an epoch; return their losses."""
         saved = self._loop.save()
         found: list[float] = self._loop.run(order, first, count, self._progress.step).tolist()
         bad = next((i for i, loss in enumerate(found) if not isfinite(loss)), None)
@@ -359,7 +358,7 @@ class CompiledRunner:
         return found
 
     def _go_back(self, saved: Any, order: Any, first: int, bad: int) -> None:
-        """Go back to what the last finite loss was computed from."""
+        """Restore the arrays from which the last finite loss was computed."""
         if bad > 0:
             self._loop.restore(saved)
             self._loop.run(order, first, bad - 1)
@@ -368,12 +367,12 @@ class CompiledRunner:
             self._loop.restore(saved)
             self._loop.run(order, first, count - 1)
         else:
-            return  # the very first loss: nothing is known to be good
+            return  # the first loss: no snapshot is known to be good
         params, state, opt_state, *_ = self._loop.carry()
         self.guard.good = Snapshot(params, state, opt_state)
 
     def _check(self, number: int) -> None:
-        """Look at the parameters after a step, whose update no loss has seen."""
+        """Check the parameters after the last step, whose update no loss has seen."""
         try:
             check_finite(self.now, number)
         except DivergenceError:
@@ -382,9 +381,9 @@ class CompiledRunner:
             raise
 
     def write(self, now: Snapshot, number: int) -> None:
-        """Continue from a snapshot, after a step of this number."""
+        """Continue from a snapshot after the step with this number."""
         self._loop.write(carry_of(self._work, now, number, EpochProgress()))
 
     def explain(self) -> str:
-        """What a step does."""
+        """Return the calls of a step."""
         return self._loop.explain()

@@ -1,4 +1,4 @@
-"""The state of a network: everything that it is at one moment, as one value."""
+"""The complete state of a network as one value."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
     "Snapshot",
 ]
 
-ARRAYS = ("params", "state")  # what a callback may keep arrays under: trees like those of the network
+ARRAYS = ("params", "state")  # keys of arrays in a callback's state: trees like those of the network
 COUNTS = 2**32  # of epochs and steps: random numbers use 32 bits of the step's number
-SEEDS = 2**128  # how many there are: as many as the entropy of `numpy.random.SeedSequence` has bits for
+SEEDS = 2**128  # as many as the entropy of `numpy.random.SeedSequence` has bits for
 
 
 @final
@@ -50,11 +50,11 @@ class Snapshot:
 @final
 @dataclass(frozen=True)
 class NetState:
-    """A network at one moment: its description, its arrays and its counters.
+    """The configuration, arrays and counters of a network.
 
-    A `Network` holds one and replaces it as a whole, by one assignment. So after Ctrl-C or an error,
-    parameters, counters and the optimizer's state belong to the same step. The trainer takes one and returns
-    one; network files and checkpoints are written from one.
+    A `Network` replaces its state by one assignment, so after Ctrl-C or an error, parameters, counters and
+    the optimizer's state belong to the same step. The trainer takes and returns a state; network files and
+    checkpoints are written from one.
 
     Attributes:
         layer: the layers, as one layer.
@@ -71,7 +71,7 @@ class NetState:
         steps: the number of steps trained so far.
         sample_shape: the shape of one sample, if known.
         flat_targets: whether targets were (n,) for a network with one output, so that predictions are (n,).
-        notes: the user's plain data.
+        notes: plain data of the user.
     """
 
     layer: Layer
@@ -92,19 +92,19 @@ class NetState:
 
     @property
     def shown(self) -> Tree:
-        """The parameters to predict with: the averages if the optimizer keeps some, else `params`."""
+        """The parameters to predict with: the averages if the optimizer keeps them, else `params`."""
         return ema_params(self.opt_state) if self.averaged else self.params
 
     @property
     def arrays(self) -> Snapshot:
-        """The arrays that the next step of the same training begins with."""
+        """The arrays before the next step of the same training."""
         return Snapshot(self.params, self.state, self.opt_state)
 
     def with_arrays(self, now: Snapshot, optimizer: Optimizer, **counts: int) -> NetState:
         """Return the state after training steps.
 
         Args:
-            now: the arrays that the last step made.
+            now: the arrays after the last step.
             optimizer: the optimizer of the steps.
             **counts: new values of `seed`, `epochs` and `steps`.
         """
@@ -116,11 +116,11 @@ class NetState:
         """Return a copy with all arrays moved.
 
         Args:
-            bring: makes an array of the other library.
-            **changes: other values to replace.
+            bring: converts an array to the other library.
+            **changes: other fields to replace.
         """
 
-        def moved(item: Tree) -> Tree:  # an optimizer's state may have Python's numbers
+        def moved(item: Tree) -> Tree:  # an optimizer's state may have Python numbers
             return tree.map(lambda leaf: bring(leaf) if is_array(leaf) else leaf, item)
 
         arrays = {name: moved(getattr(self, name)) for name in ("params", "state", "opt_state")}
@@ -130,12 +130,12 @@ class NetState:
 @final
 @dataclass(frozen=True)
 class EpochProgress:
-    """What the first steps of an unfinished epoch gave.
+    """The progress of an epoch.
 
     Attributes:
-        step: how many steps of it are done.
+        step: the number of completed steps.
         losses: their losses.
-        right: what the measure counted in them; None if there is no measure, or nothing is done.
+        right: the total of the measure; None without a measure, or before the first step.
     """
 
     step: int = 0
@@ -146,13 +146,13 @@ class EpochProgress:
 @final
 @dataclass(frozen=True)
 class Position:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
         first_epoch: the number of epochs that the network was trained for before this training.
         first_step: the number of steps before it.
-        done: how many epochs of this training are done.
-        progress: what is done of the next one.
+        done: the number of completed epochs of this training.
+        progress: the progress of the next epoch.
     """
 
     first_epoch: int
@@ -164,15 +164,15 @@ class Position:
 @final
 @dataclass(frozen=True)
 class FitConfig:
-    """The options of a training that do not change while it runs.
+    """The fixed options of a training.
 
     Attributes:
-        epochs: how often to go through the data.
-        batch_size: samples a step; None for all.
-        shuffle: whether each epoch has an order of its own.
-        accumulate: in how many parts a batch is worked through.
-        optimizer: the optimizer, as the callbacks need it.
-        penalty: what is added to the loss of a batch, or None.
+        epochs: the number of passes through the data.
+        batch_size: samples per step; None for all.
+        shuffle: whether to shuffle the samples in each epoch.
+        accumulate: the number of parts of a batch whose gradients are accumulated.
+        optimizer: the optimizer, adjustable if a callback needs it.
+        penalty: a term added to the loss of a batch, or None.
         compile: whether steps are compiled.
         threads: as for `portnn.compile.make_loop`.
         precision: likewise.
@@ -191,5 +191,5 @@ class FitConfig:
     progress: Any = False
 
     def steps(self, samples: int) -> int:
-        """How many steps an epoch over so many samples has."""
+        """Return the number of steps per epoch for a number of samples."""
         return 1 if self.batch_size is None else ceil(samples / self.batch_size)

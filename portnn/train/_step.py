@@ -1,4 +1,4 @@
-"""One training step as a pure function: a batch, its gradient, the update."""
+"""A training step as a pure function: batch, gradient, update."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ORDER, _NOISE = 1, 2  # purposes of the random streams of a seed; 0 draws the i
 @final
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one step: inputs, targets, their weights or None, and how many there are."""
+    """The samples of one step: inputs, targets, weights or None, and their number."""
 
     x: Array
     y: Array
@@ -42,15 +42,15 @@ class Batch:
 @final
 @dataclass(frozen=True)
 class Dataset:
-    """Samples on a backend, and the order in which an epoch goes through them.
+    """Samples on a backend, and their order in each epoch.
 
     Attributes:
         x: inputs (n, ...).
         y: targets (n, ...).
         weight: sample weights (n,), or None.
-        backend: where steps are computed. The arrays are there, or in host memory if they are too large;
-            then each batch is moved.
-        extents: the whole arrays of inputs and targets, so that ids and labels are checked once and not in
+        backend: where steps are computed. Arrays too large for it stay in host memory, and each batch is
+            moved.
+        extents: the whole arrays of inputs and targets, so that ids and labels are checked once instead of in
             each step; empty if unknown.
         flat: whether targets were (n,) for a network with one output.
     """
@@ -75,18 +75,16 @@ class Dataset:
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """Inputs, targets, and the weights if there are some."""
+        """Inputs, targets, and weights, if any."""
         return (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
 
     def rows(self, start: int, stop: int) -> Dataset:
-        """The samples from `start` to `stop`, by themselves."""
+        """Return the samples from `start` to `stop`."""
         weight = None if self.weight is None else self.weight[start:stop]
         return replace(self, x=self.x[start:stop, ...], y=self.y[start:stop, ...], weight=weight)
 
     def batches(self, size: int | None, order: Array | None, first: int = 0) -> Iterator[Batch]:
-        """The samples, `size` at a time (None for all at once), in the order given by indices; the first
-        batches may be left out.
-        """
+        """Yield batches of `size` samples (None for all), in the order of the indices, from batch `first`."""
         n = self.size
         size = n if size is None else size
         for start in range(first * size, n, size):
@@ -96,33 +94,33 @@ class Dataset:
             yield Batch(x, y, weight, stop - start, self.extents)
 
     def _part(self, a: Array, order: Array | None, start: int, stop: int) -> Array:
-        """Return the samples from `start` to `stop` on the backend, in the given order or unshuffled."""
+        """Return the samples from `start` to `stop` of an order, on the backend; None for unshuffled."""
         part = a[start:stop, ...] if order is None else gather(a, order[start:stop], axis=0)
         return self.backend.asarray(part)
 
     def order(self, seed: int, epoch: int) -> Any:
-        """The order of an epoch as a NumPy array: the same for one seed on every backend."""
+        """Return the order of an epoch, a NumPy array that depends only on the seed and the epoch."""
         return order_of(self.size, seed, epoch)
 
 
 def order_of(n: int, seed: int, epoch: int) -> Any:
-    """The order in which an epoch goes through `n` samples, as a NumPy array."""
+    """Return the order of `n` samples in an epoch, as a NumPy array."""
     return stream(seed, _ORDER, epoch).permutation(n)
 
 
 def noise_key(seed: int, like: Array, number: int | None = None) -> Key:
-    """The key of the noise of a training, or of its step with a number; `fold_in` makes one of the other."""
+    """Return the noise key of a training, or of a numbered step, as `fold_in` derives it from the former."""
     return make_key(seed, _NOISE, like=like) if number is None else make_key(seed, _NOISE, number, like=like)
 
 
 class Gradient(NamedTuple):
-    """What a batch gives before the update.
+    """The results of a batch before the update.
 
     Attributes:
         loss: the loss of the batch, with the penalty.
         predictions: the raw predictions of its samples.
         state: the running state of the layers after it.
-        grads: the gradient of the loss by the parameters, times the loss scale if there is one.
+        grads: the gradient of the loss with respect to the parameters, times the loss scale, if any.
     """
 
     loss: Array
@@ -136,16 +134,16 @@ Step: TypeAlias = Callable[[Snapshot, Batch, Key | None], tuple[Snapshot, Array,
 
 
 def make_step(gradient: GradientFunction, optimizer: Optimizer) -> Step:
-    """Return one training step as a function: a gradient, then the update.
+    """Return a training step as a function: a gradient, then the update.
 
-    Between the two, the gradient of the whole batch exists in one place.
+    Between the two, the gradient of the whole batch is available in one place.
 
     Args:
         gradient: made by `make_gradient`.
-        optimizer: what turns gradients into updates.
+        optimizer: the optimizer.
 
     Returns:
-        A function of a snapshot, a batch and the key of the step (None unless the layer needs one), which
+        A function of a snapshot, a batch and the key of the step (None unless the layer needs one) that
         returns the next snapshot, the loss and the predictions.
     """
 
@@ -166,15 +164,15 @@ def make_gradient(
     scaled: bool = False,
     penalty: Callable[[Tree, Any], Array] | None = None,
 ) -> GradientFunction:
-    """Return the function that makes the gradient of a batch.
+    """Return a function that computes the gradient of a batch.
 
     Args:
         layer: the layers.
         loss: a function of predictions and targets, and of ``sample_weight`` if batches have weights.
-        parts: in how many parts a batch is worked through.
+        parts: the number of parts of a batch whose gradients are accumulated.
         scaled: whether the optimizer expects gradients of the loss times its `portnn.optim.loss_scale`.
-        penalty: a function of the parameters and of how many samples the batch counts for, which is added to
-            the loss.
+        penalty: a function of the parameters and of the batch's weight (its number of samples without
+            weights) that is added to the loss.
     """
 
     def objective(
@@ -201,7 +199,7 @@ def make_gradient(
         if penalty is not None:
             value, grads = _penalized(penalty, now.params, batch, value, grads, *scale)
         if scale:
-            value = ops.divide(value, *scale)  # by a power of two: exactly what it was
+            value = ops.divide(value, *scale)  # exact: a power of two
         return Gradient(value, predictions, state, grads)
 
     return gradient
@@ -215,7 +213,7 @@ def _penalized(
     grads: Tree,
     *scale: Array,
 ) -> tuple[Array, Tree]:
-    """Return a loss and its gradient with those of the penalty added."""
+    """Add the penalty and its gradient to a loss and its gradient."""
     samples = batch.size if batch.weight is None else ops.sum(batch.weight)
 
     def objective(params: Tree) -> Array:
@@ -228,18 +226,18 @@ def _penalized(
 def accumulated(
     differentiate: Callable[..., Any], parts: int, class_weights: Array | None = None
 ) -> Callable[..., Any]:
-    """Return a function like `differentiate` that works through a batch in parts.
+    """Return a function like `differentiate` that accumulates over the parts of a batch.
 
-    The loss of a batch is the mean over its samples by their weights. So it, and its gradient, is the sum of
-    the parts' means times their weights, divided by the weight of all. Sums are taken in pairs, level by
-    level: ((0 + 1) + (2 + 3)) + ... Every part begins with the same state of the layers; floating-point
-    state is averaged by the parts' shares of the samples, and counters are those of the first part.
+    The loss of a batch is the weighted mean over its samples. So it, and its gradient, is the sum of the
+    parts' means times their weights, divided by the total weight. Sums are pairwise, level by level:
+    ((0 + 1) + (2 + 3)) + ... Every part starts with the same state of the layers; floating-point state is
+    averaged by the parts' shares of the samples, and counters are those of the first part.
 
     Args:
         differentiate: ``(params, state, batch, key, ...) -> ((loss, (predictions, state)), grads)``.
-        parts: how many parts; part i of n samples has the rows from i·n//parts to (i+1)·n//parts, and is left
-            out if there are none. Its key is ``fold_in(key, i)``.
-        class_weights: those of the loss, by which it weighs samples with integer labels.
+        parts: the number of parts; part i of n samples has the rows from i·n//parts to (i+1)·n//parts, and is
+            skipped if empty. Its key is ``fold_in(key, i)``.
+        class_weights: those of the loss, for samples with integer labels.
     """
 
     def whole(params: Tree, state: Tree, batch: Batch, key: Key | None, *rest: Any) -> Any:
@@ -265,7 +263,7 @@ def accumulated(
 
 
 def _part_weights(batch: Batch, class_weights: Array | None) -> tuple[Any, Callable[[int, int], Any]]:
-    """Return what a batch counts for, never zero, and a function for its rows from start to stop."""
+    """Return the weight of a batch, never zero, and a function for that of its rows from start to stop."""
     weight = batch.weight
     if class_weights is not None and is_kind(batch.y, "integral"):
         labels = ops.clip(batch.y, 0, class_weights.shape[0] - 1)  # ignored ones weigh 0
@@ -306,14 +304,14 @@ def _floating(state: Tree, share: float) -> Tree:
 
 
 class _PairwiseSum:
-    """The sum of trees in pairs, level by level; None counts as nothing.
+    """The pairwise sum of trees, level by level; None adds nothing.
 
-    A summand is ``(sums, averages, first)``: the first two are added (floating-point arrays alone), of the
-    third the first one stays. At most one partial sum a level is held.
+    A summand is ``(sums, averages, first)``: the first two are added (only floating-point arrays); the first
+    `first` is kept. At most one partial sum per level is held.
     """
 
     def __init__(self) -> None:
-        self._held: list[tuple[int, Any]] = []  # levels fall from the front to the back
+        self._held: list[tuple[int, Any]] = []  # levels decrease from front to back
 
     def add(self, summand: Any) -> None:
         """Add the next summand."""
@@ -324,7 +322,7 @@ class _PairwiseSum:
         self._held.append((level, summand))
 
     def total(self) -> Any:
-        """The sum of all."""
+        """Return the sum."""
         _, found = self._held.pop()
         while self._held:
             found = self._pair(self._held.pop()[1], found)
@@ -340,12 +338,12 @@ class _PairwiseSum:
 
 
 def _name_accumulate(error: Exception, parts: int, size: int) -> None:
-    """Say in an error that was raised in a part of a batch that the part was too small, if that is the cause.
+    """Rewrite an error raised in a part of a batch if the part was too small.
 
     Args:
-        error: the error; its message changes.
-        parts: in how many parts batches are worked through.
-        size: how many samples this part had.
+        error: the error, changed in place.
+        parts: the number of parts of a batch.
+        size: the number of samples in this part.
 
     Example:
         >>> from portnn.nn import BatchNorm, outline

@@ -38,14 +38,13 @@ __all__ = ["History", "Trainer"]
 
 @final
 class History(Mapping[str, list[float]]):
-    """The course of a training: for each quantity, its value after each epoch.
+    """The metrics of a training: for each name, the values after each epoch.
 
     Args:
-        **columns: the quantities to begin with.
+        **columns: the initial metrics.
 
     Attributes:
-        plan: how a step of the training was run, for people to read: the calls of its plan, or why there was
-            none.
+        plan: a description of how steps were run: the calls of the plan, or why there was none.
 
     Example:
         >>> history = History()
@@ -60,9 +59,9 @@ class History(Mapping[str, list[float]]):
         self.plan = ""
 
     def record(self, logs: Mapping[str, float]) -> None:
-        """Add the values of an epoch at once, so that an interruption leaves all columns equally long.
+        """Append the metrics of an epoch at once, so that an interruption leaves all columns equally long.
 
-        Where an epoch has no value that another one has, there is NaN.
+        Missing values are NaN.
         """
         epochs, before = max(map(len, self._columns.values()), default=0), self._columns
         self._columns = {
@@ -86,22 +85,22 @@ class History(Mapping[str, list[float]]):
 
 @final
 class Trainer:
-    """Trains a network: it takes a `NetState` and returns one.
+    """Train a network: take a `NetState` and return one.
 
-    After each epoch it puts the state into `model`, where callbacks may change it.
+    After each epoch, `model` gets the state, which callbacks may change.
 
     Args:
-        model: the network that is trained.
-        data: what to learn from.
+        model: the network to train.
+        data: the training data.
         config: the options.
-        callbacks: who is called at events.
-        validate: returns the metrics on the validation data; None if there are none. It raises a ValueError
-            if a prediction is not finite.
-        measure: counts the right predictions of a batch; None where that has no meaning.
+        callbacks: the callbacks.
+        validate: returns the metrics on the validation data, or raises a ValueError if a prediction is not
+            finite; None without validation data.
+        measure: counts the correct predictions of a batch; None without accuracy.
 
     Attributes:
-        history: the values of all epochs, also of those before a training was resumed.
-        columns: the names of the values that every epoch has.
+        history: the metrics of all epochs, including those before a training was resumed.
+        columns: the names of the metrics of every epoch.
     """
 
     def __init__(
@@ -121,21 +120,21 @@ class Trainer:
         self._stateful = [c for c in callbacks if overrides(c, "state_dict")]
         self._pausing = sorted([c for c in callbacks if overrides(c, "on_step")], key=lambda c: c.runs_last)
         self.history = History()
-        self._seed = model.net_state.seed  # of the order of batches, from the beginning to the end
+        self._seed = model.net_state.seed  # of the order of batches, for the whole training
         _check_monitored(callbacks, self.columns)
 
     def fit(self, state: NetState, resume: str | os.PathLike[str] | None = None) -> NetState:
         """Train.
 
         Args:
-            state: where to begin.
+            state: the initial state.
             resume: a checkpoint, or a folder of them, to continue from.
 
         Returns:
-            The network after the training.
+            The state after the training.
 
         Raises:
-            FileNotFoundError: if there is nothing to resume from.
+            FileNotFoundError: if there is no checkpoint to resume from.
             CheckpointError: if a checkpoint is damaged, or of another training.
             DivergenceError: if the training diverges; the model keeps the last good parameters.
         """
@@ -149,7 +148,7 @@ class Trainer:
         position = Position(state.epochs, state.steps) if found is None else found.position
         with ExitStack() as stack:
             for callback in self.callbacks:
-                before = callback.model  # None, unless the training is within another one
+                before = callback.model  # None, except in a nested training
                 callback.model, callback.resumed = self.model, found is not None
                 stack.callback(setattr, callback, "model", before)
                 stack.enter_context(callback)
@@ -165,7 +164,7 @@ class Trainer:
 
         Args:
             state: the network.
-            start: the arrays that the step begins with.
+            start: the arrays before the step.
 
         Raises:
             DivergenceError: if the loss is not finite; the model is then unchanged.
@@ -178,14 +177,14 @@ class Trainer:
         return new
 
     def _training(self) -> Training:
-        """What the training is, for checkpoints."""
+        """Return the properties of the training for checkpoints."""
         from portnn.train._checkpoint import Training  # not every training has checkpoints
 
         adding = any(map(may_add_logs, self.callbacks))
         return Training(self.config, self.data.size, self.columns, self._stateful, adding)
 
     def _begin(self, state: NetState, found: Resumed | None) -> None:
-        """Tell the callbacks, and put the state that the training begins with into the model."""
+        """Notify the callbacks, and set the model to the initial state of the training."""
         if found is not None:
             counts = {"seed": found.seed, "epochs": found.trained[0], "steps": found.trained[1]}
             state = state.with_arrays(found.snapshot, self.config.optimizer, **counts)
@@ -203,7 +202,7 @@ class Trainer:
                 raise
 
     def _work(self, state: NetState, start: Snapshot) -> Work:
-        """Return what the runner does, for a network as the training begins."""
+        """Return the work of the runner, for the initial state of the training."""
         config = self.config
         scaled = optim.loss_scale(start.opt_state) is not None
         options: dict[str, Any] = {"parts": config.accumulate, "scaled": scaled, "penalty": config.penalty}
@@ -215,7 +214,7 @@ class Trainer:
         return Work(step, self.data, config.batch_size, shuffled, seed, self._measure, key)
 
     def _train(self, stack: ExitStack, start: Snapshot, position: Position) -> None:
-        """Make the runner, and go through the epochs that are left."""
+        """Make the runner, and run the remaining epochs."""
         config, state = self.config, self.model.net_state
         bar = stack.enter_context(Progress(self.steps * config.epochs, config.progress, epochs=config.epochs))
         work = self._work(state, start)
@@ -227,7 +226,7 @@ class Trainer:
         self.history.plan = runner.explain()
 
     def _epochs(self, runner: StepRunner, work: Work, position: Position, bar: Progress) -> None:
-        """Run the epochs: steps, validation, callbacks."""
+        """Run epochs: steps, validation, callbacks."""
         config, data = self.config, self.data
         weight = None if data.weight is None else data.backend.to_numpy(data.weight)
         for number in range(position.done + 1, config.epochs + 1):
@@ -240,7 +239,7 @@ class Trainer:
             try:
                 progress = self._steps(runner, order, position)
             except DivergenceError:
-                # A loss can be finite though the parameters are not; those of the last epoch then stay.
+                # A loss can be finite while parameters are not; those of the last epoch are then kept.
                 good = runner.guard.good
                 if good is not None and all_finite(good.params):
                     self.model.net_state = self.model.net_state.with_arrays(good, config.optimizer)
@@ -254,13 +253,13 @@ class Trainer:
             runner.write(self.model.net_state.arrays, position.first_step + number * self.steps)
 
     def _publish(self, now: Snapshot) -> None:
-        """Put the arrays after an epoch into the model."""
+        """Set the model to the arrays after an epoch."""
         state = self.model.net_state
         counts = {"epochs": state.epochs + 1, "steps": state.steps + self.steps}
         self.model.net_state = state.with_arrays(now, self.config.optimizer, **counts)
 
     def _steps(self, runner: StepRunner, order: Any, position: Position) -> EpochProgress:
-        """Run the steps of an epoch that are left, with pauses where callbacks want them."""
+        """Run the remaining steps of an epoch, pausing for callbacks."""
         progress, earlier = position.progress, position.done * self.steps
         first = progress.step
         every = {c.every_steps for c in self._pausing if c.every_steps}
@@ -269,7 +268,7 @@ class Trainer:
             due = [c for c in self._pausing if c.every_steps and not (earlier + stop) % c.every_steps]
             for callback in due if stop > first else ():
                 held = self.model.net_state
-                # What a callback before has made of the step is part of its state.
+                # The state of an earlier callback includes this step.
                 callback.on_step(self._event(runner.now, replace(position, progress=progress), ended=False))
                 self._check_unset(held, callback, "on_step")
         return progress
@@ -295,7 +294,7 @@ class Trainer:
         return ended
 
     def _check_unset(self, held: NetState, callback: Callback, hook: str) -> None:
-        """Check that a callback set no arrays where the training would not continue from them.
+        """Check that a callback set no arrays in a hook where they have no effect.
 
         Raises:
             ValueError: if it did.
@@ -308,7 +307,7 @@ class Trainer:
             )
 
     def _renew(self) -> None:
-        """Begin the optimizer's state anew if a callback removed it, or trained with another optimizer."""
+        """Reset the optimizer's state if a callback removed it, or trained with another optimizer."""
         state, optimizer = self.model.net_state, self.config.optimizer
         if state.opt_state is None or not (state.optimizer is None or state.optimizer is optimizer):
             now = Snapshot(state.params, state.state, optimizer.init(state.params))
@@ -327,7 +326,7 @@ class Trainer:
         return {f"val_{name}": value for name, value in found.items()}
 
     def _event(self, now: Snapshot, position: Position, *, ended: bool) -> CheckpointEvent:
-        """Return the event at which a checkpoint can be written; later steps do not change what it writes."""
+        """Return a checkpoint event; later steps do not change what it writes."""
         progress, state = position.progress, replace(self.model.net_state, seed=self._seed)
         kept = [(type(c).__name__, _copied(c.state_dict())) for c in self._stateful]
         history = dict(self.history)
@@ -344,10 +343,10 @@ class Trainer:
 
 
 def _check_monitored(callbacks: Sequence[Callback], columns: Sequence[str]) -> None:
-    """Check that the logs that callbacks watch will exist, unless a callback before them may add them.
+    """Check that monitored logs will exist, unless an earlier callback may add them.
 
     Raises:
-        ValueError: if one will not.
+        ValueError: if a log will not exist.
     """
     for callback in callbacks:
         name = callback.monitored
@@ -362,14 +361,14 @@ def _check_monitored(callbacks: Sequence[Callback], columns: Sequence[str]) -> N
 
 
 def _copied(state: Any) -> Any:
-    """Return a callback's state that it does not change any more; arrays are not copied."""
-    if not isinstance(state, dict):  # what it may be, the file says
+    """Return a copy of a callback's state; arrays are not copied."""
+    if not isinstance(state, dict):  # `write_training` raises
         return state
     return {name: value if name in ARRAYS else deepcopy(value) for name, value in state.items()}
 
 
 def _check_logs(logs: Mapping[str, Any]) -> None:
-    """Check what callbacks added to the logs.
+    """Check the logs that callbacks added.
 
     Raises:
         TypeError: if a value is not a number, or a name is not text.
@@ -384,7 +383,7 @@ def _check_logs(logs: Mapping[str, Any]) -> None:
 
 
 def _logs(progress: EpochProgress, shares: list[float]) -> dict[str, float]:
-    """Return the values of an epoch: means over its samples by their weights."""
+    """Return the metrics of an epoch: weighted means over its samples."""
     total = sum(shares)
     logs = {"loss": sum(v * n for v, n in zip(progress.losses, shares, strict=True)) / total}
     if progress.right is not None:
@@ -393,9 +392,9 @@ def _logs(progress: EpochProgress, shares: list[float]) -> dict[str, float]:
 
 
 def _shares(count: int, weight: Any, batch_size: int | None, order: Any) -> list[float]:
-    """Return the weight of each batch in the mean of an epoch: the sum of its samples' weights.
+    """Return the weight of each batch in the mean of an epoch: the sum of its sample weights.
 
-    The weights are NumPy arrays: on an accelerator each sum would be a kernel launch and a wait.
+    The weights are NumPy arrays: on an accelerator, each sum would be a kernel launch and a synchronization.
     """
     size = batch_size or count
     if weight is None:
@@ -405,13 +404,13 @@ def _shares(count: int, weight: Any, batch_size: int | None, order: Any) -> list
 
 
 def _stops(first: int, steps: int, before: int, every: Iterable[int]) -> list[int]:
-    """Return where an epoch pauses: after which of its steps, and after its last.
+    """Return the steps after which an epoch pauses, and its last.
 
     Args:
-        first: how many of its steps are done.
-        steps: how many it has.
-        before: how many steps came before the epoch.
-        every: it pauses after each step whose number is a multiple of one of these.
+        first: the number of completed steps.
+        steps: the number of steps.
+        before: the number of steps before the epoch.
+        every: pause after each step whose number is a multiple of one of these.
 
     Example:
         >>> _stops(0, 10, 100, [4])

@@ -1,14 +1,13 @@
-"""What watches over a training: stops it, keeps what was best, slows it down, writes it down.
+"""Callbacks: early stopping, checkpoints, learning-rate reduction, and logs.
 
-Give them to ``Network.fit(callbacks=[...])``. A function of a `portnn.Epoch` is a callback too, and stops the
+Pass them to ``Network.fit(callbacks=[...])``. A function of a `portnn.Epoch` is a callback too, and stops the
 training when it returns True:
 
     >>> stop_when_good = lambda epoch: epoch.logs["accuracy"] > 0.99
 
-Those that watch a quantity look it up in the values of the epoch, the columns of the history: "loss",
-"accuracy", and with validation data "val_loss" and "val_accuracy". One object may serve several trainings:
-each starts it anew. What an object of your own may have besides ``__call__``, to be told before and after a
-training and to go on from a checkpoint, `portnn.train.Callback` says.
+Monitored quantities are columns of the history: "loss", "accuracy", and with validation data "val_loss" and
+"val_accuracy". A callback may be used in several trainings; each resets it. For a callback of your own,
+make a subclass of `portnn.train.Callback`.
 """
 
 from typing import TYPE_CHECKING

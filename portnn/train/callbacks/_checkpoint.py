@@ -1,4 +1,4 @@
-"""Saving the network as it is trained."""
+"""Save the network during training."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from portnn.train.callbacks._monitor import Mode, Monitor, check_folder, loaded
 
 __all__ = ["ModelCheckpoint"]
 
-_REMEMBERED = 1000  # files: they stand in the header of each checkpoint of the training, which has a bound
+_REMEMBERED = 1000  # files: they are in the header of each checkpoint, whose size is bounded
 
 
 @final
 class ModelCheckpoint(Callback):
-    """Save the network after epochs, by its own `save`, so that no file is ever half written.
+    """Save the network after epochs, atomically, by `Network.save`.
 
     Args:
-        path: the file, or a pattern with the epoch's number and values in it, such as
+        path: the file, or a pattern with the number and metrics of the epoch, such as
             ``"digits-{epoch:03d}-{val_loss:.3f}.safetensors"``. Without a pattern the file is replaced.
-        monitor: the quantity that decides what is best, a column of the history.
+        monitor: the quantity to monitor, a column of the history.
         save_best_only: whether to save only epochs that are better than all before.
-        mode: "min" or "max", which is better; "auto" takes less of a loss or an error, more of the rest.
-        every: how many epochs from one look to the next.
+        mode: "min" or "max", which is better; "auto" minimizes losses and errors, and maximizes others.
+        every: check every this many epochs.
 
     Attributes:
-        saved: the files written by the last training, in order; of what was before it was resumed, the last
-            thousand.
+        saved: the files written by the last training, in order; at most the last thousand from before it was
+            resumed.
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a number is out of its range; in the training, if the pattern or `monitor` names a
-            quantity that is not there.
+        ValueError: if a number is out of range; in training, if the pattern or `monitor` names a quantity
+            that does not exist.
         FileNotFoundError: at the start of the training, if the folder does not exist.
-        OSError: in the training, if a file cannot be written.
+        OSError: in training, if a file cannot be written.
 
     Example:
         >>> import tempfile, numpy as np
@@ -69,22 +69,22 @@ class ModelCheckpoint(Callback):
         self.saved: list[str] = []
 
     def on_train_begin(self, state: NetState) -> None:
-        """Check the folder, and forget an earlier training."""
+        """Check the folder, and reset."""
         check_folder("ModelCheckpoint", self._path)
         self._monitor.reset()
         self.saved = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best value and the names of the files."""
+        """Return the best value and the file names."""
         return {"best": self._monitor.state_dict(), "saved": self.saved[-_REMEMBERED:]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
         self._monitor.load_state_dict(state["best"])
         self.saved = [loaded(path, str) for path in state["saved"]]
 
     def on_epoch_end(self, epoch: Epoch) -> None:
-        """Save the network if it is time."""
+        """Save the network if due."""
         if epoch.number % self._every or (self._best_only and not self._monitor.better(epoch)):
             return
         path = self._path_of(epoch)
@@ -93,7 +93,7 @@ class ModelCheckpoint(Callback):
             self.saved.append(path)
 
     def _path_of(self, epoch: Epoch) -> str:
-        """The path with the values of an epoch in it."""
+        """Return the path, formatted with the metrics of an epoch."""
         try:
             return self._path.format(epoch=epoch.number, **epoch.logs)
         except (KeyError, IndexError, ValueError) as error:

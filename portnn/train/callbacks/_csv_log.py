@@ -1,4 +1,4 @@
-"""The course of a training as a CSV file."""
+"""Log a training to a CSV file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["CSVLogger"]
 
 @final
 class CSVLogger(Callback):
-    """Write a line for each epoch: its number, and its values to the last digit.
+    """Write a line for each epoch: its number, and its metrics in full precision.
 
-    The file is there after the first epoch and complete after each, so a training can be watched by it.
+    The file exists after the first epoch and is complete after each, so it can be followed during training.
 
     Args:
-        path: the file; its folder exists.
-        append: whether to go on below what an earlier training wrote, instead of starting anew. Epochs are
-            then counted on.
+        path: the file, in an existing folder.
+        append: whether to append to the file of an earlier training instead of replacing it; epoch numbers
+            then continue.
 
     Raises:
-        ValueError: in the training, if the file that is to be appended to has other columns, or a log is new
-            after the first epoch.
+        ValueError: in training, if the file to append to has other columns, or a log is new after the first
+            epoch.
         FileNotFoundError: at the start of the training, if the folder does not exist.
 
     Example:
@@ -56,17 +56,17 @@ class CSVLogger(Callback):
         self._loaded = False
 
     def on_train_begin(self, state: NetState) -> None:
-        """Check the folder, and forget an earlier training."""
+        """Check the folder, and reset."""
         check_folder("CSVLogger", str(self._path))
         self._before = self._done = 0
         self._loaded = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how many epochs the file had before this training, and how many of it."""
+        """Return the numbers of epochs in the file before this training, and of this training."""
         return {"before": self._before, "done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue below the line of the last epoch that counts; what came after it goes."""
+        """Continue after the line of the checkpoint's epoch; delete later lines."""
         self._before, self._done = loaded(state["before"], int), loaded(state["done"], int)
         self._loaded = True
 
@@ -86,7 +86,7 @@ class CSVLogger(Callback):
         self._done = epoch.number
 
     def _open(self, columns: list[str]) -> None:
-        """Open the file with its first line, or at the end of what is there."""
+        """Open the file with its header, or to append."""
         rows: list[list[str]] = []
         if (self._append or self._loaded) and self._path.exists():
             with self._path.open(newline="", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Stopping when nothing gets better any more."""
+"""Early stopping."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = ["EarlyStopping"]
 
 @final
 class EarlyStopping(Callback):
-    """Stop when a quantity has not got better for some epochs, and go back to the best parameters.
+    """Stop when a quantity has not improved for some epochs, and restore the best parameters.
 
-    However the training ends, by this, by another callback, by Ctrl-C or at its last epoch, the network
-    then has the parameters and the running state of the best epoch (Prechelt 1998, Early stopping, but
-    when?, section 1). The optimiser's state stays that of the last.
+    However the training ends (by this or another callback, by Ctrl-C, or at its last epoch), the network gets
+    the parameters and the running state of the best epoch (Prechelt 1998, Early stopping, but when?,
+    section 1). The optimizer's state stays that of the last epoch.
 
     Args:
         monitor: the quantity, a column of the history.
-        patience: after how many epochs in a row without a better value it stops, at least 1.
-        min_delta: by how much a value must beat the best, >= 0.
-        mode: "min" or "max", which is better; "auto" takes less of a loss or an error, more of the rest.
-        restore_best: whether to go back to the best parameters.
+        patience: the number of consecutive epochs without improvement after which to stop, at least 1.
+        min_delta: the smallest change that counts as an improvement, >= 0.
+        mode: "min" or "max", which is better; "auto" minimizes losses and errors, and maximizes others.
+        restore_best: whether to restore the best parameters.
 
     Attributes:
-        best_epoch: the number of the best epoch of the last training, counted from 1; 0 before any.
-        stopped_epoch: the number of the epoch after which it stopped the last training, 0 if it did not.
+        best_epoch: the number of the best epoch of the last training, from 1; 0 before any.
+        stopped_epoch: the epoch after which the callback stopped the last training; 0 if it did not.
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a number is out of its range; in the training, if there is no such quantity.
+        ValueError: if a number is out of range; in training, if the quantity does not exist.
 
     Example:
         >>> import numpy as np
@@ -66,19 +66,19 @@ class EarlyStopping(Callback):
         self._best: tuple[Any, Any] | None = None  # parameters and running state
 
     def on_train_begin(self, state: NetState) -> None:
-        """Forget an earlier training."""
+        """Reset."""
         self._monitor.reset()
         self.best_epoch = self.stopped_epoch = 0
         self._best = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the numbers, and the best parameters and running state."""
+        """Return the counters, and the best parameters and running state."""
         best = {} if self._best is None else dict(zip(("params", "state"), self._best, strict=True))
         numbers = {"best_epoch": self.best_epoch, "stopped_epoch": self.stopped_epoch}
         return {**numbers, "best": self._monitor.state_dict(), **best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
         self._monitor.load_state_dict(state["best"])
         self.best_epoch = loaded(state["best_epoch"], int)
         self.stopped_epoch = loaded(state["stopped_epoch"], int)

@@ -1,4 +1,4 @@
-"""The best value of a log so far, and checks that callbacks share."""
+"""Track the best value of a log; shared checks of callbacks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from portnn.train._callback import Epoch
 __all__ = ["Mode", "Monitor", "check_folder", "loaded"]
 
 Mode: TypeAlias = Literal["auto", "min", "max"]
-"""Which is better, less or more; "auto" takes less of a loss or an error, more of anything else."""
+"""Which is better; "auto" minimizes losses and errors, and maximizes others."""
 
 _LESS = ("loss", "error", "mse", "mae", "rmse")
 
 
 class Monitor:
-    """The best value so far of a quantity.
+    """The best value of a quantity so far.
 
     Args:
         who: the callback, for messages.
         name: the quantity.
         mode: which is better.
-        min_delta: by how much a value must beat the best to count as better, >= 0.
+        min_delta: the smallest change that counts as an improvement, >= 0.
     """
 
     def __init__(self, who: str, name: str, mode: Mode, min_delta: float) -> None:
@@ -42,21 +42,21 @@ class Monitor:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the best value."""
+        """Reset the best value."""
         self.best = inf if self._less else -inf
 
     def state_dict(self) -> float | None:
-        """Return the best value so far as plain data; None if there is none."""
+        """Return the best value as plain data; None before any."""
         return self.best if isfinite(self.best) else None
 
     def load_state_dict(self, best: Any) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
         self.reset()
         if best is not None:
             self.best = loaded(best, float)
 
     def better(self, epoch: Epoch) -> bool:
-        """Whether the value of an epoch beats the best so far; it is then the best.
+        """Return whether the value of an epoch beats the best, and record it if so.
 
         Raises:
             ValueError: if the epoch has no such log.
@@ -80,10 +80,10 @@ K = TypeVar("K", int, float, str)
 
 
 def loaded(value: Any, kind: type[K]) -> K:
-    """Return a value of a callback's state in a checkpoint, if it can be one.
+    """Return a value of a callback's state in a checkpoint, checked.
 
     Raises:
-        ValueError: if it cannot.
+        ValueError: if it is invalid.
     """
     wrong = isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind)
     if wrong or (kind is int and value < 0):
@@ -92,7 +92,7 @@ def loaded(value: Any, kind: type[K]) -> K:
 
 
 def check_folder(who: str, path: str) -> None:
-    """Refuse a file in a folder that is not there, before the training and not after its first epoch."""
+    """Check before the training that a folder exists."""
     folder = Path(path).parent
     if "{" not in str(folder) and not folder.is_dir():
         raise FileNotFoundError(f"{who}: there is no folder {str(folder)[-120:]!r}; make it first")

@@ -1,4 +1,4 @@
-"""A smaller learning rate when nothing gets better any more."""
+"""Reduce the learning rate on a plateau."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = ["ReduceLROnPlateau"]
 
 @final
 class ReduceLROnPlateau(Callback):
-    """Multiply the learning rate by a factor when a quantity has not got better for some epochs.
+    """Multiply the learning rate by a factor when a quantity has not improved for some epochs.
 
-    It makes the optimiser `portnn.optim.adjustable`, so the rate is an array in its state: a planned or
-    compiled step goes on as it is. A schedule is scaled as a whole.
+    It makes the optimizer `portnn.optim.adjustable`, so the scale is an array in its state and a compiled
+    step stays valid. A schedule is scaled as a whole.
 
     Args:
         monitor: the quantity, a column of the history.
-        factor: what to multiply by, between 0 and 1.
-        patience: after how many epochs in a row without a better value it reduces, at least 1.
-        min_delta: by how much a value must beat the best, >= 0.
-        mode: "min" or "max", which is better; "auto" takes less of a loss or an error, more of the rest.
-        cooldown: how many epochs after a reduction do not count.
-        min_scale: the product of all factors does not go below this, >= 0.
+        factor: the factor, between 0 and 1.
+        patience: the number of consecutive epochs without improvement before a reduction, at least 1.
+        min_delta: the smallest change that counts as an improvement, >= 0.
+        mode: "min" or "max", which is better; "auto" minimizes losses and errors, and maximizes others.
+        cooldown: the number of epochs after a reduction that do not count.
+        min_scale: the lower bound of the product of all factors, >= 0.
 
     Attributes:
         scale: the product of the factors of the last training, 1.0 before any reduction.
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a number is out of its range; in the training, if there is no such quantity.
+        ValueError: if a number is out of range; in training, if the quantity does not exist.
 
     Example:
         >>> import numpy as np
@@ -77,24 +77,24 @@ class ReduceLROnPlateau(Callback):
         self._waited = self._rest = 0
 
     def on_train_begin(self, state: NetState) -> None:
-        """Forget an earlier training."""
+        """Reset."""
         self._monitor.reset()
         self.scale = 1.0
         self._waited = self._rest = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the numbers; the scale itself is in the optimizer's state too."""
+        """Return the counters; the scale is in the optimizer's state too."""
         counts = {"scale": self.scale, "waited": self._waited, "rest": self._rest}
         return {**counts, "best": self._monitor.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
         self._monitor.load_state_dict(state["best"])
         self.scale = loaded(state["scale"], float)
         self._waited, self._rest = loaded(state["waited"], int), loaded(state["rest"], int)
 
     def on_epoch_end(self, epoch: Epoch) -> None:
-        """Count the epochs without a better value, and reduce the learning rate if there are too many."""
+        """Count epochs without improvement, and reduce the learning rate after too many."""
         better = self._monitor.better(epoch)
         resting, self._rest = self._rest > 0, max(self._rest - 1, 0)
         self._waited = 0 if better or resting else self._waited + 1

@@ -1,4 +1,4 @@
-"""The course of a training for TensorBoard, by a package that writes its files."""
+"""Log a training to TensorBoard files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WRITERS = ("tensorboardX", "torch.utils.tensorboard")
 
 @final
 class TensorBoard(Callback):
-    """Write the values of each epoch to a folder that TensorBoard shows.
+    """Write the metrics of each epoch to a TensorBoard folder.
 
-    Values of the validation data stand in one chart with those of the training: "loss/train" and
-    "loss/val". The files are written by tensorboardX, or by torch's own writer where that is there.
+    Training and validation metrics share a chart: "loss/train" and "loss/val". The files are written by
+    tensorboardX, or by torch's writer if that is installed.
 
     Args:
-        folder: where the files go; one folder a training.
+        folder: the folder of the files; one per training.
 
     Raises:
         ImportError: at the start of the training, if neither package is installed.
@@ -41,7 +41,7 @@ class TensorBoard(Callback):
         self._writer = _writer_class()(self._folder)
 
     def on_epoch_end(self, epoch: Epoch) -> None:
-        """Write the values of the epoch."""
+        """Write the metrics of the epoch."""
         for name, value in epoch.logs.items():
             part = "val" if name.startswith("val_") else "train"
             self._writer.add_scalar(f"{name.removeprefix('val_')}/{part}", float(value), epoch.number)
@@ -54,7 +54,7 @@ class TensorBoard(Callback):
 
 
 def _writer_class() -> Any:
-    """The first writer that is installed."""
+    """Return the first writer that is installed."""
     for name in _WRITERS:
         try:
             return import_module(name).SummaryWriter

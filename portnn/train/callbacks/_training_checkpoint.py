@@ -1,4 +1,4 @@
-"""Checkpoints of a training, from which it goes on as if it had never stopped."""
+"""Checkpoints from which a training resumes with identical bits."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ __all__ = ["Checkpoint"]
 
 @final
 class Checkpoint(Callback):
-    """Write down the whole training now and then; ``fit(..., resume=folder)`` goes on from there.
+    """Save checkpoints of a training; ``fit(..., resume=folder)`` continues from the newest.
 
-    A checkpoint has the parameters, the running state, the optimiser's state (with the step of its
-    schedule), the history, what other callbacks remember, and the seed, epoch and step that all random
-    numbers are drawn from. Going on gives the same bits as a training that was never stopped, on the
-    same backend, also from within an epoch. Each file is whole before an older one is deleted.
-    After the last epoch, and when Ctrl-C ends the training, the last moment is written too.
+    A checkpoint has the parameters, the running state, the optimizer's state (with the step of its schedule),
+    the history, the states of other callbacks, and the seed, epoch and step that all random numbers are
+    derived from. On the same backend, a resumed training ends with bit-identical weights, even if resumed
+    within an epoch. Each file is complete before an older one is deleted.
+    A checkpoint is also written after the last epoch, and when Ctrl-C ends the training.
 
-    If a checkpoint cannot be written, the training ends with the error: the network keeps what it has
-    learned, and the checkpoints before are as they were, to go on from.
+    If a checkpoint cannot be written, the training ends with the error: the network keeps its parameters,
+    and earlier checkpoints are unchanged.
 
     Args:
-        folder: where the files go, one folder a training; it is made if it is not there.
-        every_steps: after how many steps; None for none within epochs.
-        every_epochs: after how many epochs; None for none but the last.
-        keep: how many files to keep, at least 1; None keeps all.
+        folder: the folder of the files, one per training; created if missing.
+        every_steps: write after each multiple of this number of steps; None for none within epochs.
+        every_epochs: write after each multiple of this number of epochs; None for only the last.
+        keep: the number of files to keep, at least 1; None keeps all.
         interrupt_every: within an epoch, Ctrl-C writes the last multiple of this number of steps, or of
             `every_steps`. Each costs a copy of the parameters.
 
     Attributes:
-        saved: the files written by the last training, in order; the old ones may be deleted by now.
+        saved: the files written by the last training, in order; older ones may have been deleted.
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a number is not positive; in the training, if the description of the network is longer
-            than a file may have it.
-        FileNotFoundError: at the start of the training, if the folder that it is to be made in is not there.
-        FileExistsError: at the start of the training, if the folder has checkpoints of another one, or
-            another is writing to it.
-        OSError: in the training, if a checkpoint cannot be written.
+        ValueError: if a number is not positive; in training, if the description of the network is too long
+            for a file.
+        FileNotFoundError: at the start of the training, if the parent folder does not exist.
+        FileExistsError: at the start of the training, if the folder has checkpoints of another training, or
+            another training is writing to it.
+        OSError: in training, if a checkpoint cannot be written.
 
     Example:
         >>> import tempfile, numpy as np
@@ -93,7 +93,7 @@ class Checkpoint(Callback):
         self.saved: list[Path] = []
 
     def on_train_begin(self, state: NetState) -> None:
-        """Make the folder, unless there is another training in it."""
+        """Create the folder; check that it has no other training."""
         check_folder("Checkpoint", str(self._folder))
         self._folder.mkdir(exist_ok=True)
         if not self.resumed and (files := checkpoints(self._folder)):
@@ -106,14 +106,14 @@ class Checkpoint(Callback):
         self.saved, self._unwritten = [], None
 
     def on_step(self, step: CheckpointEvent) -> None:
-        """Write a checkpoint if it is time, or remember the event for Ctrl-C."""
+        """Write a checkpoint if due, or keep the event for Ctrl-C."""
         done = step.epoch * step.steps + step.step
         self._unwritten = step
         if self._every_steps is not None and not done % self._every_steps and step.step < step.steps:
             self._write(step)
 
     def on_epoch_end(self, epoch: Epoch) -> None:
-        """Write a checkpoint if it is time."""
+        """Write a checkpoint if due."""
         event = epoch.checkpoint
         assert event is not None, "the callback runs last"
         due = event.ended or event.epoch == event.total

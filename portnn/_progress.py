@@ -1,4 +1,4 @@
-"""Show a training to a person: a line for each finished epoch and, on a terminal, a bar below them."""
+"""Show the progress of a training: a line for each finished epoch and, on a terminal, a bar."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any, Protocol, final
 
 __all__ = ["Progress"]
 
-_SEEN, _LOGGED = 0.5, 10.0  # seconds between lines where someone is looking, and elsewhere
-_DELAY = 0.5  # seconds before there is a bar: short trainings neither import nor draw one
-_MOVES = 0.1  # seconds between moves of the bar
-_SOON = 1.0  # seconds after which someone who is looking learns why there is no step yet
-_WIDTH = 80  # columns where nothing says how many there are
-_ROOM = 3  # columns right of a bar: a ^C that began a new line would stay, and a piece of the bar with it
-_GONE = (OSError, ValueError)  # what writing to a broken or closed stream raises
-_bar_in_use = Lock()  # there is room for one bar; other trainings write lines above it
+_SEEN, _LOGGED = 0.5, 10.0  # seconds between lines on a terminal or in a notebook, and elsewhere
+_DELAY = 0.5  # seconds before the bar: short trainings neither import nor draw one
+_MOVES = 0.1  # seconds between updates of the bar
+_SOON = 1.0  # seconds before a text says why there is no step yet
+_WIDTH = 80  # columns of a terminal of unknown width
+_ROOM = 3  # free columns right of a bar, for ^C: on a new line it would not be erased
+_GONE = (OSError, ValueError)  # errors of writing to a broken or closed stream
+_bar_in_use = Lock()  # only one bar is shown; other trainings write lines above it
 
 
 @final
@@ -31,17 +31,17 @@ class Progress:
 
     Each finished epoch gets a line: at most one every 0.5 s on a terminal or in a notebook and one every 10 s
     elsewhere, but always the last epoch, also after an error. After half a second, a bar appears below the
-    lines if someone is looking: in a notebook it is drawn by IPython (and the lines go to standard output),
-    on a terminal by tqdm or else by rich, if one is installed. tqdm comes first because its bars stack with
-    a caller's and do not hide the cursor, which a process that is killed would not show again.
+    lines: in a notebook by IPython (and the lines go to standard output), on a terminal by tqdm or else by
+    rich, if one is installed. tqdm comes first because its bars stack with a caller's and do not hide the
+    cursor, which a killed process would not restore.
 
-    Nothing is shown, and no error raised, if standard error is missing, closed or broken.
+    If standard error is missing, closed or broken, nothing is shown and no error is raised.
 
     Args:
         total: the number of steps in all epochs.
         show: None or True for lines and a bar, False for nothing. Or an object with the methods `step` and
             `epoch`, which are called instead.
-        epochs: the number of epochs; None if the first call of `epoch` tells.
+        epochs: the number of epochs; None to take it from the first call of `epoch`.
     """
 
     def __init__(self, total: int, show: Any, *, epochs: int | None = None) -> None:
@@ -49,7 +49,7 @@ class Progress:
         self._told: Any = self._display if isinstance(show, bool | None) else show
 
     def step(self, count: int = 1) -> None:
-        """Count steps as done; the first call may count those of a training that is resumed."""
+        """Count completed steps; the first call may count those of a resumed training."""
         if self._told is not None:
             self._told.step(count)
 
@@ -60,16 +60,16 @@ class Progress:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """Show what happens before the first step, if that takes longer than a second.
+        """Show a text before the first step, if that takes longer than a second.
 
         Args:
-            what: the text to show.
+            what: the text.
         """
         if self._display is None:
             yield
             return
         over = Event()
-        # A platform may have no threads, or allow no more: the text is then not shown.
+        # Without another thread, the text is not shown.
         with suppress(RuntimeError):
             # `threading.Thread` takes three times as long to start.
             start_new_thread(self._display.announce, (what, over))
@@ -89,17 +89,17 @@ class Progress:
 
 
 class _Bar(Protocol):
-    """A bar that shows how many steps are done."""
+    """A bar for the number of completed steps."""
 
     def move(self, done: int, text: str) -> None:
-        """Show how many steps are done, beside a text."""
+        """Show the number of completed steps, and a text."""
 
     def close(self) -> None:
         """Remove the bar."""
 
 
 def _find_display(total: int, epochs: int | None) -> _Display | None:
-    """Return the display that suits standard error, or None if there is nothing to write to."""
+    """Return a display for standard error; None if there is no stream."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if hasattr(shell, "kernel"):
         return _Display(total, epochs, "stdout", seen=True, find_bar=_NotebookBar)
@@ -111,7 +111,7 @@ def _find_display(total: int, epochs: int | None) -> _Display | None:
 
 
 def _has_parent() -> bool:
-    """Return whether multiprocessing started this process, so that others may draw on the same terminal."""
+    """Return whether multiprocessing started this process, so that others may use the same terminal."""
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None
 
@@ -123,10 +123,10 @@ class _Display:
     Args:
         total: the number of steps in all epochs.
         epochs: the number of epochs, if known.
-        stream: the name of the stream in `sys`, which is looked up for each line: rich exchanges it.
-        seen: whether someone is looking.
-        find_bar: makes a bar from the number of all steps and of those done; returns None if it cannot.
-            None for lines alone.
+        stream: the name of the stream in `sys`, looked up for each line, since rich replaces it.
+        seen: whether the output is a terminal or a notebook.
+        find_bar: makes a bar from the numbers of all and of completed steps, or returns None. None for only
+            lines.
     """
 
     def __init__(
@@ -141,13 +141,13 @@ class _Display:
         self._total, self._epochs, self._stream, self._seen = total, epochs, stream, seen
         self._find_bar = find_bar
         self._bar: _Bar | None = None
-        self._lock = Lock()  # held while something is written
+        self._lock = Lock()  # held while writing
         self._announced: str | None = None
         self._done = 0
-        # An epoch without a line: when it ended, its number, its metrics.
+        # An epoch not yet printed: its end time, number and metrics.
         self._unprinted: tuple[float, int, Mapping[str, float]] | None = None
         now = monotonic()
-        self._since, self._finished = now, 0  # the end of the epoch of the last line, and epochs after it
+        self._since, self._finished = now, 0  # end of the last printed epoch, epochs since
         self._line_due = now + (_SEEN if seen else _LOGGED)
         self._move_due = inf if find_bar is None else now + _DELAY
 
@@ -164,12 +164,12 @@ class _Display:
             self._write(self._print_epoch)
 
     def announce(self, what: str, over: Event) -> None:
-        """Show a text unless an event comes soon; runs in a thread of its own."""
+        """Show a text unless an event is set soon; runs in its own thread."""
         if not over.wait(_SOON if self._seen else _LOGGED):
             self._write(self._print_busy, what, over)
 
     def end(self, over: Event) -> None:
-        """End what `announce` shows; epochs are timed from here on."""
+        """Remove the text of `announce`; start timing epochs."""
         with self._lock:
             over.set()
             self._announced, self._since = None, monotonic()
@@ -179,7 +179,7 @@ class _Display:
         self._write(self._finish)
 
     def _write(self, act: Callable[..., None], *args: Any) -> None:
-        """Write something; after a failure nothing more, because a training outlives its terminal."""
+        """Run a write; after a failure, write nothing more, because a training outlives its terminal."""
         with self._lock:
             try:
                 act(*args)
@@ -221,7 +221,7 @@ class _Display:
             self._print_epoch()
 
     def _position(self) -> str:
-        """Return which epoch is being trained."""
+        """Return the number of the current epoch."""
         if self._epochs is None:
             return "training"
         number = self._done * self._epochs // max(self._total, 1) + 1
@@ -247,7 +247,7 @@ class _Display:
             self._print(f"{what} ...")
 
     def _print(self, line: str) -> None:
-        """Write a line in one piece, so that the lines of several trainings do not mix, above all bars."""
+        """Write a line in one call, above all bars, so that lines of several trainings do not mix."""
         stream = getattr(sys, self._stream)
         if stream is None:
             return
@@ -261,22 +261,22 @@ class _Display:
 
 
 def _columns(stream: Any) -> int:
-    """Return how many columns a terminal has."""
+    """Return the number of columns of a terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or _WIDTH
-    except (AttributeError, *_GONE):  # a notebook, or a stream in the place of a terminal
+    except (AttributeError, *_GONE):  # a notebook, or a replaced stream
         return _WIDTH
 
 
 def _epoch_line(number: int, total: int, logs: Mapping[str, float], time: float, width: int | None) -> str:
-    """Return the line of an epoch, made shorter if it would not fit, else continued on the next line.
+    """Return the line of an epoch, shortened to fit, or else wrapped.
 
     Args:
         number: the number of the epoch, from 1.
         total: the number of epochs.
         logs: the metrics.
-        time: seconds of an epoch.
-        width: columns of the terminal; None for 80 and one line even if it is longer.
+        time: seconds per epoch.
+        width: columns of the terminal; None for 80, without wrapping.
     """
     start = f"epoch {number:>{len(str(total))}}/{total}"
     values = [f"{_visible(name)} {_number(float(value))}" for name, value in logs.items()]
@@ -290,7 +290,7 @@ def _epoch_line(number: int, total: int, logs: Mapping[str, float], time: float,
 
 
 def _fold(fields: list[str], width: int) -> str:
-    """Return fields side by side on several lines; the first stands alone in its column."""
+    """Return fields side by side on several lines; the first has its own column."""
     indent = " " * len(fields[0])
     lines = [fields[0]]
     for field in fields[1:]:
@@ -301,12 +301,12 @@ def _fold(fields: list[str], width: int) -> str:
 
 
 def _visible(name: str) -> str:
-    """Return a name with characters that a terminal might obey escaped."""
+    """Return a name with control characters escaped."""
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _number(value: float) -> str:
-    """Return a number with four decimals, very large ones with six digits and very small ones with three."""
+    """Format a number with four decimals; very large ones with six digits, very small ones with three."""
     size = abs(value)
     if size >= 100.0:
         return f"{value:.6g}"
@@ -314,16 +314,16 @@ def _number(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Return a duration with two digits, or three of minutes."""
+    """Format a duration with two digits, or three for minutes."""
     if seconds < 0.0995:
         return f"{1e3 * seconds:.2g} ms"
     return f"{seconds:.2g} s" if seconds < 99.5 else f"{seconds / 60.0:.3g} min"
 
 
 def _find_bar(total: int, done: int) -> _Bar | None:
-    """Return a bar for a terminal; None without tqdm and rich, or where rich draws a bar already."""
+    """Return a bar for a terminal; None without tqdm and rich, or if rich already draws a bar."""
     if sys.stderr is None or type(sys.stderr).__module__.startswith("rich."):
-        return None  # lines go above rich's bar by themselves
+        return None  # rich prints lines above its bar
     for kind in (_TqdmBar, _RichBar):
         with suppress(ImportError):
             return kind(total, done)
@@ -354,7 +354,7 @@ class _TqdmBar:
 
 @final
 class _RichBar:
-    """rich's bar, drawn when it moves and not by a thread of rich."""
+    """rich's bar, drawn on updates instead of by rich's thread."""
 
     def __init__(self, total: int, done: int) -> None:
         from rich.console import Console
@@ -381,7 +381,7 @@ class _RichBar:
 
 @final
 class _NotebookBar:
-    """A bar in HTML, which needs no ipywidgets."""
+    """An HTML bar that does not need ipywidgets."""
 
     def __init__(self, total: int, done: int) -> None:
         from IPython.display import display

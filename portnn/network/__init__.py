@@ -1,4 +1,4 @@
-"""`Network`: describe, fit, predict, score, save."""
+"""`Network`: define, fit, predict, score, save."""
 
 from portnn.network._network import Network
 

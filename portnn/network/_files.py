@@ -1,4 +1,4 @@
-"""Networks as files: the description as plain data, and the tensors."""
+"""Network files: the configuration as plain data, and the tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["read_network", "write_network"]
 Path: TypeAlias = str | os.PathLike[str]
 
 KIND = "network"
-LARGEST = 2**24  # bound of an integer in the description of a layer, unless a tensor has that length
+LARGEST = 2**24  # bound of an integer in a layer's configuration, unless a tensor has that length
 _FIELDS = {
     "kind", "format", "layers", "loss", "seed", "dtype", "epochs", "steps", "notes", "sample_shape",
     "flat_targets",
@@ -33,10 +33,10 @@ _FIELDS = {
 
 
 def loss_from(data: Any, path: Any) -> Callable[..., Array]:
-    """Return the loss of a description.
+    """Return the loss of a configuration.
 
     Raises:
-        CheckpointError: if it is not one of portnn's, or there is none.
+        CheckpointError: if it is missing or not one of portnn's.
     """
     if data is None:
         raise CheckpointError(
@@ -50,11 +50,11 @@ def loss_from(data: Any, path: Any) -> Callable[..., Array]:
 
 
 def write_network(state: NetState, path: Path) -> None:
-    """Write a network: its description, in the header, and its arrays.
+    """Write a network: its configuration, in the header, and its arrays.
 
     Raises:
         TypeError: if a part of it is not portnn's own.
-        ValueError: if `read_network` would refuse the file.
+        ValueError: if `read_network` would reject the file.
     """
     check_save_path(path)
     description = {
@@ -80,12 +80,12 @@ def write_network(state: NetState, path: Path) -> None:
 
 
 def _from_1(description: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 did not say what kind of file it is."""
+    """Add the kind of file, which format 1 lacks."""
     return {"kind": KIND, **description, "format": 2}
 
 
 def _from_2(description: dict[str, Any]) -> dict[str, Any]:
-    """Format 2 knew neither the shape of a sample nor that of targets."""
+    """Add the shapes of a sample and of targets, which format 2 lacks."""
     return {"sample_shape": None, "flat_targets": False, **description, "format": 3}
 
 
@@ -93,10 +93,10 @@ _UPGRADES = {1: _from_1, 2: _from_2}
 
 
 def upgraded(description: dict[str, Any], path: Any) -> dict[str, Any]:
-    """A description of any format as one of the present format.
+    """Convert a configuration of any format to the current format.
 
     Raises:
-        CheckpointError: if the file is of a format that is not known.
+        CheckpointError: if the format is unknown.
     """
     while (version := read_field(description, "format", int, path)) != FORMAT:
         if version not in _UPGRADES:
@@ -111,7 +111,7 @@ def read_network(path: Path, backend: str | Backend, loss: Callable[..., Array] 
     """Read a network that `write_network` wrote.
 
     Raises:
-        CheckpointError: if the file is not what it should be.
+        CheckpointError: if the file is invalid.
         TypeError: if `loss` is not a `portnn.losses.Loss`.
     """
     backend = get_backend(backend)
@@ -134,10 +134,10 @@ def read_network(path: Path, backend: str | Backend, loss: Callable[..., Array] 
 
 
 def _described(header: Header, loss: Callable[..., Array] | None, backend: Backend, path: Path) -> NetState:
-    """Return the network that a header describes, with shapes and dtypes in place of arrays.
+    """Return the network of a header, with shapes and dtypes in place of arrays.
 
     Raises:
-        CheckpointError: if the description is not whole, or the tensors are not those that it needs.
+        CheckpointError: if the configuration is incomplete, or the tensors do not match it.
     """
     if header.description.get("format") != 1 and not header.checked:
         raise CheckpointError(f"{path} is damaged: files of this format have digests, and it has none")
@@ -161,7 +161,7 @@ def _described(header: Header, loss: Callable[..., Array] | None, backend: Backe
 
 
 def _sample_shape(data: dict[str, Any], path: Path) -> tuple[int, ...] | None:
-    """Return the shape of a sample, or None if it was not known."""
+    """Return the shape of a sample; None if unknown."""
     shape = data.get("sample_shape")
     if shape is None:
         return None
@@ -171,19 +171,19 @@ def _sample_shape(data: dict[str, Any], path: Path) -> tuple[int, ...] | None:
 
 
 def _layers_from(layers: dict[str, Any], header: Header, dtype: str, path: Path) -> tuple[Layer, Tree, Tree]:
-    """Return the layers, and their parameters and state as shapes, before memory is taken for tensors.
+    """Return the layers, and their parameters and state as shapes, before tensors are read.
 
     Raises:
-        CheckpointError: if they are not layers, or the tensors are not those that they need.
+        CheckpointError: if they are not layers, or the tensors do not match them.
     """
-    # Somewhat more than there is, so that the tensor that does not fit is named.
+    # Somewhat more than there is, so that the error names the tensor that does not fit.
     size = 2 * sum(spec.size for spec in header.tensors.values()) + (1 << 16)
     try:
         check_counts(layers, len(header.tensors), path)
         layer = from_description(layers)
         if not isinstance(layer, Layer):
             raise TypeError(f"the description is of a {type(layer).__name__}, expected a layer")
-        params, state = outline(layer, dtype, limit=size)  # what has tensors is refused by their size
+        params, state = outline(layer, dtype, limit=size)  # raises beyond the size of the tensors
         check_numbers(layers, max([0, *(n for spec in header.tensors.values() for n in spec.shape)]), path)
     except CheckpointError:
         raise
@@ -195,7 +195,7 @@ def _layers_from(layers: dict[str, Any], header: Header, dtype: str, path: Path)
 
 
 def check_numbers(data: Any, longest: int, path: Any) -> None:
-    """Check that no integer in a description of layers is huge, unless a tensor has an axis of that length.
+    """Check that no integer in a configuration is huge, unless a tensor has an axis of that length.
 
     Raises:
         CheckpointError: if there is such an integer.
@@ -212,10 +212,10 @@ def check_numbers(data: Any, longest: int, path: Any) -> None:
 
 
 def check_counts(data: Any, most: int, path: Any) -> None:
-    """Equal layers are told apart by a number, and each has tensors: that many there can be at most.
+    """Check a number of equal layers: each has tensors, whose number bounds it.
 
     Raises:
-        CheckpointError: if there are more.
+        CheckpointError: if there are too many.
     """
     for name, value in data.items() if isinstance(data, dict) else enumerate(data):
         if name == "num_layers" and not (isinstance(value, int) and value <= most):

@@ -1,4 +1,4 @@
-"""Data and options at the door of a `Network`: checked before anything changes, and moved to its backend."""
+"""Check the data and options of a `Network`, and move data to its backend."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-_USUAL = 2.0**20  # above it, or below its inverse, weights are rescaled to a largest one of 1
+_USUAL = 2.0**20  # above it, or below its inverse, weights are rescaled to a maximum of 1
 
 
 def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
-    """An array of the backend, with at least one sample."""
+    """Return an array on the backend, with at least one sample."""
     try:
         x = backend.asarray(value)
     except (TypeError, ValueError) as error:
@@ -51,16 +51,16 @@ def _bring(name: str, value: ArrayLike, backend: Backend) -> Array:
 
 
 def _cast(name: str, x: Array, dtype: DType) -> Array:
-    """Return finite numbers in the network's dtype; they are read once, unless one is refused."""
+    """Return finite numbers in the network's dtype; they are read once, unless one is invalid."""
     cast = cast_finite(x, dtype)
     if cast is None:
         _check_finite(name, x)
-        cast = _fit(x, dtype, name)  # says what is too large
+        cast = _fit(x, dtype, name)  # raises if a number is too large
     return cast
 
 
 def _check_finite(name: str, x: Array) -> None:
-    """Check that there is no NaN and no infinity; the message names the first sample that has one."""
+    """Check that no number is NaN or infinite; the message names the first such sample."""
     if all_finite(x):
         return
     rows = ops.all(ops.reshape(ops.isfinite(x), (x.shape[0], -1)), axis=1)
@@ -69,7 +69,7 @@ def _check_finite(name: str, x: Array) -> None:
 
 
 def _fit(x: Array, dtype: DType, name: str) -> Array:
-    """Finite numbers in another floating-point dtype; what it cannot hold would become infinite."""
+    """Cast finite numbers to another floating-point dtype; raise if one would become infinite."""
     if x.dtype == dtype:
         return x
     limit = float(ops.finfo(dtype).max)
@@ -84,7 +84,7 @@ def _door(value: Any, backend: Backend, dtype: str, *, streamed: bool = False) -
     """Return the backend on which values are checked and cast.
 
     It is NumPy for NumPy arrays that the cast makes smaller, so that the device never holds both, and for
-    those that are to be streamed because the device has no room for them.
+    those that are streamed because they do not fit on the device.
     """
     host = get_backend("numpy")
     if backend is host or not host.owns(value):
@@ -94,12 +94,12 @@ def _door(value: Any, backend: Backend, dtype: str, *, streamed: bool = False) -
 
 
 def _fits(x: Any, backend: Backend) -> bool:
-    """Return whether the device has room for a NumPy array."""
+    """Return whether a NumPy array fits on the device."""
     return backend.has_room(x.size * x.dtype.itemsize)
 
 
 def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bool = False) -> Array:
-    """Inputs on the backend: floating point in the network's dtype, integers as they are.
+    """Return inputs on the backend: floating point in the network's dtype, integers unchanged.
 
     Args:
         value: the inputs.
@@ -109,7 +109,7 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bo
 
     Raises:
         TypeError: if they are not real numbers.
-        ValueError: if there are none, or some are not finite.
+        ValueError: if they are empty or not finite.
     """
     door = _door(value, backend, dtype, streamed=streamed)
     x = _bring("x", value, door)
@@ -123,19 +123,19 @@ def bring_inputs(value: ArrayLike, backend: Backend, dtype: str, *, streamed: bo
 def bring_targets(
     value: ArrayLike, n: int, predictions: Array, loss: Callable[..., Array], backend: Backend, dtype: str
 ) -> tuple[Array, Extent, bool]:
-    """Targets on the backend, checked against what the network predicts for one sample.
+    """Return targets on the backend, checked against the prediction for one sample.
 
     Args:
         value: the targets.
         n: the number of samples.
         predictions: the network's raw predictions for the first sample.
-        loss: the loss, which decides what targets may be.
-        backend: the backend to bring them to, which is that of the predictions.
+        loss: the loss, which determines the valid targets.
+        backend: the backend, which is that of the predictions.
         dtype: the network's.
 
     Returns:
-        The targets; them as a whole, for checks of their parts; and whether they were (n,) for a network with
-        one output, in which case they are (n, 1) now.
+        The targets; the whole array, for checks of its parts; and whether the targets were (n,) for a network
+        with one output, in which case they are now (n, 1).
 
     Raises:
         TypeError: if their dtype does not suit the loss.
@@ -163,12 +163,12 @@ def bring_targets(
             _check_probabilities(y, task)
     first, labels = y[:1, ...], Extent(y)
     with parts_of((first, labels)):
-        probe(loss, predictions, first)  # the loss checks the shapes
+        probe(loss, predictions, first)  # checks the shapes
     return y, labels, flat
 
 
 def _check_axes(y: Array, predictions: tuple[int, ...]) -> None:
-    """Check that labels have no axis of length 1 where the network has its classes.
+    """Check that labels have no axis of length 1 in place of the network's class axis.
 
     Raises:
         ValueError: if they have.
@@ -182,7 +182,7 @@ def _check_axes(y: Array, predictions: tuple[int, ...]) -> None:
 
 
 def _check_probabilities(y: Array, task: Task) -> None:
-    """Targets between 0 and 1, and rows of classes that sum to 1."""
+    """Check that targets are between 0 and 1, and that rows of classes sum to 1."""
     inside = ops.logical_and(ops.greater_equal(y, 0.0), ops.less_equal(y, 1.0))
     if not bool(ops.all(inside)):
         raise ValueError(
@@ -199,7 +199,7 @@ def _check_probabilities(y: Array, task: Task) -> None:
 
 
 def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
-    """Integer labels that are classes, with a sign and room to be compared with any class."""
+    """Return integer labels, checked, in a signed dtype that holds every class."""
     if not is_kind(y, "integral"):
         raise (
             floating_labels(y, classes)
@@ -222,11 +222,11 @@ def _check_labels(y: Array, classes: int, ignored: int | None) -> Array:
             f"{label} {classes} classes, 0 to {classes - 1}; widen the last layer or renumber the labels"
             f"{to_predict_numbers(int(y[first]), classes)}"
         )
-    return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # the dtype of positions
+    return ops.astype(y, ops.argmax(y[:1, ...]).dtype)  # the dtype of indices
 
 
 def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str) -> Array | None:
-    """Sample weights on the backend.
+    """Return sample weights on the backend.
 
     Raises:
         TypeError: if they are not real numbers.
@@ -249,7 +249,7 @@ def bring_weights(value: ArrayLike | None, n: int, backend: Backend, dtype: str)
 
 
 def usual(w: Array) -> Array:
-    """Return weights, rescaled to a largest one of 1 if it is far from 1."""
+    """Return weights, rescaled to a maximum of 1 if it is far from 1."""
     largest = float(ops.max(w))
     return w if not largest or 1 / _USUAL <= largest <= _USUAL else ops.divide(w, largest)
 
@@ -257,7 +257,7 @@ def usual(w: Array) -> Array:
 def place_weights(w: Array, backend: Backend, dtype: str) -> Array:
     """Return weights (n,) in the network's dtype and on its backend; no positive weight becomes zero.
 
-    Weights of ordinary size are unchanged, since penalties on parameters are balanced against their sum.
+    Weights of ordinary size are unchanged, since penalties are balanced against their sum.
 
     Args:
         w: float64, on the host.
@@ -271,7 +271,7 @@ def place_weights(w: Array, backend: Backend, dtype: str) -> Array:
 
 
 def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], dtype: str) -> Array | None:
-    """Sample weights that are zero where the loss ignores the label, so that no figure counts such samples.
+    """Return sample weights that are zero where the loss ignores the label, so that no metric counts them.
 
     Raises:
         ValueError: if no sample is left.
@@ -289,25 +289,25 @@ def without_ignored(weight: Array | None, y: Array, loss: Callable[..., Array], 
 
 
 def check_detached(**arrays: Any) -> None:
-    """Data record nothing: a training would carry their record from step to step."""
+    """Check that data do not require gradients: training would carry their tape from step to step."""
     for name, value in arrays.items():
         if getattr(value, "requires_grad", False):
             raise ValueError(f"{name}: a tensor that requires grad; pass {name}.detach()")
 
 
 def input_shape_of(layer: Layer) -> tuple[int, ...] | None:
-    """The shape of one sample, if the first layer says it."""
+    """Return the shape of one sample, if the first layer determines it."""
     if layer.members:
         return None if layer.further_inputs else input_shape_of(layer.members[0])
     return (layer.in_features,) if isinstance(layer, Linear) else None
 
 
 def check_split(validation_split: Any, validation_data: Any) -> float:
-    """The share of the data to hold out.
+    """Return the fraction of the data to hold out.
 
     Raises:
-        TypeError: if it is no number.
-        ValueError: if it is no share, or there are validation data besides.
+        TypeError: if it is not a number.
+        ValueError: if it is out of range, or there are validation data too.
     """
     if isinstance(validation_split, bool) or not isinstance(validation_split, Real):
         kind = type(validation_split).__name__
@@ -321,7 +321,7 @@ def check_split(validation_split: Any, validation_data: Any) -> float:
 
 
 def split_off(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
-    """The first samples to learn from, and the last ones to hold out.
+    """Split data into the first samples, to train on, and the last ones, to hold out.
 
     Raises:
         ValueError: if either would be empty.
@@ -338,18 +338,18 @@ def split_off(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
 def weigh_classes(
     data: Dataset, class_weight: Any, classes: int, loss: Callable[..., Array], dtype: str
 ) -> Dataset:
-    """The same data, with each sample's weight multiplied by that of its class.
+    """Return data with each sample weight multiplied by that of its class.
 
     Args:
         data: the samples.
         class_weight: "balanced", or a mapping from classes to weights.
-        classes: how many the network tells apart.
-        loss: the loss, which decides the task.
+        classes: the number of classes.
+        loss: the loss, which sets the task.
         dtype: the network's.
 
     Raises:
         TypeError: if the weights are of the wrong type.
-        ValueError: if the task is not one of classes, or a class or weight is impossible.
+        ValueError: if the task is not classification, or a class or weight is invalid.
     """
     weight = usual(weights_by_class(data.backend.to_numpy(data.y), class_weight, classes, loss))
     if data.weight is not None:
@@ -375,14 +375,14 @@ def check_count(name: str, value: Any) -> int:
 
 
 def check_seed(seed: int) -> int:
-    """The seed of a network, which a file can hold."""
+    """Return a seed that a file can hold."""
     if seed >= SEEDS:
         raise ValueError(f"Network: seed must be less than 2^128, got one of {seed.bit_length()} bits")
     return seed
 
 
 def check_fit(config: FitConfig) -> FitConfig:
-    """Return the options of a training, checked before any work is done, with numbers as Python's."""
+    """Check the options of a training; return them with Python numbers."""
     for name in ("shuffle", "compile"):
         check_flag("fit", name, getattr(config, name))
     told, penalty = config.progress, config.penalty
@@ -406,7 +406,7 @@ def check_fit(config: FitConfig) -> FitConfig:
 
 
 def _is_told(progress: Any) -> bool:
-    """Return whether an object can be told of the progress."""
+    """Return whether an object is a progress display."""
     return all(callable(getattr(progress, name, None)) for name in ("step", "epoch"))
 
 
@@ -422,10 +422,10 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_pair(pair: Any) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
-    """Validation data as inputs, targets, and weights or None.
+    """Return validation data as inputs, targets, and weights or None.
 
     Raises:
-        TypeError: if they are no tuple of two or three.
+        TypeError: if they are not a tuple of two or three.
     """
     if not isinstance(pair, tuple | list) or len(pair) not in (2, 3):
         what = f"{len(pair)} values" if isinstance(pair, tuple | list) else type(pair).__name__

@@ -1,4 +1,4 @@
-"""Inspection: the table of a network's layers, the outputs of each layer, and the gradient of the loss."""
+"""Inspect a network: the table of its layers."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = [
     "Row", "Survey", "as_html", "as_text", "check_table", "survey",
 ]  # fmt: skip
 
-_MOST = 1 << 25  # numbers of a sample: it is made and tried, with memory for what the layers make of it
+_MOST = 1 << 25  # numbers of a sample: it is allocated, and so are the results of the layers
 
 
 @final
 @dataclass(frozen=True)
 class Row:
-    """A layer of a network.
+    """A layer in the table.
 
     Attributes:
-        path: its place, as in `portnn.nn.Visit`.
-        name: what it is, in a few words.
-        output: the shapes of what it makes of one sample; None if not known.
-        parameters: how many numbers it learns, with those of its members; None if not known.
-        flops: the arithmetic operations for one sample, likewise; None if not known.
+        path: its path, as in `portnn.nn.Visit`.
+        name: a short name.
+        output: the shapes of its outputs for one sample; None if unknown.
+        parameters: the number of its parameters, including those of its members; None if unknown.
+        flops: the arithmetic operations for one sample, likewise; None if unknown.
         is_container: whether it has members.
     """
 
@@ -48,14 +48,14 @@ class Row:
 @final
 @dataclass(frozen=True)
 class Survey:
-    """The layers of a network, without the `Sequential` around them, and the cost of the whole.
+    """The layers of a network, without the outer `Sequential`, and the total cost.
 
     Attributes:
         rows: a row for each layer, containers before their members.
-        parameters: how many numbers the network learns.
+        parameters: the number of parameters.
         parameter_bytes: their memory.
-        program: what the network does with one sample; None if its shape is not known or Python asks for
-            values on the way.
+        program: the trace of the network for one sample; None if its shape is unknown or the network cannot
+            be traced.
     """
 
     rows: tuple[Row, ...]
@@ -67,18 +67,18 @@ class Survey:
 def survey(
     layer: Layer, params: Tree, state: Tree, backend: Backend, dtype: str, shape: tuple[int, ...] | None
 ) -> Survey:
-    """Look at each layer of a network.
+    """Return the table of a network's layers.
 
     Args:
-        layer: the network's description.
+        layer: the network's layers.
         params: its parameters.
         state: its running state.
-        backend: where they lie.
+        backend: their backend.
         dtype: the dtype of its input.
         shape: the shape of one sample; None leaves outputs and costs unknown.
 
     Raises:
-        ValueError: if the sample is too large to be tried.
+        ValueError: if the sample is too large to try.
     """
     if shape is not None and prod(shape) > _MOST:
         raise ValueError(
@@ -102,14 +102,14 @@ def survey(
 
 
 def _sample(layer: Layer, backend: Backend, dtype: str, shape: tuple[int, ...]) -> Array:
-    """One sample of zeros: numbers of words for a network that begins with an embedding."""
+    """Return one sample of zeros: word ids for a network that starts with an embedding."""
     first = next(part for _, part in walk(layer) if not part.members)
     name = "int64" if isinstance(first, Embedding) else dtype
     return backend.xp.zeros((1, *shape), dtype=backend.dtype(name), device=backend.device)
 
 
 def _note(rows: dict[tuple[int, ...], Row], visit: Visit) -> None:
-    """Write down what a layer did; a layer that is used several times is paid for as often."""
+    """Record a call of a layer; costs add up over several calls."""
     row = rows[visit.path]
     outputs = [str(tuple(y.shape[1:])) for y in tree.leaves(visit.output)]
     options = visit.options
@@ -124,7 +124,7 @@ def _note(rows: dict[tuple[int, ...], Row], visit: Visit) -> None:
 
 
 def _written(f: Any, *args: Any) -> Program | None:
-    """What a function does; None if it cannot be written down."""
+    """Return the trace of a function; None if it cannot be traced."""
     try:
         return trace(f)(*args)
     except ControlFlowError:
@@ -136,21 +136,21 @@ def _count_numbers(params: Tree) -> int:
 
 
 def _counts(layer: Layer, params: Tree, path: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int]]:
-    """How many parameters each layer has, as far as the structure of the parameters tells it."""
+    """Return the number of parameters of each layer, where their structure determines it."""
     yield path, _count_numbers(params)
     for i, own in enumerate(_shares(layer, params)):
         yield from _counts(layer.members[i], own, (*path, i))
 
 
 def _shares(layer: Layer, params: Tree) -> list[Tree]:
-    """The parameters of each member; nothing if a container of one's own keeps them in another way."""
+    """Return the parameters of each member; none if a user's container stores them in another way."""
     members = layer.members
     if isinstance(layer, Cast):
         return [params]
     if isinstance(params, tuple | list) and len(params) == len(members):
         return list(params)
     if isinstance(layer, Shared):
-        return [{}]  # they are counted where they are held
+        return [{}]  # counted in the layer that holds them
     if isinstance(params, dict):
         names = list(layer.parts()) if hasattr(layer, "parts") else ["layer", "shortcut"][: len(members)]
         if all(name in params for name in names) and len(names) == len(members):
@@ -159,7 +159,7 @@ def _shares(layer: Layer, params: Tree) -> list[Tree]:
 
 
 _HEAD = ("layer", "output", "parameters", "flops")
-# Everything is drawn in the colour of the page's own text, so that it suits light and dark pages alike.
+# Everything has the color of the page's text, which suits light and dark pages.
 _STYLE = (
     ".portnn-net table{color:inherit;border-collapse:collapse;font-variant-numeric:tabular-nums}"
     ".portnn-net th,.portnn-net td{padding:.15em .8em;text-align:right;background:none;color:inherit}"
@@ -171,7 +171,7 @@ _STYLE = (
 
 
 def check_table(input_shape: Any, depth: Any) -> None:
-    """What `summary` is asked for.
+    """Check the arguments of `summary`.
 
     Raises:
         TypeError: if an argument is of the wrong type.
@@ -188,13 +188,13 @@ def check_table(input_shape: Any, depth: Any) -> None:
 
 
 def as_text(survey: Survey, backend: Backend, dtype: str, depth: int | None = None) -> str:
-    """A table with a line a layer, members indented below their container.
+    """Format the table as text, with members indented below their container.
 
     Args:
         survey: the layers.
-        backend: where the network lives.
+        backend: the network's backend.
         dtype: the dtype of its parameters.
-        depth: how deep to look into containers; None shows all.
+        depth: the number of levels of containers to show; None shows all.
 
     Returns:
         Several lines of text.
@@ -207,11 +207,11 @@ def as_text(survey: Survey, backend: Backend, dtype: str, depth: int | None = No
 
 
 def as_html(survey: Survey, backend: Backend, dtype: str, title: str) -> str:
-    """The same table for a notebook: a piece of HTML that needs nothing else.
+    """Format the table as self-contained HTML for a notebook.
 
     Args:
         survey: the layers.
-        backend: where the network lives.
+        backend: the network's backend.
         dtype: the dtype of its parameters.
         title: a line above the table.
     """
@@ -231,7 +231,7 @@ def _html_row(level: int, name: str, *rest: str) -> str:
 
 
 def _cells(survey: Survey, depth: int | None) -> list[tuple[int, str, str, str, str]]:
-    """For each row how far it is indented, and its texts."""
+    """Return the indentation and the texts of each row."""
     outermost = min([len(row.path) for row in survey.rows], default=0)
     cells = []
     for row in survey.rows:
@@ -243,7 +243,7 @@ def _cells(survey: Survey, depth: int | None) -> list[tuple[int, str, str, str, 
 
 
 def _totals(survey: Survey, backend: Backend, dtype: str) -> list[str]:
-    """The parameters of the whole, and what one sample costs."""
+    """Return the lines for the total parameters and the cost of one sample."""
     memory = f"{survey.parameters:,} parameters ({_bytes_text(survey.parameter_bytes)})"
     lines = [f"{memory}, {dtype}, on {backend.name}"]
     program = survey.program
@@ -254,7 +254,7 @@ def _totals(survey: Survey, backend: Backend, dtype: str) -> list[str]:
 
 
 def _bytes_text(n: int) -> str:
-    """A number of bytes in a few characters; a kB is 1000 bytes."""
+    """Format a number of bytes; a kB is 1000 bytes."""
     value, unit = float(n), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:

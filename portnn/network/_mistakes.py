@@ -1,4 +1,4 @@
-"""Common mistakes with a network, and the texts that lead to what was meant."""
+"""Common mistakes with a network, and their error texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from portnn._typing import Array
 __all__ = ["check_save_path", "floating_labels", "to_predict_numbers", "warn_of_weights"]
 
 _NUMBERS = "to predict numbers give the network loss=portnn.losses.squared_error"
-# What the names of other formats end in, and what writes or takes them.
+# By the file extension of another format, what writes it.
 _FORMATS = {
     ".onnx": "portnn.export_onnx(net, {path!r}) writes ONNX",
     **dict.fromkeys((".pt", ".pth", ".bin"), "portnn.nn.to_torch gives its parameters to a PyTorch module"),
@@ -24,10 +24,10 @@ _FORMATS = {
 
 
 def check_save_path(path: Any) -> None:
-    """Check that a file that will hold a network is not named as one of another format.
+    """Check that the name of a network file does not have the extension of another format.
 
     Raises:
-        ValueError: if it is; the message says what writes that format.
+        ValueError: if it has; the message says what writes that format.
 
     Example:
         >>> check_save_path("m.safetensors"), check_save_path("m")
@@ -45,11 +45,11 @@ def check_save_path(path: Any) -> None:
 
 
 def floating_labels(y: Array, classes: int) -> TypeError:
-    """Return the error for targets (n,) that are no integers where the loss is for classes.
+    """Return the error for floating-point targets (n,) under a loss for classes.
 
     Args:
         y: real floating-point targets.
-        classes: how many classes the network has.
+        classes: the number of classes of the network.
     """
     whole = ops.logical_and(ops.equal(y, ops.floor(y)), ops.logical_and(y >= 0.0, y < float(classes)))
     labels = "for classes pass y.astype('int64'), " if classes > 1 and bool(ops.all(whole)) else ""
@@ -57,29 +57,28 @@ def floating_labels(y: Array, classes: int) -> TypeError:
 
 
 def to_predict_numbers(label: int, classes: int) -> str:
-    """Return a hint for a label that is no class: far beyond the classes it may be a value.
+    """Return a hint for a label that is not a class; far beyond the classes, it may be a value.
 
     Args:
         label: the label.
-        classes: how many classes the network has.
+        classes: the number of classes of the network.
     """
     return f"; {_NUMBERS}" if classes == 1 or label >= 2 * classes or label < -1 else ""
 
 
 def warn_of_weights(name: str, batch_size: int | None, samples: int) -> None:
-    """Warn of weights that have no effect.
+    """Warn if weights have no effect.
 
-    The loss of a batch is the mean over its samples by their weights. Of one sample that is its loss,
-    whatever it weighs.
+    The loss of a batch is the weighted mean over its samples; for one sample, its weight cancels.
 
     Args:
         name: "class_weight" or "sample_weight".
-        batch_size: samples a step; None for all.
-        samples: how many there are.
+        batch_size: samples per step; None for all.
+        samples: the number of samples.
     """
     if min(batch_size or samples, samples) == 1:
         warn(
             f"fit: {name} has no effect with one sample a batch, since the loss of a batch is the mean over "
             "its samples by their weights; pass a larger batch_size, such as 32",
-            stacklevel=5,  # the caller of `fit`, which checks its arguments and goes to the device
+            stacklevel=5,  # the caller of `fit`, through its two decorators
         )

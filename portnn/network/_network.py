@@ -1,4 +1,4 @@
-"""`Network`: layers, a loss, a backend and parameters; what most people use."""
+"""`Network`: layers, a loss, a backend and parameters."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _COLUMNS = 100  # of a line of text
 
 
 def activated(method: Callable[Concatenate[N, P], T]) -> Callable[Concatenate[N, P], T]:
-    """Make a method compute on the network's device; out-of-memory errors then say what to do."""
+    """Run a method on the network's device; out-of-memory errors then name a remedy."""
 
     @wraps(method)
     def there(self: N, /, *args: P.args, **options: P.kwargs) -> T:
@@ -70,18 +70,18 @@ def activated(method: Callable[Concatenate[N, P], T]) -> Callable[Concatenate[N,
 
 @final
 class Network:
-    """A neural network: layers, a loss that decides its task, and parameters on a backend.
+    """A neural network: layers, a loss that sets its task, and parameters on a backend.
 
-    Arrays of any library come in and answers go out in the library of the question: NumPy in, NumPy out,
-    on every backend. Crossing happens here and nowhere else.
+    Inputs may be arrays of any library; results are in the library of the inputs: NumPy in, NumPy out, on
+    every backend.
 
     Args:
         layers: a layer, or a list of layers and activation functions.
         loss: a loss of `portnn.losses`, a `functools.partial` of one that binds options, or a
-            `portnn.losses.Loss` of your own. It decides the task: classes, labels, or values.
+            `portnn.losses.Loss` of your own. It sets the task: classes, labels, or values.
         backend: "cpu" (NumPy), "gpu" (CuPy), "auto", the name of another library, or a `Backend`.
-        seed: decides the initial parameters and the order of batches, the same on every backend; at least 0
-            and less than 2¹²⁸.
+        seed: the seed of the initial parameters and the order of batches, which are the same on every
+            backend; at least 0 and less than 2¹²⁸.
         dtype: "float32" or "float64", the dtype of parameters and of floating-point input.
 
     Attributes:
@@ -92,15 +92,15 @@ class Network:
         dtype: the dtype.
         params: the parameters, a tree of arrays on the backend.
         state: the running state of the layers, likewise.
-        epochs: how many epochs the network has been trained for.
-        steps: how many steps.
-        notes: plain data of your own that are saved with the network, such as the names of the classes.
-        net_state: all of this as one `portnn.train.NetState`.
+        epochs: the number of epochs trained so far.
+        steps: the number of steps trained so far.
+        notes: your own plain data, saved with the network, such as the names of the classes.
+        net_state: all of these as one `portnn.train.NetState`.
 
     Raises:
         TypeError: if an argument is of the wrong type.
         ValueError: if a layer's hyperparameters, `seed` or `dtype` are wrong.
-        BackendUnavailableError: if the backend cannot serve; the message says what is missing.
+        BackendUnavailableError: if the backend is unavailable; the message says what is missing.
 
     Example:
         >>> import numpy as np
@@ -115,7 +115,7 @@ class Network:
     """
 
     net_state: NetState
-    _expected: tuple[Layer | None, Tree]  # shapes and dtypes of what a layer makes
+    _expected: tuple[Layer | None, Tree]  # shapes and dtypes of a layer's arrays
 
     @with_known_options
     def __init__(
@@ -142,7 +142,7 @@ class Network:
 
     @classmethod
     def from_state(cls, state: NetState) -> Self:
-        """Return the network that is in a state.
+        """Return a network with a state.
 
         Args:
             state: the state, for example `net_state` of another network.
@@ -181,7 +181,7 @@ class Network:
         return copied
 
     def _template(self) -> tuple[Tree, Tree]:
-        """Return the shapes and dtypes of the parameters and the state that the layers make."""
+        """Return the shapes and dtypes of the layers' parameters and state."""
         if self._expected[0] is not self.layer:
             made = self.layer.init(stream(self.seed, 0), self.dtype), self.layer.init_state(self.dtype)
             self._expected = self.layer, expected_of(tree.map(self.backend.asarray, made))
@@ -199,7 +199,7 @@ class Network:
 
     @property
     def loss(self) -> Callable[..., Array]:
-        """The loss; it decides the task."""
+        """The loss; it sets the task."""
         return self.net_state.loss
 
     @loss.setter
@@ -214,7 +214,7 @@ class Network:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """Plain data of your own that are saved with the network."""
+        """Your own plain data, saved with the network."""
         return self.net_state.notes
 
     @notes.setter
@@ -230,8 +230,8 @@ class Network:
     def params(self) -> Tree:
         """The parameters, a tree of arrays on the backend.
 
-        They may be set, for example by a callback: names, shapes and numbers are checked as by `load_params`.
-        The optimizer's state is kept.
+        They may be set, for example by a callback, and are checked as by `load_params`. The optimizer's state
+        is kept.
         """
         return self.net_state.shown
 
@@ -239,7 +239,7 @@ class Network:
     @activated
     def params(self, params: Tree) -> None:
         found = matched("params", params, self._template()[0], self.backend)
-        if found is not self.params:  # which may be the averages of others
+        if found is not self.params:  # which may be averages
             self.net_state = replace(self.net_state, params=found, averaged=False)
 
     @property
@@ -265,7 +265,7 @@ class Network:
 
     @property
     def epochs(self) -> int:
-        """How many epochs the network has been trained for."""
+        """The number of epochs trained so far."""
         return self.net_state.epochs
 
     @epochs.setter
@@ -274,7 +274,7 @@ class Network:
 
     @property
     def steps(self) -> int:
-        """How many steps the network has been trained for."""
+        """The number of steps trained so far."""
         return self.net_state.steps
 
     @steps.setter
@@ -283,24 +283,24 @@ class Network:
 
     @property
     def task(self) -> Task:
-        """What the network predicts: classes, labels or values; its loss decides."""
+        """What the network predicts: classes, labels or values; set by its loss."""
         return task_of(self.loss)
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
-        """The shape of one sample: of the data last trained on, or as the first layer says; or None."""
+        """The shape of one sample: that of the last training data, or of the first layer; else None."""
         return self.net_state.sample_shape
 
     @property
     def optimizer_state(self) -> Tree:
-        """The state of the optimizer after the last epoch or step, None before any.
+        """The optimizer's state after the last epoch or step; None before any.
 
-        A callback may set it, for instance by `portnn.optim.scale_learning_rate`.
+        A callback may set it, for example to the result of `portnn.optim.scale_learning_rate`. Arrays of
+        other libraries are moved to the backend.
 
         Raises:
-            TypeError: if an array that is set has another kind of dtype.
-            ValueError: if it is set before any training, to a tree of another structure, or to arrays of
-                other shapes. Arrays of other libraries are moved to the backend.
+            TypeError: if an array has another kind of dtype.
+            ValueError: if it is set before any training, or the structure or a shape differs.
         """
         return self.net_state.opt_state
 
@@ -318,22 +318,22 @@ class Network:
     ) -> None:
         """Replace the parameters, for example with those of a network trained elsewhere.
 
-        The arrays are compared with those that the layers make, cast to the network's dtype and copied to its
-        backend. The optimizer's state is reset. After an error the network is unchanged.
+        The arrays are checked against the layers, cast to the network's dtype and copied to its backend. The
+        optimizer's state is reset. After an error the network is unchanged.
 
         Args:
             params: a tree like `params`, or a flat mapping such as ``{"0.weight": array}``. The arrays are
                 floating-point arrays of any library and precision, or nested lists.
-            state: the running state, likewise; its counters are integers, at least 0. None keeps the
-                present state.
-            epochs: how many epochs they were trained for, from 0 to below 2³²; None keeps the counter.
-            steps: how many steps, likewise.
+            state: the running state, likewise; its counters are integers, at least 0. None keeps the current
+                state.
+            epochs: the number of epochs they were trained for, from 0 to below 2³²; None keeps the counter.
+            steps: the number of steps, likewise.
 
         Raises:
             TypeError: if an array has another kind of dtype, `params` is not a tree, or a counter is
                 not an integer.
             ValueError: if a name is missing or unknown, a shape differs, or a number is not finite or too
-                large for the dtype, or a counter is out of its range; the message names the first one.
+                large for the dtype, or a counter is out of range; the message names the first one.
 
         Example:
             >>> from portnn.nn import Linear
@@ -347,7 +347,7 @@ class Network:
         self._load("load_params", params, state, copy=True, opt_state=None, optimizer=None, **new)
 
     def restore(self, params: Tree, state: Tree) -> None:
-        """Restore parameters and a running state that a callback saved, both at once.
+        """Restore the parameters and the running state that a callback saved, in one assignment.
 
         They are checked as by `load_params`. The counters and the optimizer's state are kept.
 
@@ -364,7 +364,7 @@ class Network:
 
     @activated
     def _load(self, who: str, params: Tree, state: Tree | None, /, *, copy: bool, **changes: Any) -> None:
-        """Replace the parameters and the other given values at once."""
+        """Replace the parameters and the other given fields in one assignment."""
         wanted, wanted_state = self._template()
         new = {"averaged": False, **changes}
         new["params"] = matched(who, params, wanted, self.backend, copy=copy)
@@ -382,7 +382,7 @@ class Network:
             The network itself.
 
         Raises:
-            BackendUnavailableError: if the backend cannot serve; the network is then where it was.
+            BackendUnavailableError: if the backend is unavailable; the network is then unchanged.
             ValueError: if it lacks the network's dtype; likewise.
         """
         there = get_backend(backend)
@@ -390,24 +390,22 @@ class Network:
         return self
 
     def summary(self, input_shape: tuple[int, ...] | None = None, *, depth: int | None = None) -> str:
-        """A table of the layers, the shapes of their outputs, their numbers of parameters and their cost.
+        """Return a table of the layers: output shapes, numbers of parameters, and costs.
 
-        Members of a container are indented below it, and its own line counts them in. The arithmetic
-        operations are those of one sample, counted as by `portnn.Program.flops`; so is the memory that is
-        read and written, and the most that results take up at a time.
+        Members of a container are indented below it and included in its own line. Arithmetic operations,
+        memory traffic and peak memory of results are those of one sample, as for `portnn.Program.flops`.
 
         Args:
-            input_shape: the shape of one sample; by default that of the data last trained on, or what the
-                first layer says; without any, the table has neither shapes nor costs.
-            depth: how deep to look into containers: 1 shows the outermost layers alone, None all.
+            input_shape: the shape of one sample; by default that of the last training data, or of the first
+                layer. If unknown, the table has neither shapes nor costs.
+            depth: the number of levels of containers to show: 1 for the outermost layers, None for all.
 
         Returns:
             Several lines of text.
 
         Raises:
             TypeError: if an argument is of the wrong type.
-            ValueError: if the shape does not fit or is of more than 33 million numbers, or `depth` is less
-                than 1.
+            ValueError: if the shape does not fit or has more than 33 million numbers, or `depth` is below 1.
 
         Example:
             >>> from portnn.nn import Linear, relu
@@ -429,15 +427,14 @@ class Network:
 
     @activated
     def survey(self, shape: tuple[int, ...] | None) -> Survey:
-        """What `summary` tells, as data.
+        """Return the contents of `summary` as data.
 
         Args:
             shape: the shape of one sample; None leaves outputs and costs unknown.
 
         Returns:
             An object with ``rows``, one for each layer with its ``path``, ``name``, ``output``,
-            ``parameters`` and ``flops``; with the number of ``parameters`` and the ``program`` of the
-            whole.
+            ``parameters`` and ``flops``; and the number of ``parameters`` and the ``program`` of the network.
 
         Raises:
             ValueError: if the shape does not fit.
@@ -447,7 +444,7 @@ class Network:
         return survey(self.layer, self.params, self.state, self.backend, self.dtype, shape)
 
     def _repr_html_(self) -> str:
-        """The table of `summary`, for notebooks."""
+        """Return the table of `summary` for notebooks."""
         from portnn.network._inspect import as_html
 
         loss = getattr(self.loss, "func", self.loss)
@@ -479,58 +476,58 @@ class Network:
         penalty: Callable[[Tree, Any], Array] | None = None,
         resume: str | os.PathLike[str] | None = None,
     ) -> History:
-        """Train the network, continuing from its present parameters.
+        """Train the network, continuing from its current parameters.
 
         Args:
-            x: inputs (n, ...): floating point, or integers such as pixels for a network that begins with
+            x: inputs (n, ...): floating point, or integers such as pixels for a network that starts with
                 `portnn.Rescale`. They are moved to the backend once, integers in their own dtype. On CuPy,
                 NumPy arrays that would take more than half of the GPU's free memory are streamed instead.
             y: integer labels (n,) or rows of probabilities (n, classes); 0 or 1 for each label (n, labels);
-                or values of the shape of the output, as the loss demands.
+                or values of the shape of the output, depending on the loss.
             epochs: the number of passes through the data.
-            batch_size: samples a step; None for all of them.
-            optimizer: one of `portnn.optim`; by default ``adam(0.001)``. Its state begins anew.
-            shuffle: whether each epoch has an order of its own, drawn from the network's seed.
+            batch_size: samples per step; None for all.
+            optimizer: one of `portnn.optim`; by default ``adam(0.001)``. Its state is reset.
+            shuffle: whether to shuffle the samples in each epoch, by the network's seed.
             sample_weight: weights (n,) of the samples in the loss, which is their weighted mean, and in the
                 accuracy.
             class_weight: factors for the weights of the samples of each class, ``{0: 1.0, 1: 5.0}``; 1 for a
-                class that is not named. "balanced" gives each class the same total weight.
+                class that is not listed. "balanced" gives each class the same total weight.
             validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` to evaluate after each epoch, as
                 "val_loss" and "val_accuracy".
-            validation_split: instead, the share of the samples to hold out: the last, so shuffle sorted data.
+            validation_split: instead, the fraction of samples to hold out: the last, so shuffle sorted data.
             accumulate: the number of parts of a batch whose gradients are accumulated, for batches that do
-                not fit into memory. For losses that are a mean over samples the result is that of the whole
-                batch up to rounding. Layers with batch statistics see a part at a time.
+                not fit into memory. For losses that are a mean over samples, the result equals that of the
+                whole batch up to rounding. Layers with batch statistics see one part at a time.
             callbacks: `portnn.train.Callback` objects or functions of a `portnn.Epoch`, called after each
                 epoch; True stops the training. See `portnn.train.callbacks`.
-            progress: None or True for a line per epoch on standard error and, where someone is looking, a bar
-                (tqdm or rich; in notebooks IPython); False for nothing. Or an object with the methods
+            progress: None or True for a line per epoch on standard error and, on a terminal or in a notebook,
+                a bar (tqdm or rich; in notebooks IPython); False for nothing. Or an object with the methods
                 ``step(count)`` and ``epoch(number, total, logs)``.
             compile: whether to trace one step and replay it: identical bits, less overhead on NumPy and CuPy.
                 Side effects in a step, such as a print in a loss, then happen once. If a step cannot be
-                traced, as with an ``if`` on a value, a `PlanWarning` says why and steps are run eagerly.
-            threads: threads of NumPy's products while a plan trains. By default one if they are small,
-                which is faster, and otherwise as many as are allowed.
-            precision: of products of float32 matrices on CuPy while a plan trains: "float32" does not round;
-                "tf32" and "bfloat16" round the factors, which tensor cores multiply faster. They need a GPU
-                of compute capability 8.0 (Ampere) or higher, and raise elsewhere.
-            penalty: a function of the parameters and of how many samples a batch has (the sum of their
-                weights if they have some) that returns a number to add to the loss of each batch, such as
+                traced, as with an ``if`` on a value, a `PlanWarning` says why and steps run eagerly.
+            threads: BLAS threads of NumPy's products in a plan. By default one if they are small, which is
+                faster, and otherwise as many as are allowed.
+            precision: of float32 matrix products on CuPy in a plan: "float32" does not round; "tf32" and
+                "bfloat16" round the factors, which tensor cores multiply faster. They need a GPU of
+                compute capability 8.0 (Ampere) or higher, and raise elsewhere.
+            penalty: a function of the parameters and the number of samples in a batch (the sum of their
+                weights, if any) that returns a number to add to the loss of each batch, such as
                 ``lambda params, n: 1e-4 * ops.sum(ops.square(params[0]["weight"]))``.
-            resume: a checkpoint of `portnn.train.callbacks.Checkpoint`, or their folder, to continue from: a
-                resumed run ends with bit-identical weights. Pass everything else as before; `epochs` counts
-                the earlier ones too. The seed is that of the checkpoint.
+            resume: a checkpoint of `portnn.train.callbacks.Checkpoint`, or a folder of them, to continue
+                from: a resumed run ends with bit-identical weights. Pass everything else as before;
+                `epochs` includes the earlier ones. The seed is that of the checkpoint.
 
         Returns:
-            The history: "loss", "accuracy" (classes and labels), and those of the validation data, an
-            entry for each epoch. Its attribute ``plan`` says how a step was run.
+            The history: "loss", "accuracy" (classes and labels), and those of the validation data, with an
+            entry for each epoch. Its attribute ``plan`` describes how steps were run.
 
         Raises:
             TypeError: if data or options are of the wrong type.
             ValueError: if shapes, labels or numbers are wrong; the network is then unchanged.
-            FileNotFoundError: if there is nothing to resume from.
+            FileNotFoundError: if there is no checkpoint to resume from.
             CheckpointError: if a checkpoint is damaged, or of another training.
-            DivergenceError: if the loss stops being finite; the network keeps the last good parameters.
+            DivergenceError: if the loss is not finite; the network keeps the last good parameters.
         """
         optimizer = optim.adam(0.001) if optimizer is None else optimizer
         manner = (penalty, compile, threads, precision, progress)
@@ -568,8 +565,8 @@ class Network:
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
-            optimizer: one of `portnn.optim`; by default the last one, or ``adam(0.001)``. Another one begins
-                with a new state. A network that was pickled has kept the state; pass the optimizer again.
+            optimizer: one of `portnn.optim`; by default the last one, or ``adam(0.001)``. Another one starts
+                with a new state. A pickled network keeps the state, but not the optimizer: pass it again.
             sample_weight: weights of the samples.
 
         Returns:
@@ -589,7 +586,7 @@ class Network:
         return self
 
     def _continued(self, optimizer: Optimizer | None) -> tuple[Optimizer, Snapshot]:
-        """Return the optimizer of a single step, and the arrays that the step begins with.
+        """Return the optimizer of a single step, and the arrays before the step.
 
         Raises:
             ValueError: if the network was pickled, and no optimizer is passed.
@@ -609,7 +606,7 @@ class Network:
         return optimizer, Snapshot(now.shown, now.state, optimizer.init(now.shown))
 
     def _shaped(self, data: Dataset) -> NetState:
-        """Return the state with the shapes of the data to train on."""
+        """Return the state with the shapes of the training data."""
         return replace(self.net_state, sample_shape=tuple(data.x.shape[1:]), flat_targets=data.flat)
 
     def _validate(self, held_out: Dataset) -> dict[str, float]:
@@ -617,7 +614,7 @@ class Network:
         return self._predictions.evaluate(self.net_state, held_out, who="validation_data")
 
     def _measure(self) -> Callable[..., Array] | None:
-        """Return what counts the right predictions of a batch; None where that has no meaning."""
+        """Return a function that counts the correct predictions of a batch; None for values."""
         return None if self.task is Task.VALUES else partial(count_right, task=self.task)
 
     def _gathered(
@@ -645,16 +642,16 @@ class Network:
     ) -> dict[str, float]:
         """Return the loss on data, and the accuracy for classes and labels.
 
-        The loss is the mean over batches by their weights, so your own loss should be a mean over samples.
+        The loss is the weighted mean over batches, so a loss of your own should be a mean over samples.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             sample_weight: weights of the samples.
-            batch_size: samples that are worked on at a time, as for `predict`.
+            batch_size: samples per batch, as for `predict`.
 
         Returns:
-            ``{"loss": ..., "accuracy": ...}``; for values the loss alone.
+            ``{"loss": ..., "accuracy": ...}``; for values only the loss.
 
         Raises:
             TypeError: as for `fit`.
@@ -672,16 +669,16 @@ class Network:
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
     ) -> float:
-        """Return one number for how good the predictions are: accuracy, or R² for values.
+        """Return the accuracy, or R² for values.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             sample_weight: weights of the samples.
-            batch_size: samples that are worked on at a time, as for `predict`.
+            batch_size: samples per batch, as for `predict`.
 
         Returns:
-            The share of samples that are wholly right; for values the coefficient of determination.
+            The fraction of samples with all labels correct; for values the coefficient of determination.
 
         Raises:
             TypeError: as for `fit`.
@@ -696,13 +693,13 @@ class Network:
         Args:
             x: inputs, as for `fit`. Or an iterator of such inputs (an object with ``__next__``, such as a
                 generator), for which an iterator of predictions is returned.
-            batch_size: samples that are worked on at a time. None chooses: intermediate results take at most
-                64 MB on the host, and a share of the free memory on a device.
+            batch_size: samples per batch. None chooses: intermediate results take at most 64 MB on the host,
+                and a fraction of the free memory on a device.
 
         Returns:
             Integers (n,), booleans (n, labels), or values of the shape of the output, in the library of `x`
-            (NumPy for lists). With one output, labels and values are (n,) if the targets of the last training
-            were.
+            (NumPy for lists). With one output, labels and values are (n,) if the targets of the last
+            training were.
 
         Raises:
             TypeError: if `x` is not made of real numbers.
@@ -737,15 +734,15 @@ class Network:
         return self._predictions.predict(self.net_state, x, batch_size, proba=True)
 
     def activations(self, x: ArrayLike, *, batch_size: int | None = None) -> dict[str, Any]:
-        """Return the output of each layer: hidden units, feature maps, and the raw predictions last.
+        """Return the output of each layer: hidden units, feature maps, and finally the raw predictions.
 
         Args:
             x: inputs, as for `fit`.
-            batch_size: samples that are worked on at a time, as for `predict`.
+            batch_size: samples per batch, as for `predict`.
 
         Returns:
-            By the place and the kind of a layer its output (n, ...), in the library of `x` (NumPy for lists),
-            in the order of the calls. Containers are represented by their members.
+            The outputs (n, ...) by path and name of the layer, in the library of `x` (NumPy for lists), in
+            the order of the calls. Containers are represented by their members.
 
         Raises:
             TypeError: if `x` is not made of real numbers.
@@ -768,17 +765,17 @@ class Network:
         sample_weight: ArrayLike | None = None,
         batch_size: int | None = None,
     ) -> Tree:
-        """Return the gradient of the loss on data, as one training step on all of them would see it.
+        """Return the gradient of the loss on data, as in one training step on all samples.
 
         Args:
             x: inputs, as for `fit`.
             y: targets, as for `fit`.
             sample_weight: weights of the samples.
-            batch_size: samples that are worked on at a time. None chooses; layers with a running state, and
-                those that draw random numbers, then see all samples at once.
+            batch_size: samples per batch. None chooses; layers with a running state, and those that draw
+                random numbers, then see all samples at once.
 
         Returns:
-            A tree of the structure of `params`, of NumPy arrays. The network stays as it is.
+            A tree of NumPy arrays with the structure of `params`. The network is unchanged.
 
         Raises:
             TypeError: as for `fit`.
@@ -794,19 +791,19 @@ class Network:
         return self._predictions.gradients(self.net_state, data, batch_size)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file: its description as plain data, and its arrays.
+        """Write the network to a safetensors file: its configuration as plain data, and its arrays.
 
-        The file holds no code, and SHA-256 of every byte of it. It is written under another name, flushed
-        and renamed, so that `path` is never half a file. A file of 100 MB takes about 0.2 s to write and
-        0.1 s to read, on a processor with instructions for SHA and without waiting for a slow disk.
+        The file has no code, and a SHA-256 of every byte. It is written atomically: under another name,
+        flushed and renamed. A file of 100 MB takes about 0.2 s to write and 0.1 s to read, on a processor
+        with SHA instructions and without waiting for a slow disk.
 
         Args:
-            path: the file, ``digits.safetensors`` for instance; its folder exists.
+            path: the file, such as ``digits.safetensors``, in an existing folder.
 
         Raises:
             TypeError: if a layer or activation is not portnn's own, since a file must not name code.
-            ValueError: if `load` would refuse the file: if a parameter is not finite, or one has another
-                name, shape or dtype than the layers make. Changing `params` in place can cause this.
+            ValueError: if `load` would reject the file: if a parameter is not finite, or its name, shape or
+                dtype does not match the layers. Changing `params` in place can cause this.
             FileNotFoundError: if the folder does not exist.
             IsADirectoryError: if `path` is a folder.
         """
@@ -824,20 +821,20 @@ class Network:
     ) -> Self:
         """Read a network that `save` wrote, on any backend; every byte of the file is checked.
 
-        Names, shapes and dtypes are compared before memory is taken, so reading takes that of the file.
-        Files of format 1, of early versions, have no digests: they load with a warning.
+        Names, shapes and dtypes are checked before memory is allocated, so reading needs the memory of the
+        file. Files of format 1, of early versions, have no digests: they load with a warning.
 
         Args:
             path: the file.
-            backend: where the network shall live; it need not be where it was saved.
-            loss: the loss, for a network that was saved with one of the user's own.
+            backend: the backend of the network; it may differ from that of the saved one.
+            loss: the loss, for a network that was saved with a loss of your own.
 
         Returns:
-            The network, with the same predictions.
+            The network, with equal predictions.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            CheckpointError: if the file is damaged or not portnn's; the message says what is wrong.
+            CheckpointError: if the file is damaged or not portnn's.
         """
         from portnn.network._files import read_network
 
@@ -847,9 +844,9 @@ class Network:
     def _dataset(
         self, x: ArrayLike, y: ArrayLike, weight: ArrayLike | None = None, *, streamed: bool = False
     ) -> Dataset:
-        """Samples on the backend, checked in full before anything is changed.
+        """Return samples on the backend, fully checked.
 
-        If they may be `streamed`, NumPy inputs that do not fit on the device stay in host memory.
+        With `streamed`, NumPy inputs that do not fit on the device stay in host memory.
         """
         check_detached(x=x, y=y, sample_weight=weight)
         inputs = bring_inputs(x, self.backend, self.dtype, streamed=streamed)
@@ -869,7 +866,7 @@ class Network:
 
 
 def _loss_text(loss: Any) -> str:
-    """Return a loss as one writes it, without options that are long."""
+    """Return a loss as code, without long options."""
     if isinstance(loss, partial):
         options = [f"{name}={value!r:.20}".partition("\n")[0] for name, value in loss.keywords.items()]
         return f"partial({', '.join([_loss_text(loss.func), *options])})"[:60]

@@ -1,12 +1,11 @@
-"""Predictions of a network and what is measured of them, a batch at a time.
+"""Predictions of a network and their metrics, in batches.
 
-Whatever a network is asked, it is asked in batches: intermediate results take up less than 64 MB on the host
-and a share of the free memory on a device, for any number of samples. What one sample takes is read off the
-trace of a single one, once for each shape.
+Intermediate results take less than 64 MB on the host and a fraction of the free memory on a device, for any
+number of samples. The memory of one sample is read from its trace, once for each shape.
 
-Losses are means over samples by their weights, so those of batches combine to that of the whole. The bits of
-predictions do not depend on the batch size as far as the library's products of matrices keep the bits of a
-row whatever the number of rows; decisions are equal but for ties within rounding.
+Losses are weighted means over samples, so those of batches combine to that of all data. The bits of
+predictions do not depend on the batch size if the library's matrix products give each row the same bits for
+any number of rows; otherwise decisions are equal except for ties within rounding.
 """
 
 from __future__ import annotations
@@ -39,23 +38,20 @@ from portnn.train import Batch, Dataset, NetState
 
 __all__ = ["Predictions", "check_predictions"]
 
-_HOST = 2**23  # bytes of results alive at a time in a batch on the host, which should be in the caches,
-_FEW = 16  # unless they are fewer samples than this, which may take four times as much
+_HOST = 2**23  # bytes of live results of a batch on the host, which should fit in the caches,
+_FEW = 16  # except that up to this many samples may take four times as much
 _DEVICE = 2**30  # the same on a device, which needs larger batches to be busy
-_SHARE, _LEAST = 4, 2**22  # of the memory for data on a device, this part is for a batch, but not less bytes
+_SHARE, _LEAST = 4, 2**22  # a batch gets 1/_SHARE of a device's memory for data, but at least _LEAST bytes
 _MOST = 4096  # samples of a batch: more are not faster
 _CAUTIOUS = 32  # samples of a batch if the layers cannot be traced, as with an `if` on a value
-_SMALL = (
-    2**15
-)  # bytes of floating-point inputs that are not worth a trace: all layers can make of them is small
+_SMALL = 2**15  # bytes of floating-point inputs that are not worth a trace, since their results are small
 
 
 @final
 class Predictions:
-    """Answers questions to a network in batches; keeps plans and batch sizes for later questions.
+    """Compute predictions and metrics in batches; cache plans and batch sizes.
 
-    It may be used by several threads. A network keeps one for as long as it lives; new layers may be passed
-    at any time.
+    Thread-safe. A network has one for its lifetime; layers may change between calls.
     """
 
     def __init__(self) -> None:
@@ -65,12 +61,12 @@ class Predictions:
     def predict(
         self, net: NetState, x: ArrayLike, batch_size: int | None = None, *, proba: bool = False
     ) -> Any:
-        """Return decisions or values, or with `proba` probabilities: see `portnn.Network.predict`."""
+        """Return decisions or values, or probabilities with `proba`; see `portnn.Network.predict`."""
         if proba and task_of(net.loss) is Task.VALUES:
             raise TypeError(
                 "predict_proba: the network's loss is for values, which have no probabilities; use predict"
             )
-        if batch_size is None:  # small questions that come again take the shortest way
+        if batch_size is None:  # a fast path for repeated small calls
             found = self._predictor(net, _kind(net, proba)).ready((net.shown, net.state), x)
             if found is not None:
                 return _settled(net, found, proba)
@@ -103,7 +99,7 @@ class Predictions:
         return answer.whole()
 
     def activations(self, net: NetState, x: ArrayLike, batch_size: int | None = None) -> dict[str, Any]:
-        """Return the output of each layer: see `portnn.Network.activations`."""
+        """Return the output of each layer; see `portnn.Network.activations`."""
         batch_size = _checked_size("activations", batch_size)
         with net.backend.activate():
             samples = _samples(net, x)
@@ -114,17 +110,17 @@ class Predictions:
             for start, stop in _spans(n, size):
                 part = _brought(net, samples, start, stop)
                 for name, y in _outputs_of(net, part).items():
-                    # What a layer makes of no sample, such as an embedding of positions, is there once.
+                    # An output without a batch axis, such as an embedding of positions, is kept once.
                     each = size < n and (one[name].shape[0], y.shape[0]) == (1, part.shape[0])
                     if each or name not in answers:
                         answers.setdefault(name, _Answer(n if each else y.shape[0], x)).add(y)
         return {name: answer.whole() for name, answer in answers.items()}
 
     def gradients(self, net: NetState, data: Dataset, batch_size: int | None = None) -> Tree:
-        """Return the gradient of the loss, NumPy arrays: see `portnn.Network.gradients`.
+        """Return the gradient of the loss as NumPy arrays; see `portnn.Network.gradients`.
 
-        Layers with a running state, such as batch normalization, and those that draw random numbers see all
-        samples at once unless there is a batch size: for them, the whole is not the mean of its parts.
+        Without a batch size, layers with a running state, such as batch normalization, and those that draw
+        random numbers see all samples at once: for them, the result is not the mean over batches.
         """
         size = _checked_size("gradients", batch_size)
         if size is None:
@@ -150,12 +146,12 @@ class Predictions:
     def evaluate(
         self, net: NetState, data: Dataset, batch_size: int | None = None, *, who: str = "evaluate"
     ) -> dict[str, float]:
-        """Return the loss and, for classes and labels, the accuracy: see `portnn.Network.evaluate`.
+        """Return the loss and, for classes and labels, the accuracy; see `portnn.Network.evaluate`.
 
         Args:
             net: the network.
             data: the samples.
-            batch_size: samples of a batch; None chooses.
+            batch_size: samples per batch; None chooses.
             who: the method that was called, for errors.
         """
         size, task = self._sized(net, data, batch_size, who), task_of(net.loss)
@@ -169,7 +165,7 @@ class Predictions:
         return {"loss": value} if task is Task.VALUES else {"loss": value, "accuracy": hits.value()}
 
     def score(self, net: NetState, data: Dataset, batch_size: int | None = None) -> float:
-        """Return the accuracy, or R² for values: see `portnn.Network.score`."""
+        """Return the accuracy, or R² for values; see `portnn.Network.score`."""
         size, task = self._sized(net, data, batch_size, "score"), task_of(net.loss)
         link, before = link_of(net.loss), 0
         accuracy, explained = RunningAccuracy(), RunningR2()
@@ -200,7 +196,7 @@ class Predictions:
             predictor.release()
 
     def _answered(self, net: NetState, data: Dataset, size: int, who: str) -> Iterator[tuple[Batch, Array]]:
-        """Yield batches with their raw predictions, which are checked."""
+        """Yield batches with their checked raw predictions."""
         predictor, bound, before = self._predictor(net, "raw"), (net.shown, net.state), 0
         for batch in data.batches(size, None):
             found = predictor(bound, batch.x)
@@ -209,13 +205,13 @@ class Predictions:
             yield batch, found
 
     def _predictor(self, net: NetState, kind: str) -> Predictor:
-        """The network as a function of its parameters and inputs, planned for the shapes that come again."""
+        """Return the network as a function of its parameters and inputs, compiled for repeated shapes."""
         layer, loss = net.layer, net.loss
         found = self._predictors.get(kind)
         same = found is not None and found[0] is layer and found[1] is loss
         if found is not None and same and found[2] is not None and found[2][0]:
             return found[3]
-        # A plan has the numbers that functions of the user's own found around them: they may have changed.
+        # A plan contains values that the user's functions read when traced, which may have changed.
         key = fingerprint(layer, link_of(loss))
         if found is None or not same or key is None or key != found[2]:
             raw, link = _apply(layer), link_of(loss)
@@ -224,27 +220,27 @@ class Predictions:
         return found[3]
 
     def _sized(self, net: NetState, data: Dataset, batch_size: int | None, who: str) -> int:
-        """Return how many samples of a data set make a batch."""
+        """Return the batch size for a data set."""
         _check_sample(net, data.x)
         return self._size(net, data.x, _checked_size(who, batch_size))
 
     def _size(self, net: NetState, x: Array, batch_size: int | None, *, kept: int = 0) -> int:
-        """Return how many samples make a batch.
+        """Return the batch size for inputs.
 
         Args:
             net: the network.
-            x: inputs, of any library; an array of integers is checked as a whole if there are more.
-            batch_size: what the caller wants; None chooses.
-            kept: how often all results are in memory, for what keeps them; 0 for predictions.
+            x: inputs, of any library; integers are checked as a whole if there are several batches.
+            batch_size: the caller's batch size; None chooses.
+            kept: how many times all results are in memory; 0 for predictions, which free them.
         """
         n: int = x.shape[0]
         size = self._chosen(net, x, kept) if batch_size is None else batch_size
         if n > size and is_kind(x, "integral"):
-            self.first(net, Extent(x))  # errors give the place of a wrong id among all samples
+            self.first(net, Extent(x))  # errors name the position of an invalid id among all samples
         return size
 
     def _chosen(self, net: NetState, x: Array, kept: int) -> int:
-        """Return a power of two, so that few plans serve all; kept for each shape of a sample."""
+        """Return a power of two, so that few plans suffice; cached for each sample shape."""
         n: int = x.shape[0]
         few = n <= _MOST and not kept and is_kind(x, "real floating") and n * _bytes_of(x) <= _SMALL
         if n == 1 or few:
@@ -264,12 +260,12 @@ class Predictions:
 
 
 def _checked_size(who: str, batch_size: int | None) -> int | None:
-    """Return the number of samples of a batch that a caller wants; None if it is not given."""
+    """Check the batch size of a caller; return None if there is none."""
     return None if batch_size is None else check_whole(who, "batch_size", batch_size, 1)
 
 
 def _room(backend: Backend) -> int:
-    """Return how many bytes the results of a batch may take up at a time."""
+    """Return the number of bytes that live results of a batch may take."""
     if backend.on_host:
         return _HOST
     room = backend.room
@@ -283,11 +279,11 @@ def _bytes_of(x: Array) -> int:
 
 
 def _memory_of(program: Program, kept: int) -> int:
-    """Return the bytes of the results that depend on the last input, the inputs of one sample.
+    """Return the bytes of the results that depend on the last input, one sample.
 
     Args:
-        program: what is done with them.
-        kept: how often all results are in memory; 0 if each goes after its last use.
+        program: the trace.
+        kept: how many times all results are in memory; 0 if each is freed after its last use.
     """
     own, calls = {program.inputs[-1]}, []
     for call in program.calls:
@@ -311,7 +307,7 @@ def _kind(net: NetState, proba: bool) -> str:
 
 
 def _samples(net: NetState, x: ArrayLike) -> Array:
-    """Return inputs to slice: an array of any library as it is, everything else read and checked."""
+    """Return inputs to slice: an array of any library unchanged, everything else converted and checked."""
     if backend_of(x) is None or not x.shape or 0 in x.shape:
         x = bring_inputs(x, get_backend("numpy"), net.dtype)
     _check_sample(net, x)
@@ -319,7 +315,7 @@ def _samples(net: NetState, x: ArrayLike) -> Array:
 
 
 def _check_sample(net: NetState, x: Array) -> None:
-    """Check that there is a batch axis before those of a sample."""
+    """Check that there is a batch axis before the axes of a sample."""
     sample = input_shape_of(net.layer)
     if sample is not None and len(x.shape) <= len(sample):
         shape = ", ".join(["n", *map(str, sample)])
@@ -329,28 +325,28 @@ def _check_sample(net: NetState, x: Array) -> None:
 
 
 def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the first sample of each batch and the one after its last."""
+    """Yield the start and stop of each batch."""
     return ((start, min(start + size, n)) for start in range(0, n, size))
 
 
 def _brought(net: NetState, samples: Array, start: int, stop: int) -> Array:
-    """Return some of the inputs on the backend, checked."""
+    """Return a slice of the inputs on the backend, checked."""
     try:
         return bring_inputs(samples[start:stop, ...], net.backend, net.dtype)
     except ValueError:
-        bring_inputs(samples, net.backend, net.dtype, streamed=True)  # numbers the sample among all
+        bring_inputs(samples, net.backend, net.dtype, streamed=True)  # names the sample among all
         raise
 
 
 @final
 class _Answer:
-    """Results of batches, put together in the library of the question.
+    """Concatenate the results of batches in the library of the inputs.
 
-    They are written into one array where the library allows that; JAX joins them in the end.
+    They are written into one array if the library allows it; JAX concatenates them at the end.
 
     Args:
         n: the number of samples.
-        question: what was asked.
+        question: the inputs of the call.
     """
 
     def __init__(self, n: int, question: ArrayLike) -> None:
@@ -360,7 +356,7 @@ class _Answer:
         self._parts: list[Array] = []
 
     def add(self, part: Array) -> None:
-        """Take the results of the next samples."""
+        """Add the results of the next samples."""
         part = convert_like(part, self._question)
         start, self._done = self._done, self._done + part.shape[0]
         if not start and self._done < self._n:
@@ -384,13 +380,12 @@ class _Answer:
 
 
 def _outputs_of(net: NetState, x: Array) -> dict[str, Array]:
-    """What each layer without members makes of `x`, in the order of the calls, by its place and what it is.
+    """Return the output of each layer without members, by path and name, in the order of the calls.
 
-    One that is called several times, or has several outputs, is there as often, with a number behind its
-    name.
+    A layer with several calls or outputs has an entry for each, with a number after its name.
     """
     from portnn.nn import Visit, watched
-    from portnn.nn._naming import path_text  # none of this is needed to train
+    from portnn.nn._naming import path_text  # not needed to train
     from portnn.nn._text import label_of
 
     found: dict[str, Array] = {}
@@ -408,7 +403,7 @@ def _outputs_of(net: NetState, x: Array) -> dict[str, Array]:
 
 
 def _settled(net: NetState, predictions: Array, proba: bool, before: int = 0) -> Array:
-    """Check predictions for the samples after the first `before`, and return what is shown of them."""
+    """Check the predictions for samples from `before` on, and return the requested form of them."""
     task = task_of(net.loss)
     raw = not proba and task is not Task.VALUES
     name = "predict_proba" if proba else "predict"
@@ -420,22 +415,22 @@ def _settled(net: NetState, predictions: Array, proba: bool, before: int = 0) ->
 
 
 def check_predictions(name: str, y: Array, task: Task, dtype: str, *, raw: bool, before: int = 0) -> None:
-    """Check that predictions are usable.
+    """Check that predictions are valid.
 
-    No prediction may be NaN, and values must be finite. Of the raw predictions of classes, the largest one of
-    each sample must be finite, since an infinite one gives no probabilities. Other raw predictions may be
+    No prediction may be NaN, and values must be finite. For classes, the largest raw prediction of each
+    sample must be finite, since an infinite one gives no probabilities. Other raw predictions may be
     infinite: they give probabilities of 0 or 1.
 
     Args:
         name: the method that was called.
         y: predictions (n, ...).
-        task: what the loss is for.
-        dtype: what the network computes in.
+        task: the task of the loss.
+        dtype: the network's dtype.
         raw: whether they are the output of the last layer.
         before: the number of samples before these, for positions in errors.
 
     Raises:
-        ValueError: if one is not; the message names the first such sample.
+        ValueError: if one is invalid; the message names the first such sample.
     """
     finite = ops.isfinite(y)
     if bool(ops.all(finite)):
@@ -465,10 +460,10 @@ def _loss(net: NetState, predictions: Array, batch: Batch) -> Array:
 def _checked_loss(
     net: NetState, predictions: Array, batch: Batch, extents: tuple[Extent, ...], who: str
 ) -> float:
-    """Return the loss of a batch, whose labels were checked before; it may be infinite but not NaN."""
+    """Return the loss of a batch with checked labels; it may be infinite but not NaN."""
     with parts_of(*zip((batch.x, batch.y), extents, strict=False)):
         value = float(_loss(net, predictions, batch))
-    if isnan(value):  # infinite predictions, which are allowed, can cause this
+    if isnan(value):  # possible with infinite predictions, which are valid
         raise ValueError(
             f"{who}: the loss is NaN, although no prediction is; look for infinite values with "
             "activations(), and scale inputs to about 1 or train with a smaller learning rate"
@@ -477,7 +472,7 @@ def _checked_loss(
 
 
 def _shares(net: NetState, data: Dataset, size: int) -> list[float]:
-    """Return the shares of the batches in the mean of the loss; the only batch has all."""
+    """Return the weights of the batches in the mean of the loss; 1 for a single batch."""
     if size >= data.size:
         return [1.0]
     counted = []
@@ -489,7 +484,7 @@ def _shares(net: NetState, data: Dataset, size: int) -> list[float]:
 
 
 def _counted(loss: Any, y: Array, weight: Array | None) -> float:
-    """Return what targets count for in the divisor of the mean: by sample weights and class weights."""
+    """Return the weight of targets in the mean: by sample weights and class weights."""
     factors = loss_of(loss)[1].get("class_weights")
     if weight is None and factors is None:
         return float(y.shape[0])

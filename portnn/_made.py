@@ -1,4 +1,4 @@
-"""What knows the call that made it: optimizers of recipes, and schedules."""
+"""Objects that record the call that made them: optimizers and schedules."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ _LONGEST = 200  # characters of a text
 
 
 class Made(ABC):
-    """Something that a function made: it compares, hashes and prints as that call.
+    """An object that compares, hashes and prints as the call that made it.
 
-    Arguments count by meaning, however they are written: ``sgd(0.1)`` is ``sgd(learning_rate=0.1)``.
-    Functions and objects of the user's own among them count by identity. What no function made equals itself
-    alone.
+    Arguments compare by meaning: ``sgd(0.1)`` equals ``sgd(learning_rate=0.1)``. User-defined functions and
+    objects among them compare by identity, and so do objects without a call.
 
     Attributes:
-        made: the call; None if it is not known.
+        made: the call; None if unknown.
     """
 
     __slots__ = ()
@@ -45,7 +44,7 @@ class Made(ABC):
 
 
 def _text(made: partial[Any]) -> str:
-    """Return a call as it was written."""
+    """Return a call as text."""
     shown = [*map(_shown, made.args), *(f"{name}={_shown(value)}" for name, value in made.keywords.items())]
     return f"{made.func.__name__}({', '.join(shown)})"
 
@@ -56,7 +55,7 @@ def _shown(value: Any) -> str:
 
 @final
 class _Same:
-    """A thing that equals itself alone."""
+    """Compare an object by identity."""
 
     __slots__ = ("_thing",)
 
@@ -71,7 +70,7 @@ class _Same:
 
 
 def _key(x: Any) -> Hashable:
-    """Return what equals only for arguments of the same meaning: 1 is not True, and 0.0 is not -0.0."""
+    """Return a key that is equal only for arguments of equal meaning: 1 is not True, 0.0 is not -0.0."""
     if isinstance(x, float):
         return type(x), x.hex()
     if isinstance(x, bool | int | str | None):

@@ -1,4 +1,4 @@
-"""What was meant by a name that is not there: of a module, of an argument, of another library."""
+"""Suggestions for unknown names of modules and arguments, including those of other libraries."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["missing", "same_as", "with_known_options"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Where a name is looked for besides the module that was asked.
+# The modules to search besides the one that was asked.
 _HOMES = (
     "nn", "losses", "optim", "optim.schedules", "train.callbacks", "metrics", "data", "train", "nn.init",
     "ops", "random", "decode", "estimators", "export",
 )  # fmt: skip
-# By the place in portnn what Keras, PyTorch, scikit-learn and optax call it, as `_plain` writes names.
+# portnn's names and those of Keras, PyTorch, scikit-learn and optax, normalized by `_plain`.
 _ELSEWHERE = {
     "losses.absolute_error": "mae meanabsoluteerror l1 l1loss",
     "losses.cosine_distance": "cosinesimilarity cosine cosineembedding",
@@ -79,7 +79,7 @@ _ELSEWHERE = {
     "train.callbacks.EarlyStopping": "earlystop",
 }
 _OWN = {other: home for home, others in _ELSEWHERE.items() for other in others.split()}
-# By a common word for an argument what portnn may call it; the first that the function has is named.
+# Common argument names and portnn's; the first that the function has is suggested.
 _ARGUMENTS = {
     word: names.split()
     for words, names in {
@@ -112,12 +112,12 @@ _ARGUMENTS = {
     for word in words.split()
 }
 _WRITTEN = {"optimizer": "optimizer=portnn.optim.adam(0.001), with a rate of your own"}
-# Spellings of one word, and endings that say what the module says.
+# Alternative spellings, and suffixes that repeat the module's name.
 _SPELLINGS = (("_", ""), (" ", ""), ("pooling", "pool"), ("average", "avg"), ("normalization", "norm"))
 
 
 def _plain(name: str) -> str:
-    """Return a name without what libraries spell differently."""
+    """Normalize a name for comparison across libraries."""
     plain = name.lower()
     for old, new in _SPELLINGS:
         plain = plain.replace(old, new)
@@ -125,14 +125,14 @@ def _plain(name: str) -> str:
 
 
 def same_as(home: str, name: str) -> str | None:
-    """Return what a package of portnn calls something that has this name elsewhere.
+    """Return a package's name for something that another library calls `name`.
 
     Args:
-        home: "nn" or "losses", for instance.
+        home: the package, such as "nn" or "losses".
         name: the other name, in any spelling.
 
     Returns:
-        The name in the package; None if it has no such thing.
+        The name in the package; None if there is none.
 
     Example:
         >>> same_as("losses", "MSELoss"), same_as("nn", "MaxPooling2D"), same_as("nn", "hard tanh")
@@ -149,16 +149,16 @@ def same_as(home: str, name: str) -> str | None:
 
 
 def missing(package: str, name: str, public: Collection[str]) -> AttributeError:
-    """Return the error for a name that a package has not got, with the one that was meant if that is clear.
+    """Return the error for a name that a package lacks, with a suggestion if there is a clear one.
 
     Args:
         package: the package, such as "portnn.optim".
-        name: what was asked for.
-        public: the names that it has.
+        name: the missing name.
+        public: the names in the package.
     """
     meant = "" if name.startswith("_") else _meant(package, name, public)
     hint = f"; did you mean {meant}?" if meant else ""
-    # With a name, and no object to look at, Python adds no guess of its own.
+    # With a name but no object, Python adds no suggestion.
     return AttributeError(f"module {package!r} has no attribute {name!r}{hint}", name=name, obj=None)
 
 
@@ -177,7 +177,7 @@ def _meant(package: str, name: str, public: Collection[str]) -> str | None:
 
 
 def _nearest(name: str, known: Collection[str], cutoff: float) -> list[str]:
-    """Return the known name that is most like another one, if one is."""
+    """Return the most similar known name, if any."""
     from difflib import get_close_matches  # only for a mistake
 
     return get_close_matches(name, known, 1, cutoff)
@@ -190,7 +190,7 @@ def _everywhere(package: str, public: Collection[str]) -> Iterator[tuple[str, st
 
 
 def _place(package: str, public: Collection[str], home: str, name: str) -> str:
-    """Return the shortest way to write a name for someone who asked a package."""
+    """Return the shortest form of a name for a user of a package."""
     if name in public and package.endswith((home, "portnn")):
         return f"{package}.{name}"
     return f"portnn.{name}" if name in import_module("portnn").__all__ else f"portnn.{home}.{name}"
@@ -205,7 +205,7 @@ def _public(home: str) -> tuple[str, ...]:
 
 
 def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
-    """Make a function refuse arguments that it lacks, with the names of those that were meant.
+    """Make a function raise for unknown arguments, with a suggestion.
 
     Example:
         >>> @with_known_options
@@ -238,7 +238,7 @@ def with_known_options(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _too_many(label: str, first: list[str], others: list[str], count: int) -> str:
-    """Say how many arguments without a name there may be, and which ones need theirs."""
+    """Return the error text for too many positional arguments."""
     own = first[:1] in (["self"], ["cls"])
     first, count = first[own:], count - own
     if first == ["layers"]:
@@ -250,7 +250,7 @@ def _too_many(label: str, first: list[str], others: list[str], count: int) -> st
 
 
 def _argument(odd: str, known: list[str]) -> str:
-    """Say which argument was meant, or which ones there are."""
+    """Return a hint: the similar argument, or the known ones."""
     listed = [name for name in _ARGUMENTS.get(odd.lower(), []) if name in known]
     near = listed or _nearest(odd.lower(), known, 0.75)
     if near:

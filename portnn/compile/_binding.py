@@ -1,4 +1,4 @@
-"""What the steps of a loop read at present, and what its plans rely on about that."""
+"""The arrays that a loop is bound to, and the checks that its plans rely on."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Binding"]
 class Binding:
     """The arrays that a loop is bound to.
 
-    A step whose labels were checked as a whole contains no check of them. A plan of it may serve other
-    arrays only after they have passed the same checks, so these are written down here.
+    A step whose labels were checked as a whole does not check them again. Its plan may be used for other
+    arrays only after they have passed the same checks, which are recorded here.
 
     Args:
-        carry: what the first step is given.
-        data: the arrays with the samples first.
-        extents: what is known of `data`, array by array: checks that were made need not be made again.
-            Without one, checks of an array are part of each step.
-        sealed: whether steps are written down where values are unknown, as in ``jax.jit``. Then they may
-            leave out only what was checked before.
+        carry: the carry of the first step.
+        data: the arrays, with samples on the first axis.
+        extents: the extents of `data`, array by array, with the checks that each has passed. Arrays
+            without one are checked in each step.
+        sealed: whether values are unknown during tracing, as in ``jax.jit``. Then a step may omit only checks
+            that were made before.
 
     Attributes:
         data: the arrays; empty after `release`.
@@ -45,19 +45,19 @@ class Binding:
         self._take(data, extents)
 
     def declared(self, batch: Sequence[Array]) -> AbstractContextManager[None]:
-        """A context in which the arrays of a batch count as parts of the data, for range checks."""
+        """Return a context in which range checks take the arrays of a batch as parts of the data."""
         return parts_of(*zip(batch, self._extents, strict=False))
 
     def passed(self, place: int) -> list[tuple[int, int, int | None]]:
-        """The checks ``(low, high, exempt)`` that an array has passed as a whole."""
+        """Return the checks ``(low, high, exempt)`` that an array has passed as a whole."""
         self._note()
         return list(self._relied[place])
 
     def leaves(self, carry: Tree) -> list[Array]:
-        """The arrays of a carry in the order of the first one, whatever the order of its dicts.
+        """Return the arrays of a carry in the order of the first one, for any order of its dicts.
 
         Raises:
-            ValueError: if it is not like the first one.
+            ValueError: if its structure differs.
         """
         leaves: list[Array] = []
         if not _collect(self._structure, carry, leaves):
@@ -69,10 +69,10 @@ class Binding:
         return leaves
 
     def replace(self, data: Sequence[Array], extents: Sequence[Extent]) -> None:
-        """Take other arrays of the same shapes and dtypes.
+        """Bind other arrays of the same shapes and dtypes.
 
         Raises:
-            ValueError: if they are not like the old ones; nothing has changed then.
+            ValueError: if they do not match the old ones; nothing is then changed.
             OutOfRangeError: if they fail a check that the old ones passed; likewise.
         """
         self._check("data", self._given, data)
@@ -88,12 +88,12 @@ class Binding:
         self._extents = tuple([x.sealed() for x in extents] if self._sealed else extents)
 
     def release(self) -> None:
-        """Let go of the data."""
+        """Release the data."""
         self._note()
         self.data, self._extents = (), ()
 
     def _note(self) -> None:
-        """Write down the checks that plans made so far may have left out."""
+        """Record the checks that existing plans may have omitted."""
         for extent, relied in zip(self._extents, self._relied, strict=False):
             relied.update(extent.passed())
 
@@ -111,9 +111,9 @@ class Binding:
 
 
 def _collect(like: Tree, carry: Tree, leaves: list[Array]) -> bool:
-    """Add the leaves of a tree in the order of another one; False if it is not surely like it.
+    """Append the leaves of a tree in the order of another one; return False if they may differ in structure.
 
-    A training asks after each epoch, so only the plain containers are walked here.
+    Called after each epoch of a training, so only plain containers are handled here.
     """
     kind = type(like)
     if kind is dict:
@@ -137,7 +137,7 @@ _CONTAINERS = (dict, tuple, list)
 
 
 def _kind(x: Array) -> tuple[str, tuple[int, ...], Any, Any]:
-    """The library (NumPy's scalars count as arrays without axes), the shape, the dtype and the device."""
+    """Return the library (NumPy scalars count as 0-d arrays), the shape, the dtype and the device."""
     return type(x).__module__.partition(".")[0], tuple(x.shape), x.dtype, getattr(x, "device", None)
 
 

@@ -1,9 +1,9 @@
-"""What a step does, as a key: equal for two steps only if they surely do the same.
+"""A key for a step: equal for two steps only if they are certain to do the same.
 
-Writing a step down stores the values that its functions find around them: numbers in closures, globals that a
-loss of the user's own reads, fields of a layer. A plan may serve again only while all of these are the same.
-So a function counts as its code together with the values that it refers to, and an object as its class and
-its fields. What cannot be looked into, or is too large, makes a step that is not kept.
+Tracing a step stores the values that its functions refer to: numbers in closures, globals that a user's loss
+reads, fields of a layer. A plan may be reused only while all of these are the same. So the key of a function
+is its code and the values that it refers to, and that of an object its class and fields. A step with
+something that cannot be inspected, or is too large, is not kept.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from portnn._made import Made
 __all__ = ["Fingerprint", "fingerprint"]
 
 Fingerprint = tuple[Hashable, ...]
-"""Whether it can stay as it is for ever, then what stands for things."""
+"""Whether it can never change, then the entries of the table."""
 
-_MOST = 5000  # things that are looked at
+_MOST = 5000  # objects to inspect
 _LARGEST = 4096  # bytes of an array that is part of a key
 _NUMBERS = (float, complex)  # 0.0 and -0.0 are equal, NaN and NaN are not
 _PLAIN = (int, bool, str, bytes, type(None), type(...), type(NotImplemented), CodeType)
 _WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 _ALONE = (np.ufunc, type(np.dtype("f4")), np.dtype)
-# The functions of these do not change, and read nothing that does.
+# The functions of these modules do not change, and read nothing that does.
 _FIXED = frozenset({
     *sys.stdlib_module_names, "array_api_compat", "array_api_strict", "cupy", "cupyx", "jax", "jaxlib",
     "numpy", "portnn", "scipy", "sklearn", "torch",
 } - {"__main__"})  # fmt: skip
 
-# Functions that use these names may read what does not show, as do those of the modules.
+# Functions that use these names, or functions of these modules, may read hidden state.
 _UNSEEN = frozenset({
     "__dict__", "__import__", "environ", "eval", "exec", "getattr", "getenv", "globals", "locals", "open",
     "vars",
@@ -46,16 +46,16 @@ _WORLD = frozenset({
     "contextvars", "datetime", "decimal", "gc", "importlib", "inspect", "io", "locale", "logging", "nt",
     "numpy.random", "os", "pathlib", "posix", "random", "secrets", "sys", "threading", "time", "uuid",
 })  # fmt: skip
-_TOOLS = frozenset({"importlib", "inspect", "threading"})  # among these, whose parts taken alone read nothing
+_TOOLS = frozenset({"importlib", "inspect", "threading"})  # of these, single functions read no state
 
 
 class _NotKeptError(Exception):
-    """Something cannot be part of a key."""
+    """An object cannot be part of a key."""
 
 
 @final
 class _Same:
-    """A thing that is equal to itself alone, and stays alive as long as the key."""
+    """An object compared by identity, and kept alive by the key."""
 
     __slots__ = ("_thing",)
 
@@ -70,7 +70,7 @@ class _Same:
 
 
 def fingerprint(*parts: Any) -> Fingerprint | None:
-    """A key for what functions and objects do; None if that cannot be told.
+    """Return a key for what functions and objects do; None if it cannot be determined.
 
     Args:
         *parts: layers, losses, optimizers, functions, numbers, strings, and containers of these.
@@ -85,31 +85,31 @@ def fingerprint(*parts: Any) -> Fingerprint | None:
     reader = _Reader()
     try:
         roots = [*map(reader.mark, parts)]
-    except Exception:  # noqa: BLE001  # of objects that answer no question, or that lie too deep
+    except Exception:  # noqa: BLE001  # from the objects' own methods, or a RecursionError
         return None
     return (reader.settled, *roots, *reader.table)
 
 
 @final
 class _Reader:
-    """Looks into things, into each once.
+    """Inspect objects, each once.
 
-    A thing is marked by its number in a table of all different things, in which it stands as a tuple with the
-    numbers of its parts: so a key is no longer than what there is, however often it is referred to.
+    An object is identified by its number in a table of all distinct objects, whose entries are tuples with
+    the numbers of their parts. So the length of a key does not grow with the number of references.
 
     Attributes:
-        table: the numbers by what stands for things.
-        settled: whether nothing that was met can change: parts of libraries, numbers, text and tuples.
+        table: the numbers by entry.
+        settled: whether no object can change: parts of libraries, numbers, text and tuples.
     """
 
     def __init__(self) -> None:
         self.table: dict[Hashable, int] = {}
         self.settled = True
         self._met: dict[int, int] = {}
-        self._alive: list[Any] = []  # ids are told apart only while things live
+        self._alive: list[Any] = []  # ids are unique only among live objects
 
     def mark(self, x: Any) -> int:
-        """The number of a thing."""
+        """Return the number of an object."""
         kind = type(x)
         if kind in _PLAIN:
             return self._number((kind, x))
@@ -119,7 +119,7 @@ class _Reader:
         if found is None:
             if len(self._met) >= _MOST:
                 raise _NotKeptError
-            self._met[id(x)] = -len(self._met) - 1  # for what refers to itself
+            self._met[id(x)] = -len(self._met) - 1  # for objects that refer to themselves
             self._alive.append(x)
             if isinstance(x, type | FunctionType | BuiltinFunctionType) and _is_worldly(x):
                 raise _NotKeptError
@@ -134,7 +134,7 @@ class _Reader:
         return self.table.setdefault(item, len(self.table))
 
     def _inside(self, x: Any) -> Iterator[Hashable]:
-        """What a thing consists of."""
+        """Yield the parts of an object."""
         mark = self.mark
         parts = _parts(x)
         if parts is not None:
@@ -149,7 +149,7 @@ class _Reader:
             yield from (x.shape, x.strides, _Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
         elif isinstance(x, FunctionType):
             yield from self._function(x)
-        elif isinstance(x, ModuleType):  # what is read of it shows only where a function names it
+        elif isinstance(x, ModuleType):  # its use is visible only in functions that name it
             raise _NotKeptError
         elif isinstance(x, type):
             yield _Same(x)
@@ -160,21 +160,21 @@ class _Reader:
             yield from map(mark, fields.values())
 
     def _function(self, f: FunctionType) -> Iterator[Hashable]:
-        """Its code, and the values that it refers to."""
+        """Yield the code of a function, and the values that it refers to."""
         mark = self.mark
         yield from (f.__code__, f.__module__)
         yield from map(mark, (f.__defaults__, f.__kwdefaults__, f.__dict__))
         try:
             yield from [mark(cell.cell_contents) for cell in f.__closure__ or ()]
-        except ValueError:  # a cell without contents
+        except ValueError:  # an empty cell
             raise _NotKeptError from None
-        if _root(f.__globals__.get("__name__")) in _FIXED:  # `__module__` may be that of what it wraps
+        if _root(f.__globals__.get("__name__")) in _FIXED:  # a wrapper has the `__module__` of what it wraps
             return
         names = sorted({*_names(f.__code__)})
         for name in names:
             imported = name not in f.__globals__ and _root(name) in sys.modules and _root(name) not in _FIXED
             if imported or name in _UNSEEN:
-                raise _NotKeptError  # it may read what has no name here
+                raise _NotKeptError  # it may read what is not in its globals
         if any(_in_world(name) or _root(name) == "numpy" for name in names):
             for module in _imports(f.__code__):
                 if _in_world(module) or (_root(module) == "numpy" and "random" in names):
@@ -182,11 +182,11 @@ class _Reader:
         yield from self._named(f.__globals__, names, set())
 
     def _named(self, known: dict[str, Any], names: list[str], met: set[int]) -> Iterator[Hashable]:
-        """What names stand for, also in the modules among them, which may be in modules themselves."""
+        """Yield the values of names, also in the modules among them, recursively."""
         for name in [n for n in names if n in known]:
             found = known[name]
             if not isinstance(found, ModuleType):
-                # What a library has counts as itself: someone may put something else in its place.
+                # A library's attribute is compared by identity: it may be replaced.
                 yield name, self._number(_Same(found)) if _in_library(known) else self.mark(found)
             elif id(found) not in met:
                 met.add(id(found))
@@ -197,38 +197,38 @@ class _Reader:
 
 
 def _parts(x: Any) -> list[Any] | None:
-    """The things that make up a container or a bound function; None for all others."""
-    if isinstance(x, tuple | list):  # whose class may have another __iter__
+    """Return the parts of a container or a bound function; None for other objects."""
+    if isinstance(x, tuple | list):  # a subclass may override __iter__
         members = tuple.__iter__(x) if isinstance(x, tuple) else list.__iter__(x)
         return [*members, *_own(x)]
     if isinstance(x, dict):
         return [*dict.keys(x), *dict.values(x), *_own(x)]
-    if isinstance(x, Made) and x.made is not None:  # what it is made of says nothing more
+    if isinstance(x, Made) and x.made is not None:  # its fields add nothing
         return [x.made]
     if isinstance(x, partial):
         return [x.func, x.args, x.keywords, *_own(x)]
-    if isinstance(x, BuiltinFunctionType):  # of an object, such as the `append` of a list
+    if isinstance(x, BuiltinFunctionType):  # a method, such as the `append` of a list
         return [x.__self__, x.__name__]
     return [x.__self__, x.__func__] if isinstance(x, MethodType) else None
 
 
 def _own(x: Any) -> list[Any]:
-    """The fields that an object of a class of one's own has besides what its base has."""
+    """Return the fields that a subclass of a built-in type adds."""
     return [x.__dict__] if hasattr(x, "__dict__") else []
 
 
 def _root(name: Any) -> str:
-    """The package that the name of a module begins with."""
+    """Return the top-level package of a module name."""
     return str(name or "").partition(".")[0]
 
 
 def _in_world(name: str) -> bool:
-    """Whether a module of this name has functions that may read what does not show."""
+    """Return whether the functions of a module may read hidden state."""
     return name in _WORLD or _root(name) in _WORLD
 
 
 def _is_worldly(x: Any) -> bool:
-    """Whether a function or a class is one of these, under whatever name."""
+    """Return whether a function or a class is from such a module, under any name."""
     module = getattr(x, "__module__", None)
     return isinstance(module, str) and _in_world(module) and _root(module) not in _TOOLS
 
@@ -238,19 +238,19 @@ def _package(x: Any) -> str:
 
 
 def _is_settled(x: Any) -> bool:
-    """Whether a thing itself stays as it is; its parts are looked at by themselves."""
+    """Return whether an object itself cannot change; its parts are inspected separately."""
     if isinstance(x, FunctionType):
         return _in_library(x.__globals__)
     return _package(type(x)) in _FIXED and not isinstance(x, type | list | set | np.ndarray)
 
 
 def _in_library(known: dict[str, Any]) -> bool:
-    """Whether names are those of a module of a library."""
+    """Return whether globals are those of a library's module."""
     return _root(known.get("__name__")) in _FIXED
 
 
 def _is_fixed(x: Any) -> bool:
-    """Whether a thing is a module of a library, or stands in one by its name."""
+    """Return whether an object is a module of a library, or an attribute of one by its name."""
     if isinstance(x, ModuleType):
         return x.__name__.partition(".")[0] in _FIXED
     if isinstance(x, BuiltinFunctionType) and (x.__self__ is None or isinstance(x.__self__, ModuleType)):
@@ -264,7 +264,7 @@ def _is_fixed(x: Any) -> bool:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """The names that code refers to, with those of the functions in it."""
+    """Yield the names that code refers to, including those of nested functions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -272,7 +272,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _imports(code: CodeType) -> Iterator[str]:
-    """The modules that code imports as it runs, with those of the functions in it."""
+    """Yield the modules that code imports when run, including those of nested functions."""
     yield from (step.argval for step in get_instructions(code) if step.opname == "IMPORT_NAME")
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -280,7 +280,7 @@ def _imports(code: CodeType) -> Iterator[str]:
 
 
 def _members(kind: type) -> list[Any]:
-    """What the classes that are no library's have to say about the objects of a class."""
+    """Return the members of a class and its bases, except those from libraries."""
     found: list[Any] = []
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] in _FIXED:
@@ -309,11 +309,11 @@ def _is_slot(member: Any) -> bool:
 
 
 def _fields(x: Any) -> dict[str, Any]:
-    """The fields of an object.
+    """Return the fields of an object.
 
     Raises:
-        _NotKeptError: if it may have others that Python does not show: numbers and strings of a class of
-            one's own, and objects that say themselves what a copy needs, such as generators of numbers.
+        _NotKeptError: if it may have hidden fields: subclasses of numbers and strings, and objects that
+            define `__reduce__`, such as random generators.
     """
     kind = type(x)
     slots = [name for base in kind.__mro__ for name in _slots(base)]

@@ -1,4 +1,4 @@
-"""Loops that are kept between two trainings, so that the second need not plan again."""
+"""A cache of compiled loops, so that an equal training need not plan again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST = 16  # loops
 @final
 @dataclass(frozen=True, eq=False)
 class _Idle:
-    """A loop that nobody uses."""
+    """A loop that is not in use."""
 
     key: Hashable
     loop: Loop
@@ -36,19 +36,19 @@ class _Idle:
 
 @final
 class KeptLoops:
-    """Loops by keys; each is lent to one borrower at a time.
+    """A cache of loops by key; each is lent to one borrower at a time.
 
-    The loops that were used last stay: some in number, and on each device, and in the memory of the host, as
-    many bytes as `Loop.room` says.
+    The most recently used loops are kept, up to a number, and up to the bytes of `Loop.room` on the host
+    and on each device.
 
     Args:
-        most: how many are kept at most.
+        most: the largest number of loops.
     """
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._lock = Lock()
-        self._idle: list[_Idle] = []  # the one used last at the end
+        self._idle: list[_Idle] = []  # the most recently used at the end
         self._left_behind: list[_Idle] = []
         self._process = os.getpid()
 
@@ -62,18 +62,18 @@ class KeptLoops:
         extents: Sequence[Extent] = (),
         valid: Callable[[], bool] = lambda: True,
     ) -> Iterator[Loop]:
-        """Lend a loop that is bound to a carry and data.
+        """Lend a loop bound to a carry and data.
 
-        After an error inside the context the loop is dropped: it may have stopped half-way.
+        After an error inside the context the loop is dropped, since it may have stopped halfway.
 
         Args:
-            key: equal for loops that may stand for each other; None for a loop that is not kept.
+            key: equal for interchangeable loops; None for a loop that is not kept.
             make: makes a loop, bound to `carry` and `data`, if none is idle.
-            carry: as for `portnn.compile.make_loop`, and likewise the others.
+            carry: as for `portnn.compile.make_loop`.
             data: likewise.
             extents: likewise.
-            valid: whether the key still says what the step does; asked before the loop is kept, and before it
-                is lent again.
+            valid: returns whether the key still identifies the step; called before the loop is kept, and
+                before it is lent again.
         """
         idle = None if key is None else self._taken(key)
         if idle is None or not idle.valid():
@@ -91,13 +91,13 @@ class KeptLoops:
         """Drop all idle loops."""
         with self._lock:
             idle, self._idle = self._idle, []
-        del idle  # outside of the lock: the end of a loop may take a while
+        del idle  # outside the lock: freeing a loop may take a while
 
     def __len__(self) -> int:
         return len(self._idle)
 
     def nbytes(self, place: str = "cpu") -> int:
-        """The bytes that idle loops hold in the memory of the host or of a device."""
+        """Return the bytes that idle loops hold on the host or a device."""
         return sum([idle.nbytes for idle in self._idle if idle.loop.place == place])
 
     def _made(self, make: Callable[[], Loop]) -> Loop:
@@ -110,7 +110,7 @@ class KeptLoops:
         return make()
 
     def _taken(self, key: Hashable) -> _Idle | None:
-        """An idle loop, which is now no longer among them; None if there is none."""
+        """Remove and return an idle loop; None if there is none."""
         marks = hash(key)
         with self._lock:
             for i in reversed(range(len(self._idle))):
@@ -120,7 +120,7 @@ class KeptLoops:
         return None
 
     def _put(self, idle: _Idle) -> None:
-        """Keep a loop if there can be room for it, and drop those for which there is none any more."""
+        """Keep a loop if it fits, and drop those for which no room is left."""
         if idle.nbytes > idle.loop.room:
             return
         dropped: list[_Idle] = []
@@ -136,25 +136,25 @@ class KeptLoops:
                 total -= old.nbytes
                 self._idle.remove(old)
                 dropped.append(old)
-        dropped.clear()  # outside of the lock
+        dropped.clear()  # outside the lock
 
     def renew(self) -> None:
-        """Begin empty in a child process, which has neither the threads nor the devices of its parent."""
+        """Start empty in a child process, which lacks the threads and devices of its parent."""
         self._lock = Lock()
-        # Not dropped: the end of a loop would talk to threads and devices that are not there.
+        # Not freed: that would use threads and devices that do not exist here.
         self._left_behind, self._idle = [*self._left_behind, *self._idle], []
 
 
 _loops = KeptLoops()
-atexit.register(_loops.forget)  # while the libraries are there
+atexit.register(_loops.forget)  # while the libraries are loaded
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_loops.renew)
 
 
 def forget_loops() -> None:
-    """Drop all plans that are kept between trainings, and their memory.
+    """Drop all plans that are kept between trainings, and free their memory.
 
-    The next training of each network writes its step down again.
+    The next training of each network traces its step again.
     """
     _loops.forget()
 
@@ -173,33 +173,32 @@ def kept_loop(
     precision: Precision = "float32",
     valid: Callable[[], bool] = lambda: True,
 ) -> Iterator[Loop]:
-    """A loop as `make_loop` makes it, or one that was kept from an equal training, bound anew.
+    """Return a loop kept from an equal training, bound to these arrays, or else a new one.
 
-    Up to 16 loops are kept, with up to 64 MB on the host and a small share of a device's memory. A loop that
-    is in use is never lent a second time: another thread, or a training within a training, gets its own.
+    Up to 16 loops are kept, with up to 64 MB on the host and a small fraction of a device's memory. A loop in
+    use is never lent twice: another thread, or a nested training, gets its own.
 
     Args:
-        key: what `step` does; equal keys must mean that the steps do the same, down to each number that they
-            contain. `portnn.compile.fingerprint` of everything that the step calls is such a key: layer,
-            loss, optimizer, penalty, frozen paths, metrics, the number of parts of a batch. What the arrays
-            are (structure, shapes, dtypes, layout, device, weights or none) and the arguments below are
-            added here. None for a step that is not kept.
-        step: as for `make_loop`, and likewise the others. It may refer to nothing that changes, nor to
-            the data of one training: what changes comes in through the carry, what is known of the data by
-            `portnn.tracing.extent_of`.
-        carry: likewise.
+        key: identifies what `step` does: equal keys mean equal steps, including every number in them. Use
+            `portnn.compile.fingerprint` of everything that the step calls: layer, loss, optimizer, penalty,
+            frozen paths, metrics, the number of parts of a batch. Properties of the arrays (structure,
+            shapes, dtypes, layout, device, weights or none) and the arguments below are added here. None for
+            a step that is not kept.
+        step: as for `make_loop`. It must not refer to anything that changes, or to the data of one training:
+            changing values belong in the carry, and `portnn.tracing.extent_of` has what is known of the data.
+        carry: as for `make_loop`.
         data: likewise.
         batch_size: likewise.
         extents: likewise.
         shuffled: likewise.
         threads: likewise.
         precision: likewise.
-        valid: whether `key` still says what `step` does. Asked before the loop is kept, since its plans may
-            have what a callback changed during the training; and before it is lent again, since they have
-            the arrays that the step found around it.
+        valid: returns whether `key` still identifies `step`. Called before the loop is kept, since its plans
+            may contain what a callback changed during the training; and before it is lent again, since they
+            contain arrays that the step referred to.
 
     Yields:
-        The loop; it is not used after the context. After an error it is dropped.
+        The loop, for use inside the context. After an error it is dropped.
     """
     make = partial(
         make_loop, step, carry, data, batch_size, extents=extents, shuffled=shuffled, threads=threads,

@@ -1,4 +1,4 @@
-"""Weights of samples from weights of classes."""
+"""Sample weights from class weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def weights_by_class(y: Array, class_weight: Any, classes: int, loss: Callable[.
     """Return the weight of each sample by its class, float64 (n,).
 
     Args:
-        y: targets as `Network.fit` takes them, a NumPy array.
+        y: targets as for `Network.fit`, a NumPy array.
         class_weight: "balanced", or a mapping from classes to weights.
-        classes: how many classes the network has.
-        loss: the loss, which decides the task.
+        classes: the number of classes of the network.
+        loss: the loss, which sets the task.
 
     Raises:
         TypeError: if the weights are of the wrong type.
-        ValueError: if the task is not one of classes, or a class or weight is impossible.
+        ValueError: if the task is not classification, or a class or weight is invalid.
     """
     labels, classes = _labels(y, classes, loss)
     if isinstance(class_weight, Mapping):
@@ -42,12 +42,12 @@ def weights_by_class(y: Array, class_weight: Any, classes: int, loss: Callable[.
         )
     host = get_backend("numpy")
     table = host.asarray([weights.get(c, 1.0) for c in range(classes)], dtype="float64")
-    # An ignored label need not be a class.
+    # An ignored label may not be a class.
     return gather(table, ops.clip(host.asarray(labels), 0, classes - 1), axis=0)
 
 
 def _labels(y: Array, classes: int, loss: Callable[..., Array]) -> tuple[Array, int]:
-    """The class of each sample, and how many there are."""
+    """Return the class of each sample, and the number of classes."""
     task = task_of(loss)
     if task is Task.CLASSES and len(y.shape) <= 2:
         return (y if len(y.shape) == 1 else ops.argmax(y, axis=-1)), classes
@@ -74,7 +74,7 @@ def _checked(class_weight: Mapping[Any, Any], classes: int) -> dict[int, float]:
 
 
 def _balanced(labels: Array, ignored: int | None) -> dict[int, float]:
-    """The same weight for each class as a whole: samples over those of the class, shared by the classes."""
+    """Return weights that give each class the same total: samples / (classes * samples of the class)."""
     counts = Counter(labels.tolist())
     counts.pop(ignored, None)
     return {c: counts.total() / (len(counts) * n) for c, n in counts.items()}

@@ -1,4 +1,4 @@
-"""Losses as plain data, for files."""
+"""Convert losses to plain data for files, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["loss_config", "loss_from_config"]
 
 
 def loss_config(loss: Callable[..., Array]) -> dict[str, Any] | None:
-    """Return a loss of portnn as plain data; None for one of the user's own, which a file cannot name.
+    """Return a loss of portnn as plain data; None for a user-defined one, which a file cannot name.
 
     Args:
         loss: a loss, or a `functools.partial` of one that binds numbers or text.
@@ -38,13 +38,13 @@ def loss_config(loss: Callable[..., Array]) -> dict[str, Any] | None:
 
 
 def loss_from_config(data: Mapping[str, Any]) -> Callable[..., Array]:
-    """Return the loss that `loss_config` made data of.
+    """Return the loss of a config.
 
     Args:
-        data: plain data, perhaps from a file.
+        data: what `loss_config` returned, or plain data from a file.
 
     Raises:
-        ValueError: if the data do not describe a loss of portnn.
+        ValueError: if the data are not the config of a loss of portnn.
 
     Example:
         >>> loss_from_config({"name": "huber", "options": {}}).__name__
@@ -68,7 +68,7 @@ def loss_from_config(data: Mapping[str, Any]) -> Callable[..., Array]:
 
 
 def _named(name: str) -> Any:
-    """Return the loss of a name; None if there is none."""
+    """Return the loss with a name; None if there is none."""
     package = import_module("portnn.losses")
     found = getattr(package, name) if name in package.__all__ else None
     return found if isinstance(found, Loss) else None

@@ -1,4 +1,4 @@
-"""Decisions from raw predictions, by the task that a loss is for, and which of them are right."""
+"""Decisions from raw predictions by task, and counts of correct ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["count_right", "decide", "right"]
 
 
 def decide(predictions: Array, task: Task) -> Array:
-    """Decisions from raw predictions: the likeliest class, or yes for each label with a positive logit."""
+    """Return decisions: the class with the largest prediction, or whether each label's logit is positive."""
     if task is Task.CLASSES:
         return ops.argmax(predictions, axis=-1)
     return ops.greater(predictions, 0.0)
 
 
 def right(predictions: Array, y: Array, task: Task) -> Array:
-    """Return which samples are wholly right."""
+    """Return which samples have all labels correct."""
     decisions = decide(predictions, task)
     if task is Task.LABELS:
         y = ops.greater(y, 0.5)
@@ -30,6 +30,6 @@ def right(predictions: Array, y: Array, task: Task) -> Array:
 
 
 def count_right(predictions: Array, y: Array, weight: Array | None, task: Task) -> Array:
-    """How many samples of a batch are wholly right, by weight; a 0-d array, so that no GPU has to wait."""
+    """Count correct samples by weight; return a 0-d array, to avoid synchronizing a GPU."""
     found = right(predictions, y, task)
     return ops.count_nonzero(found) if weight is None else ops.sum(ops.where(found, weight, 0.0))

@@ -1,4 +1,4 @@
-"""Metrics that are accumulated batch by batch, in float64 on the host."""
+"""Metrics accumulated over batches, in float64 on the host."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["RunningAccuracy", "RunningR2", "on_host"]
 
 
 def on_host(x: Array) -> Array:
-    """Return numbers of any library in float64, which some devices lack."""
+    """Return an array of any library as NumPy float64, which some devices lack."""
     return get_backend("numpy").asarray(x, dtype="float64")
 
 
 @final
 class RunningAccuracy:
-    """The share of samples that are right, by their weights: whole numbers are counted exactly."""
+    """The weighted fraction of correct samples; integer weights are summed exactly."""
 
     def __init__(self) -> None:
         self._right = self._all = 0.0
 
     def add(self, right: Array, weight: Array | None) -> None:
-        """Count a batch.
+        """Add a batch.
 
         Args:
             right: booleans (n,).
@@ -39,7 +39,7 @@ class RunningAccuracy:
         self._all += float(ops.sum(each))
 
     def value(self) -> float:
-        """The accuracy."""
+        """Return the accuracy."""
         return self._right / self._all
 
 
@@ -47,8 +47,8 @@ class RunningAccuracy:
 class RunningR2:
     """The coefficient of determination R² of each output, and their mean.
 
-    Sums are of values relative to one of them, so that those of a constant are exactly equal and a large mean
-    costs no digits.
+    Sums are of values minus one of them, so that those of a constant are exactly equal and a large mean
+    loses no digits.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class RunningR2:
         self._sums: list[Any] = [0.0] * 4  # of the weights, the values, their squares, and the squared errors
 
     def add(self, y_true: Array, y_pred: Array, weight: Array | None) -> None:
-        """Take a batch into account.
+        """Add a batch.
 
         Args:
             y_true: true values, (n,) or (n, outputs).
@@ -86,7 +86,7 @@ class RunningR2:
         self._sums = [known + ops.sum(term, axis=0) for known, term in zip(self._sums, terms, strict=True)]
 
     def value(self) -> float:
-        """The share of the variance that is explained; a constant explains all or nothing.
+        """Return the fraction of explained variance; for a constant, 1 or 0.
 
         Raises:
             ValueError: if there was only one sample.

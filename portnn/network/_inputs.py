@@ -330,7 +330,7 @@ def split_off(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
     if not 0 < held < data.size:
         raise ValueError(
             f"fit: validation_split={share} of {data.size} samples leaves none to "
-            f"{'validate' if not held else 'learn from'}; give validation_data"
+            f"{'validate' if not held else 'learn from'}; pass validation_data"
         )
     return data.rows(0, data.size - held), data.rows(data.size - held, data.size)
 

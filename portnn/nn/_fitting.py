@@ -1,4 +1,4 @@
-"""Whether the layers of a network fit each other, as far as that is known without data."""
+"""Check without data that the layers of a network fit each other."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from portnn.nn._text import label_of
 
 __all__ = ["check_shapes", "output_activation"]
 
-_OF_CHANNELS = ("BatchNorm", "GroupNorm", "InstanceNorm")  # not imported here: few networks have them
-_LENGTHS = (7, 11)  # of sequences that are tried: what fails for both in the same way fails for all
+_OF_CHANNELS = ("BatchNorm", "GroupNorm", "InstanceNorm")  # by name: importing them takes time
+_LENGTHS = (7, 11)  # of trial sequences: an error that is the same for both is taken to hold for all
 
 
 def check_shapes(layer: Layer, params: Tree, state: Tree) -> None:
-    """Check that each layer of a network takes what the one before it makes.
+    """Check that each layer of a network accepts the output of the one before it.
 
-    The number of features is known where a network begins with a linear or a recurrent layer. One sample of
-    zeros goes through it, on the host and without gradients; a sequence, too, if the layers may want one. An
-    error is raised only if no input could pass: what a layer of the user's own says about zeros, or what
-    depends on the length of a sequence, is not one.
+    The number of features is known if a network starts with a linear or a recurrent layer. One sample of
+    zeros is run through it, on the host and without gradients, and a sequence too if the layers may need
+    one. An error is raised only if no input could pass, so not if a user-defined layer rejects zeros, or if
+    the error depends on the length of the sequence.
 
     Args:
         layer: the network's layers.
-        params: their parameters, as `Layer.init` made them.
-        state: their state, as `Layer.init_state` made it.
+        params: their parameters, from `Layer.init`.
+        state: their state, from `Layer.init_state`.
 
     Raises:
-        ValueError: if the features of a layer differ from those before it; it names the layer by its path.
+        ValueError: if a layer expects other features than it gets; it names the layer by its path.
 
     Example:
         >>> from portnn.nn import MLP, Sequential, outline, relu
@@ -55,7 +55,7 @@ def check_shapes(layer: Layer, params: Tree, state: Tree) -> None:
         misfit = _tried(layer, params, state, x)
         if misfit is None:
             return
-        if found and misfit.channels and x.shape[1] != misfit.channels:  # of a norm: the length must be that
+        if found and misfit.channels and x.shape[1] != misfit.channels:  # of a norm: the length must match
             samples.insert(0, (1, misfit.channels, features))
             continue
         if not misfit.recurrent:
@@ -65,7 +65,7 @@ def check_shapes(layer: Layer, params: Tree, state: Tree) -> None:
 
 
 def _first(layer: Layer) -> Layer | None:
-    """Return the layer that the input goes to; None if there are several inputs."""
+    """Return the layer that gets the input; None if there are several inputs."""
     while layer.members:
         if layer.further_inputs:
             return None
@@ -76,15 +76,15 @@ def _first(layer: Layer) -> Layer | None:
 @final
 @dataclass(frozen=True)
 class _Misfit:
-    """A layer that refused its input.
+    """A layer that rejected its input.
 
     Attributes:
-        path: its place; empty if it is not known which one it was.
+        path: its path; empty if unknown.
         layer: the layer.
-        expected: how many features it expects on the last axis; 0 if that is not the reason.
-        got: how many there were.
-        channels: how many it expects on axis 1, if that may be the reason; else 0.
-        recurrent: whether it only takes sequences, and this was none.
+        expected: the number of features it expects on the last axis; 0 if that is not the reason.
+        got: the number of features it got.
+        channels: the number it expects on axis 1, if that may be the reason; else 0.
+        recurrent: whether it only accepts sequences and got something else.
     """
 
     path: tuple[int, ...] = ()
@@ -95,7 +95,7 @@ class _Misfit:
     recurrent: bool = False
 
     def text(self) -> str:
-        """Return what is wrong, and how to write it."""
+        """Return the error text."""
         place = Place(self.path, self.layer, None)
         return (
             f"layer {place}: expected {self.expected} features, got {self.got} from the layer before; "
@@ -104,26 +104,26 @@ class _Misfit:
 
 
 def _mended(layer: Any, features: int) -> str:
-    """Say how to write a layer for other features."""
+    """Return the code of a layer for other features."""
     try:
         return f"write {label_of(replace(layer, in_features=features))}"
-    except (TypeError, ValueError):  # a layer with other names, or with features that depend on each other
+    except (TypeError, ValueError):  # other names, or features that depend on each other
         return "make them equal"
 
 
 def _tried(layer: Layer, params: Tree, state: Tree, x: Array) -> _Misfit | None:
-    """Return what refused `x`, None if nothing did."""
+    """Return the layer that rejects `x`; None if none does."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about zeros
             layer.forward(params, state, x, training=False, key=None)
-    except Exception as error:  # noqa: BLE001  # of layers of the user's own, which zeros may not suit
+    except Exception as error:  # noqa: BLE001  # user-defined layers may not accept zeros
         return _misfit(place_of(layer, error.__traceback__))
     return None
 
 
 def _misfit(place: Place | None) -> _Misfit:
-    """Return why a layer may have refused its input."""
+    """Return why a layer may have rejected its input."""
     if place is None or not type(place.layer).__module__.startswith("portnn."):
         return _Misfit()
     part, shape = place.layer, tuple(getattr(place.x, "shape", ()))
@@ -136,7 +136,7 @@ def _misfit(place: Place | None) -> _Misfit:
 
 
 def output_activation(layer: Layer) -> Any:
-    """Return the function that a network ends with; None if it ends with another layer.
+    """Return the final activation function of a network; None if it ends with another layer.
 
     Example:
         >>> from portnn.nn import Sequential, softmax

@@ -1,4 +1,4 @@
-"""Parameters and running state from the user: compared with those of the layers, and cast to their dtypes."""
+"""Check user-supplied parameters and running state against those of the layers, and cast them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Expected", "expected_of", "matched", "matched_like", "matched_state"
 _ABSENT = object()
 _FROM_TORCH = "load_params(*portnn.nn.from_torch(net.layer, state_dict))"
 _OF_TORCH = ("running_mean", "running_var", "num_batches_tracked")  # of batch norm, in a state_dict
-_SHORT = ("float16", "bfloat16", "float8")  # exact in float32, and unknown to some libraries
+_SHORT = ("float16", "bfloat16", "float8")  # exact in float32, but missing in some libraries
 
 
 @final
@@ -34,28 +34,27 @@ def expected_of(arrays: Tree) -> Tree:
 
 
 def _name_of(dtype: Any) -> str:
-    """Return the standard's name of a dtype of any library."""
+    """Return the array-API name of a dtype of any library."""
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
 def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:
-    """Return a tree of a backend's arrays with the names, shapes and dtypes that the layers need.
+    """Return a tree of arrays on a backend with the names, shapes and dtypes of the layers.
 
     Args:
-        who: the function that takes the arrays, for messages.
-        given: a tree like the expected one, or a mapping from names such as "0.weight" to arrays; the arrays
-            are of any library, or nested lists.
+        who: the calling function, for messages.
+        given: a tree like the expected one, or a mapping from names such as "0.weight" to arrays, with arrays
+            of any library or nested lists.
         expected: a tree of `Expected`.
         backend: the backend of the result.
-        copy: whether to copy arrays that are on it already.
+        copy: whether to copy arrays that are already on it.
 
     Returns:
-        `given` itself if nothing has to change; else a new tree.
+        `given` itself if nothing changes; else a new tree.
 
     Raises:
         TypeError: if `given` is not such a tree, or an array has another kind of dtype.
-        ValueError: if a name is missing or unknown, a shape differs, or a number is not finite or does not
-            fit.
+        ValueError: if a name is missing or unknown, a shape differs, or a number is not finite or too large.
     """
     _check_single(who, given, expected)
     wanted = tree.named(expected)
@@ -80,7 +79,7 @@ def matched(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bo
 
 
 def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, copy: bool = False) -> Tree:
-    """Return the same for a running state, whose integers without axes are counters.
+    """Do the same for a running state, whose 0-d integers are counters.
 
     Raises:
         TypeError: as for `matched`.
@@ -94,12 +93,12 @@ def matched_state(who: str, given: Tree, expected: Tree, backend: Backend, *, co
 
 
 def matched_like(who: str, given: Tree, present: Tree, backend: Backend) -> Tree:
-    """Return a tree as arrays of a backend, with the shapes and dtypes of the present arrays.
+    """Return a tree as arrays on a backend, with the shapes and dtypes of the current arrays.
 
     Args:
         who: as for `matched`.
-        given: a tree of the structure of `present`, with arrays of any library.
-        present: arrays of the backend; an array of `given` that is the same object is not checked.
+        given: a tree with the structure of `present` and arrays of any library.
+        present: arrays on the backend; an array of `given` that is the same object is not checked.
         backend: as for `matched`.
 
     Raises:
@@ -116,7 +115,7 @@ def matched_like(who: str, given: Tree, present: Tree, backend: Backend) -> Tree
 
 
 def _check_single(who: str, given: Tree, expected: Tree) -> None:
-    """Check that it is not the pair (params, state) that `from_torch` and `from_keras` return.
+    """Check that the argument is not the pair (params, state) that `from_torch` and `from_keras` return.
 
     Raises:
         TypeError: if it is.
@@ -127,7 +126,7 @@ def _check_single(who: str, given: Tree, expected: Tree) -> None:
 
 
 def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield each given array with its path; where an array is expected, a list is one array of numbers."""
+    """Yield each given array with its path; a list in place of an array is one array."""
     start = f"{path}." if path else ""
     if isinstance(given, Mapping):
         for key, child in given.items():
@@ -146,7 +145,7 @@ def _names(who: str, given: Tree, expected: Tree, path: str) -> Iterator[tuple[s
 
 
 def _member(expected: Tree, key: Any) -> Any:
-    """Return what is expected at a key or position; None for a path of several keys."""
+    """Return the expected subtree at a key or position; None for a path of several keys."""
     if isinstance(expected, dict):
         return expected.get(key, _ABSENT)
     text = str(key)
@@ -155,7 +154,7 @@ def _member(expected: Tree, key: Any) -> Any:
 
 
 def _some(names: Any) -> str:
-    """Return the first few names, for a message."""
+    """Return the first few names for a message."""
     listed = [str(name)[:30] for name in names]
     more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
     return ", ".join(listed[:4]) + more if listed else "nothing"
@@ -166,7 +165,7 @@ def _short(shape: Any) -> str:
 
 
 def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: bool) -> Array:
-    """Return an array of the expected shape and dtype, on the backend.
+    """Return an array with the expected shape and dtype, on the backend.
 
     Raises:
         TypeError: if it has another kind of dtype.
@@ -191,7 +190,7 @@ def _placed(what: str, value: Any, expected: Expected, backend: Backend, copy: b
 
 
 def _check_plain(value: Any) -> None:
-    """Raise for a tensor that records gradients: predictions would record them, too."""
+    """Raise for a tensor that requires gradients: predictions would record them too."""
     if getattr(value, "requires_grad", False):
         raise ValueError("a tensor that requires grad; pass its detach()")
 
@@ -205,7 +204,7 @@ def _check_shape(value: Array, expected: tuple[int, ...]) -> None:
 
 
 def _finite(value: Array) -> Array:
-    """Return the array.
+    """Return the array, checked.
 
     Raises:
         ValueError: if a number is NaN or infinite.
@@ -216,9 +215,7 @@ def _finite(value: Array) -> Array:
 
 
 def _numbers(value: Any, dtype: str) -> Array:
-    """Return nested lists or a number as a NumPy array; Python ints become floating-point numbers where those
-    are expected, since they have no dtype.
-    """
+    """Return nested lists or a number as a NumPy array; Python ints become floating point if expected."""
     host = get_backend("numpy").to_numpy(value)
     plain = isinstance(value, list | tuple | int | float) and not isinstance(value, bool)
     if plain and dtype.startswith("float") and _kind_of(_name_of(host.dtype)) == "integers":
@@ -233,7 +230,7 @@ def _kind_of(dtype: str) -> str:
 
 
 def _castable(value: Array, dtype: str) -> Array:
-    """Return the array if a dtype can hold its numbers.
+    """Return the array, checked to fit a dtype.
 
     Raises:
         TypeError: if the array has another kind of dtype.

@@ -1,4 +1,4 @@
-"""In which layer of a network an error was raised, told by its place."""
+"""Add to errors the path of the layer that raised them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from portnn.nn._text import label_of
 
 __all__ = ["Place", "name_layer", "path_text", "place_of"]
 
-_SELF, _PARAMS, _X = 0, 1, 3  # where `forward` has them
+_SELF, _PARAMS, _X = 0, 1, 3  # positions of the arguments of `forward`
 _LONGEST = 40  # characters of a path
 
 
@@ -21,9 +21,9 @@ class Place:
     """Where an error was raised.
 
     Attributes:
-        path: the place of the innermost layer, as in `portnn.nn.Visit`.
+        path: the path of the innermost layer, as in `portnn.nn.Visit`.
         layer: the layer.
-        x: what it was given.
+        x: its input.
     """
 
     path: tuple[int, ...]
@@ -41,14 +41,14 @@ def path_text(path: tuple[int, ...]) -> str:
 
 
 def name_layer(outer: Any, error: Exception) -> None:
-    """Add to the message of an error in which layer of a network it was raised.
+    """Append the layer that raised an error to its message.
 
-    Nothing is asked of layers until there is an error. Then the frames that it went through tell, so that it
-    is told for members of nested containers, and under every kind of tracing, too.
+    The layer is found from the frames of the traceback, so calls without an error cost nothing, and nested
+    containers and all kinds of tracing work.
 
     Args:
         outer: the layer that was called.
-        error: what was raised: a `TypeError` or a `ValueError`; others stay as they are.
+        error: the error; only a `TypeError` or a `ValueError` changes.
 
     Example:
         >>> import numpy as np
@@ -63,13 +63,13 @@ def name_layer(outer: Any, error: Exception) -> None:
     place = place_of(outer, error.__traceback__)
     if place is None or not place.path:
         return
-    # A container of one's own may apply its members: then their place inside it was added before.
+    # A user's container may apply its members: their path inside it is then already there.
     message = str(error.args[0]).partition("; in layer ")[0]
     error.args = (f"{message}; in layer {place}",)
 
 
 def place_of(outer: Any, traceback: TracebackType | None) -> Place | None:
-    """Return the innermost layer whose `forward` an error went through; None if it went through none.
+    """Return the innermost layer whose `forward` is in a traceback; None if there is none.
 
     Args:
         outer: the layer that was called.
@@ -83,13 +83,13 @@ def place_of(outer: Any, traceback: TracebackType | None) -> Place | None:
                 found, holder = Place((), layer, x), params
             continue
         index = _index(found.layer, holder, layer, params)
-        if index is not None:  # else it is a part of its layer that nobody else sees
+        if index is not None:  # else it is internal to its layer
             found, holder = Place((*found.path, index), layer, x), params
     return found
 
 
 def _forwards(traceback: TracebackType | None) -> Iterator[FrameType]:
-    """Yield the calls of `forward` of layers, from the outermost inwards."""
+    """Yield the calls of `forward` of layers, outermost first."""
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code.co_name == "forward" and hasattr(_argument(frame, _SELF), "members"):
@@ -103,7 +103,7 @@ def _argument(frame: FrameType, place: int) -> Any:
 
 
 def _index(container: Any, held: Any, member: Any, params: Any) -> int | None:
-    """Return which member of a container a layer is: the parameters tell two places of one layer apart."""
+    """Return the index of a layer among a container's members; parameters distinguish repeated layers."""
     members = container.members
     same = [i for i, one in enumerate(members) if one is member]
     same = same or [i for i, one in enumerate(members) if type(one) is type(member) and one == member]

@@ -1,4 +1,4 @@
-"""Layers as text: the call that makes them, without what is left at its default."""
+"""Layers as text: the call that makes them, without default arguments."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["label_of", "name_of", "one_line", "short_repr"]
 
 _LABEL = 40  # characters of a layer in a table or a message
 _ACTIVATION = ("function", "options")  # the fields of an `Activation`
-_PER_AXIS = ("PerAxis", "Padding")  # annotations, as the modules of layers write them
+_PER_AXIS = ("PerAxis", "Padding")  # annotations in the modules of layers
 
 
 def short_repr(layer: Any, width: float = 100) -> str:
-    r"""Return a layer as the call that makes it, on one line or two.
+    r"""Return a layer as the call that makes it, on one or two lines.
 
     Args:
         layer: a layer.
-        width: how long a line may be. What does not fit on two leaves out members, and says how many.
+        width: the length of a line. Text too long for two lines omits members, with their number.
 
     Returns:
-        Text that makes an equal layer, unless something is left out or a part is the user's own.
+        Code that makes an equal layer, unless something is omitted or user-defined.
 
     Example:
         >>> from portnn.nn import Conv2d, Linear, Residual, Sequential, relu
@@ -33,18 +33,18 @@ def short_repr(layer: Any, width: float = 100) -> str:
         >>> short_repr(Sequential([Linear(80, 80)] * 30), 50)
         'Sequential([Linear(80, 80), ... 28 more,\n    Linear(80, 80)])'
     """
-    text = one_line(layer, 2 * width - _LABEL)  # so that there is a comma where it can be broken
+    text = one_line(layer, 2 * width - _LABEL)  # leaves room to break at a comma
     return text if len(text) <= width else _broken(text, width)
 
 
 def one_line(layer: Any, room: float) -> str:
-    """Return a layer as the call that makes it, without some of its members if that is too long."""
+    """Return a layer as the call that makes it, omitting members if it is too long."""
     text = _whole(layer)
     return text if len(text) <= room else _cut(layer, room)
 
 
 def _broken(text: str, width: float) -> str:
-    """Break a text after a comma, outside as many brackets as can be."""
+    """Break a text after a comma, at the lowest bracket depth."""
     depths = [*accumulate([(c in "([{") - (c in ")]}") for c in text])]
     commas = [i for i, c in enumerate(text) if c == "," and len(text) - width + 2 <= i < width]
     if not commas:
@@ -54,7 +54,7 @@ def _broken(text: str, width: float) -> str:
 
 
 def label_of(layer: Any) -> str:
-    """Return a layer in at most 40 characters; a container as its class."""
+    """Return a layer in at most 40 characters; a container as its class name."""
     name = type(layer).__name__
     if layer.members:
         times, own = getattr(layer, "times", None), getattr(layer, "name", None)
@@ -67,7 +67,7 @@ def label_of(layer: Any) -> str:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return the name of a function as people write it."""
+    """Return the name of a function in code."""
     return str(getattr(function, "__name__", type(function).__name__))
 
 
@@ -86,7 +86,7 @@ def _call_of(activation: Any) -> list[str]:
 
 
 def _arguments(layer: Any) -> list[str]:
-    """Return what a layer has to be told, and what is not as it would be by default."""
+    """Return the required and the non-default arguments of a layer."""
     parameters = _told(layer)
     usual = _usual(layer)
     shown = _required(layer)
@@ -99,13 +99,13 @@ def _arguments(layer: Any) -> list[str]:
 
 
 def _usual(layer: Any) -> Any:
-    """Return the layer of portnn that is told the least; None if that would not be one."""
+    """Return the layer with the required arguments only; None if it would not be valid."""
     needed = [name for name, default in _told(layer).items() if default is Parameter.empty]
     if not _is_ours(layer):
         return None
     try:
         return type(layer)(**{name: getattr(layer, name) for name in needed})
-    except (TypeError, ValueError, AttributeError):  # what it is told else makes it valid
+    except (TypeError, ValueError, AttributeError):  # valid only with other arguments
         return None
 
 
@@ -114,7 +114,7 @@ def _is_ours(layer: Any) -> bool:
 
 
 def _required(layer: Any) -> list[str]:
-    """Return the texts of the arguments that have no default."""
+    """Return the texts of the arguments without a default."""
     needed = [name for name, default in _told(layer).items() if default is Parameter.empty]
     return [_value(layer, _single(layer, name)) for name in needed]
 
@@ -126,14 +126,14 @@ def _told(layer: Any) -> dict[str, Any]:
 
 @cache
 def _parameters(kind: Any) -> dict[str, Any]:
-    """Return the arguments of a class with their defaults, `Parameter.empty` for none."""
+    """Return the arguments of a class and their defaults; `Parameter.empty` for none."""
     made = {f.name: f.default_factory for f in fields(kind) if f.default_factory is not MISSING}
     taken = [p for p in signature(kind).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     return {p.name: made[p.name]() if p.name in made else p.default for p in taken}
 
 
 def _single(layer: Any, name: str) -> Any:
-    """Return an argument; for the same number along each axis that number, as it is mostly written."""
+    """Return an argument as text; equal numbers along each axis as one number."""
     value: Any = getattr(layer, name, ...)
     kind = next((str(f.type) for f in fields(layer) if f.name == name), "")
     flat = type(value) is tuple and len({*value}) == 1
@@ -145,7 +145,7 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def _value(owner: Any, value: Any) -> str:
-    """Return an argument; layers inside one of portnn's as lists and functions, which it takes as well."""
+    """Return an argument as text; layers in portnn's containers as lists and functions, which they accept."""
     if type(value) in (tuple, list) and value and all(hasattr(item, "members") for item in value):
         return f"[{', '.join([_value(owner, item) for item in value])}]"
     if not hasattr(value, "members"):
@@ -161,7 +161,7 @@ def _value(owner: Any, value: Any) -> str:
 
 
 def _cut(layer: Any, room: float) -> str:
-    """Return a layer without some of its members, or of its options."""
+    """Return a layer as text without some of its members or options."""
     name, members = type(layer).__name__, list(getattr(layer, "members", ()))
     if len(members) < 2:
         left = room - len(f"{name}([])")

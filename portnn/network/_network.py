@@ -195,7 +195,7 @@ class Network:
 
     @layer.setter
     def layer(self, layer: Layer) -> None:
-        self.net_state = replace(self.net_state, layer=layer)
+        self.net_state = replace(self.net_state, layer=layer, sample_shape=input_shape_of(layer))
 
     @property
     def loss(self) -> Callable[..., Array]:

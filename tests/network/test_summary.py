@@ -28,3 +28,10 @@ def test_summary():
     assert net.summary() == text
     with pytest.raises(ValueError, match=r"expected an input of shape \(..., 36\), got \(1, 5\)"):
         net.summary((5,))
+
+
+def test_other_layers_have_another_shape():
+    net = Network([Linear(4, 3)])
+    net.fit(np.eye(4, dtype=np.float32), np.arange(4) % 3, epochs=1, progress=False)
+    net.layer = Linear(2, 3)
+    assert net.sample_shape == (2,)

@@ -154,7 +154,7 @@ def test_training_imports_only_what_it_needs():
         "print(json.dumps(sorted(m for m in sys.modules if m.startswith('portnn.'))))"
     )
     found = set(python(code))
-    idle = {"nn._recurrent", "nn._convolution", "nn._description", "network._inspect"}
+    idle = {"nn._recurrent", "nn._convolution", "nn._description", "network._inspect", "program._layers"}
     idle |= {"network._files", "train._checkpoint", "serialize", "export", "plot", "data", "train.callbacks"}
     assert {f"portnn.{name}" for name in idle} & found == set()
 

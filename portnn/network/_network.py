@@ -46,7 +46,7 @@ from portnn.train import Callback, Dataset, Epoch, FitConfig, History, NetState,
 from portnn.train._callback import as_callbacks
 
 if TYPE_CHECKING:
-    from portnn.network._inspect import Survey
+    from portnn.program._layers import Survey
 
 __all__ = ["Network"]
 
@@ -439,7 +439,7 @@ class Network:
         Raises:
             ValueError: if the shape does not fit.
         """
-        from portnn.network._inspect import survey  # not needed to train
+        from portnn.program._layers import survey  # not needed to train
 
         return survey(self.layer, self.params, self.state, self.backend, self.dtype, shape)
 

@@ -11,7 +11,6 @@ any number of rows; otherwise decisions are equal except for ties within roundin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import inf, isnan, prod
 from typing import Any, final
 
@@ -30,7 +29,7 @@ from portnn.network._inputs import bring_inputs, input_shape_of
 from portnn.nn import Layer
 from portnn.ops._indexing import gather
 from portnn.ops._options import check_whole
-from portnn.program import Program
+from portnn.program._input_memory import memory_of_last
 from portnn.random import fold_in
 from portnn.random import key as make_key
 from portnn.tracing import Extent, is_kind, parts_of
@@ -100,16 +99,19 @@ class Predictions:
 
     def activations(self, net: NetState, x: ArrayLike, batch_size: int | None = None) -> dict[str, Any]:
         """Return the output of each layer; see `portnn.Network.activations`."""
+        from portnn.nn._watching import outputs_of  # not needed to train
+
         batch_size = _checked_size("activations", batch_size)
         with net.backend.activate():
             samples = _samples(net, x)
             n: int = samples.shape[0]
             size = self._size(net, samples, batch_size, kept=1)
-            one = _outputs_of(net, _brought(net, samples, 0, 1)) if size < n else {}
+            shown = net.layer, net.shown, net.state
+            one = outputs_of(*shown, _brought(net, samples, 0, 1)) if size < n else {}
             answers: dict[str, _Answer] = {}
             for start, stop in _spans(n, size):
                 part = _brought(net, samples, start, stop)
-                for name, y in _outputs_of(net, part).items():
+                for name, y in outputs_of(*shown, part).items():
                     # An output without a batch axis, such as an embedding of positions, is kept once.
                     each = size < n and (one[name].shape[0], y.shape[0]) == (1, part.shape[0])
                     if each or name not in answers:
@@ -252,7 +254,7 @@ class Predictions:
             program = sketch(_apply(net.layer), (net.shown, net.state), sample)
             size = _CAUTIOUS
             if program is not None:
-                room, each = _room(net.backend), _bytes_of(sample) + _memory_of(program, kept)
+                room, each = _room(net.backend), _bytes_of(sample) + memory_of_last(program, kept)
                 fitting = max(room // each, min(_FEW, 4 * room // each))
                 size = min(_MOST, 1 << max(0, fitting.bit_length() - 1))
             self._sizes[key] = about, size
@@ -276,24 +278,6 @@ def _bytes_of(x: Array) -> int:
     """Return the bytes of one sample of real numbers."""
     kind = ops.finfo if is_kind(x, "real floating") else ops.iinfo
     return prod(x.shape[1:]) * kind(x.dtype).bits // 8
-
-
-def _memory_of(program: Program, kept: int) -> int:
-    """Return the bytes of the results that depend on the last input, one sample.
-
-    Args:
-        program: the trace.
-        kept: how many times all results are in memory; 0 if each is freed after its last use.
-    """
-    own, calls = {program.inputs[-1]}, []
-    for call in program.calls:
-        if not own.isdisjoint(call.inputs()):
-            own.update(call.outputs())
-            calls.append(call)
-    part = replace(program, calls=tuple(calls))
-    if not kept:
-        return part.peak_bytes
-    return kept * replace(part, result=[value for call in calls for value in call.outputs()]).peak_bytes
 
 
 def _apply(layer: Layer) -> Callable[[Tree, Array], Array]:
@@ -377,29 +361,6 @@ class _Answer:
         if self._all is not None:
             return self._all
         return self._parts[0] if len(self._parts) == 1 else ops.concat(self._parts, axis=0)
-
-
-def _outputs_of(net: NetState, x: Array) -> dict[str, Array]:
-    """Return the output of each layer without members, by path and name, in the order of the calls.
-
-    A layer with several calls or outputs has an entry for each, with a number after its name.
-    """
-    from portnn.nn import Visit, watched
-    from portnn.nn._naming import path_text  # not needed to train
-    from portnn.nn._text import label_of
-
-    found: dict[str, Array] = {}
-
-    def see(visit: Visit) -> None:
-        if visit.layer.members:
-            return
-        name = f"{path_text(visit.path)} {label_of(visit.layer)}"
-        for y in tree.leaves(visit.output):
-            times = sum([known.partition(" #")[0] == name for known in found])
-            found[f"{name} #{times + 1}" if times else name] = y
-
-    watched(net.layer, see).apply(net.shown, x, state=net.state)
-    return found
 
 
 def _settled(net: NetState, predictions: Array, proba: bool, before: int = 0) -> Array:

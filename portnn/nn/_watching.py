@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, Final, TypeAlias, final
 
+from portnn import tree
 from portnn._typing import Array, Tree
 from portnn.nn._layer import Layer, check_layer
 
-__all__ = ["Visit", "walk", "watched"]
+__all__ = ["Visit", "outputs_of", "walk", "watched"]
 
 _TOLD: Final = "_told"  # where a watched layer keeps whom it tells
 
@@ -160,3 +161,25 @@ def _watched_class(kind: type[Any]) -> type[Any]:
     if hasattr(kind, "parts"):
         names["parts"] = parts
     return type(kind.__name__, (kind,), names)
+
+
+def outputs_of(layer: Layer, params: Tree, state: Tree, x: Array) -> dict[str, Array]:
+    """Return the output of each layer without members, by path and name, in the order of the calls.
+
+    A layer with several calls or outputs has an entry for each, with a number after its name.
+    """
+    from portnn.nn._naming import path_text  # of which this module is a part
+    from portnn.nn._text import label_of
+
+    found: dict[str, Array] = {}
+
+    def see(visit: Visit) -> None:
+        if visit.layer.members:
+            return
+        name = f"{path_text(visit.path)} {label_of(visit.layer)}"
+        for y in tree.leaves(visit.output):
+            times = sum([known.partition(" #")[0] == name for known in found])
+            found[f"{name} #{times + 1}" if times else name] = y
+
+    watched(layer, see).apply(params, x, state=state)
+    return found

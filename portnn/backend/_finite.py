@@ -1,4 +1,4 @@
-"""Whether all numbers are finite, in one look at them."""
+"""Check that all numbers are finite in one pass over them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Step: TypeAlias = Callable[..., tuple[Tree, Array]]
 
 
 class Loop(Protocol):
-    """A step made ready to be carried out many times, in memory of its own.
+    """A compiled step that runs many times, in memory of its own.
 
     Attributes:
         place: where that memory is: "cpu", or a device.
@@ -126,7 +126,7 @@ def make_loop(
             must not change while the loop is used. If the carry is CuPy's, they may be NumPy's: what does not
             fit on the device is streamed to it.
         batch_size: samples a step; None for all. The last step of an epoch takes what is left.
-        extents: of the first arrays of `data`, as whole arrays. While the step is written down, its batches
+        extents: of the first arrays of `data`, as whole arrays. While the step is traced, its batches
             are declared parts of them: their range checks are made once, on the whole arrays, and
             `portnn.tracing.extent_of` finds them.
         shuffled: whether `Loop.run` will be given an order.

@@ -197,7 +197,7 @@ class Trainer:
             self.history = History(**found.columns)
             try:
                 found.load_callbacks(self._stateful)
-            except Exception:
+            except Exception:  # raised again: the network is then unchanged
                 self.model.net_state = before
                 raise
 

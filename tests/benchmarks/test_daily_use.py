@@ -1,6 +1,8 @@
 """What daily use costs: memory in processes of their own, times as ratios.
 
-A neighbour on the machine comes and goes, so there are several tries; a slowdown stays.
+Bounds of ratios are a quarter above the aims, for machines that do other work; docs/benchmarks/daily-use.md has
+the figures of a quiet one. A neighbour on the machine comes and goes, so there are several tries; a slowdown
+stays.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from threadpoolctl import threadpool_limits
 from tests.benchmarks.bench_daily_use import fit_rounds, in_process, iris_rounds, predict_rounds
 
 MEMORY = 150_000_000  # bytes above the idle process
-PREDICT_BOUND = 1.2  # `predict` over `predict` of pieces of 50 by hand; the aim is 1
-FIT_BOUND = 27.0  # what a repeated fit costs beyond its steps, in steps; 1.5 ms are 27 of them
-# CPU time of a fit over scikit-learn's, of the first and of later ones.
-IRIS_BOUNDS = {(5, "later"): 1.5, (50, "later"): 0.9, (50, "first"): 1.3}
-TRIES = 3
+PREDICT_BOUND = 1.25  # `predict` over `predict` of pieces of 50 by hand; the aim is 1
+FIT_BOUND = 34.0  # what a repeated fit costs beyond its steps, in steps; 1.5 ms are 27 of them
+# CPU time of a fit over scikit-learn's, of the first and of later ones; the aims are 1.5, 0.9 and 1.3.
+IRIS_BOUNDS = {(5, "later"): 1.9, (50, "later"): 1.12, (50, "first"): 1.62}
+TRIES = 5
 
 
 @pytest.fixture(autouse=True)

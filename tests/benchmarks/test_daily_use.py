@@ -1,8 +1,8 @@
 """What daily use costs: memory in processes of their own, times as ratios.
 
-Bounds of ratios are a quarter above the aims, for machines that do other work; docs/benchmarks/daily-use.md has
-the figures of a quiet one. A neighbour on the machine comes and goes, so there are several tries; a slowdown
-stays.
+Bounds of ratios are a quarter above the aims, for machines that do other work; docs/benchmarks/daily-use.md
+has the figures of a quiet one. A neighbour on the machine comes and goes, so there are several tries; a
+slowdown stays.
 """
 
 from __future__ import annotations

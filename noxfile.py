@@ -98,7 +98,6 @@ def tests_emulated(session: nox.Session) -> None:
     chosen, subset = list(session.posargs), "subset" in session.posargs
     if subset:
         chosen.remove("subset")
-        emulation["CPUCUDA_ARCHITECTURES"] = "sm_75 sm_90"  # the oldest and the newest
     for lazy, mode in enumerate(EMULATED_SUBSET):
         session.log(f"streams work: {mode}")
         session.env.update(emulation, CPUCUDA_LAZY=str(lazy))

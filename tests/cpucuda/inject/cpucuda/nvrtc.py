@@ -23,7 +23,7 @@ from cpucuda.build import BuildError, home, site_packages
 
 __all__ = ["check", "compile_text"]
 
-ARCHITECTURES = tuple(os.environ.get("CPUCUDA_ARCHITECTURES", "sm_75 sm_80 sm_90").split())
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
 OF_CUPY = "#include <cupy/"  # CuPy's kernels are compiled for one architecture, portnn's for all
 NEEDS_AMPERE = "to_bfloat16(x"  # portnn refuses this precision on earlier GPUs
 

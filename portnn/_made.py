@@ -9,7 +9,7 @@ from inspect import Signature, signature
 from types import FunctionType
 from typing import Any, final
 
-__all__ = ["Made"]
+__all__ = ["Made", "Same"]
 
 _LONGEST = 200  # characters of a text
 
@@ -54,8 +54,8 @@ def _shown(value: Any) -> str:
 
 
 @final
-class _Same:
-    """Compare an object by identity."""
+class Same:
+    """An object that is compared by identity, and kept alive."""
 
     __slots__ = ("_thing",)
 
@@ -63,7 +63,7 @@ class _Same:
         self._thing = thing
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self._thing is other._thing
+        return isinstance(other, Same) and self._thing is other._thing
 
     def __hash__(self) -> int:
         return id(self._thing)
@@ -83,7 +83,7 @@ def _key(x: Any) -> Hashable:
         return type(x), *map(_key, x)
     if isinstance(x, dict):
         return type(x), *[(key, _key(value)) for key, value in x.items()]
-    return _Same(x)
+    return Same(x)
 
 
 @cache

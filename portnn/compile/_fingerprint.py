@@ -18,7 +18,7 @@ from typing import Any, final
 
 import numpy as np
 
-from portnn._made import Made
+from portnn._made import Made, Same
 
 __all__ = ["Fingerprint", "fingerprint"]
 
@@ -51,22 +51,6 @@ _TOOLS = frozenset({"importlib", "inspect", "threading"})  # of these, single fu
 
 class _NotKeptError(Exception):
     """An object cannot be part of a key."""
-
-
-@final
-class _Same:
-    """An object compared by identity, and kept alive by the key."""
-
-    __slots__ = ("_thing",)
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is _Same and other._thing is self._thing
-
-    def __hash__(self) -> int:
-        return id(self._thing)
 
 
 def fingerprint(*parts: Any) -> Fingerprint | None:
@@ -125,9 +109,7 @@ class _Reader:
                 raise _NotKeptError
             fixed = kind in _ALONE or isinstance(x, Enum) or _is_fixed(x)
             self.settled &= fixed or _is_settled(x)
-            found = self._met[id(x)] = self._number(
-                _Same(x) if fixed else (self.mark(kind), *self._inside(x))
-            )
+            found = self._met[id(x)] = self._number(Same(x) if fixed else (self.mark(kind), *self._inside(x)))
         return found
 
     def _number(self, item: Hashable) -> int:
@@ -146,13 +128,13 @@ class _Reader:
             if x.nbytes > _LARGEST or x.dtype.hasobject:
                 raise _NotKeptError
             yield from map(mark, _own(x))
-            yield from (x.shape, x.strides, _Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
+            yield from (x.shape, x.strides, Same(x.dtype) if x.dtype.fields else x.dtype.str, x.tobytes())
         elif isinstance(x, FunctionType):
             yield from self._function(x)
         elif isinstance(x, ModuleType):  # its use is visible only in functions that name it
             raise _NotKeptError
         elif isinstance(x, type):
-            yield _Same(x)
+            yield Same(x)
             yield from map(mark, _members(x))
         else:
             fields = _fields(x)
@@ -187,12 +169,12 @@ class _Reader:
             found = known[name]
             if not isinstance(found, ModuleType):
                 # A library's attribute is compared by identity: it may be replaced.
-                yield name, self._number(_Same(found)) if _in_library(known) else self.mark(found)
+                yield name, self._number(Same(found)) if _in_library(known) else self.mark(found)
             elif id(found) not in met:
                 met.add(id(found))
                 if _in_world(found.__name__):
                     raise _NotKeptError
-                yield name, self._number(_Same(found))
+                yield name, self._number(Same(found))
                 yield from self._named(vars(found), names, met)
 
 
